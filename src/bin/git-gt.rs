@@ -1,0 +1,3 @@
+//! The `git gt` program.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `gt` program.
+
+fn main() {}

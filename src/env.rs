@@ -1,0 +1,109 @@
+//! Every environment variable that gt reads, in one place.
+//!
+//! Other modules ask here; `.clippy.toml` bans reading the environment elsewhere.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A variable gt reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Var {
+    /// `GT_ROOT`: the town, when not found above the current directory.
+    Root,
+    /// `GT_ACTOR`: the full address of whoever acts, e.g. `widgets/polecats/toast`.
+    Actor,
+    /// `GT_ROLE`: role or full address; used when `GT_ACTOR` is not set.
+    Role,
+    /// `GT_SESSION`: id of the agent session this process runs in.
+    Session,
+    /// `GT_MODEL`: the model that the acting agent runs.
+    Model,
+    /// `GT_NOW`: fixes the clock (RFC 3339); for tests.
+    Now,
+    /// `GT_SEED`: fixes the random source of ids; for tests.
+    Seed,
+    /// `GT_LOG`: level of diagnostics on standard error: error, warn, info, debug, trace.
+    Log,
+    /// `GT_CRASH_AT`: ends the process at a named step; for tests, ignored unless `GT_SEED` is set too.
+    CrashAt,
+    /// `NO_COLOR`: no colour in output.
+    NoColor,
+    /// `EDITOR`: the user's editor.
+    Editor,
+    /// `HOME`: the user's home directory.
+    Home,
+    /// `PATH`: where programs are looked up.
+    Path,
+    /// `COLUMNS`: width of the terminal when it cannot be asked.
+    Columns,
+}
+
+impl Var {
+    /// The variable's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Root => "GT_ROOT",
+            Self::Actor => "GT_ACTOR",
+            Self::Role => "GT_ROLE",
+            Self::Session => "GT_SESSION",
+            Self::Model => "GT_MODEL",
+            Self::Now => "GT_NOW",
+            Self::Seed => "GT_SEED",
+            Self::Log => "GT_LOG",
+            Self::CrashAt => "GT_CRASH_AT",
+            Self::NoColor => "NO_COLOR",
+            Self::Editor => "EDITOR",
+            Self::Home => "HOME",
+            Self::Path => "PATH",
+            Self::Columns => "COLUMNS",
+        }
+    }
+}
+
+/// The value of `var` as text; `None` when unset, empty or not UTF-8.
+#[must_use]
+pub fn text(var: Var) -> Option<String> {
+    os(var).and_then(|value| value.into_string().ok())
+}
+
+/// The value of `var` as it is; `None` when unset or empty.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+pub fn os(var: Var) -> Option<OsString> {
+    std::env::var_os(var.name()).filter(|value| !value.is_empty())
+}
+
+/// The value of `var` as a path.
+#[must_use]
+pub fn path(var: Var) -> Option<PathBuf> {
+    os(var).map(PathBuf::from)
+}
+
+/// All variables of this process whose names pass `keep`.
+#[expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+pub fn inherited(keep: impl Fn(&str) -> bool) -> Vec<(OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(&keep)).collect()
+}
+
+/// The current directory; `None` when it is gone.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+pub fn current_dir() -> Option<PathBuf> {
+    std::env::current_dir().ok()
+}
+
+/// This executable's path; `None` when it cannot be told.
+#[must_use]
+pub fn executable() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
+/// Ends the process on the spot when `GT_CRASH_AT` names this step; crash tests use it to stand in for a kill.
+///
+/// Ignored unless `GT_SEED` is set too, so that a stray variable does not end real work.
+pub fn crash_point(step: &str) {
+    if text(Var::CrashAt).as_deref() == Some(step) && text(Var::Seed).is_some() {
+        std::process::abort();
+    }
+}

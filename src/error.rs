@@ -1,0 +1,176 @@
+//! The one error type: what kind, what was being done to what, and what to type next.
+//!
+//! Kinds are the exit codes of `gt`, so a script can tell "not found" from "try again".
+//! A question whose answer is no is not an error; commands report that as an outcome (exit 1).
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What went wrong, as the exit code tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The words on the command line are wrong (2).
+    Usage,
+    /// No such town, rig, bead, agent or message (3).
+    NotFound,
+    /// The state forbids it; the hint says what would allow it (4).
+    Refused,
+    /// Another was faster or holds it; trying again is safe (5).
+    Conflict,
+    /// A git remote, a gate or an agent failed (6).
+    External,
+    /// Disk full, read-only, or a sync failed: nothing was written (7).
+    Io,
+    /// A record or object cannot be read; nothing was written (70).
+    Corrupt,
+    /// A fault of gt itself; please report (71).
+    Bug,
+    /// Interrupted by the user (130).
+    Interrupted,
+}
+
+impl Kind {
+    /// The process exit code of this kind.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Refused => 4,
+            Self::Conflict => 5,
+            Self::External => 6,
+            Self::Io => 7,
+            Self::Corrupt => 70,
+            Self::Bug => 71,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The word for this kind in JSON output.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotFound => "not-found",
+            Self::Refused => "refused",
+            Self::Conflict => "conflict",
+            Self::External => "external",
+            Self::Io => "io",
+            Self::Corrupt => "corrupt",
+            Self::Bug => "bug",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A failure: its kind, a lower-case message, the next command to type, and the cause.
+#[derive(Debug)]
+pub struct Error {
+    /// Exit code and class.
+    pub kind: Kind,
+    /// What was being done to what, lower case, without a full stop.
+    pub message: String,
+    /// What to type or check next.
+    pub hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $kind:ident),* $(,)?) => {
+        impl Error {
+            $($(#[$doc])* #[must_use] pub fn $name(message: impl Into<String>) -> Self {
+                Self::new(Kind::$kind, message)
+            })*
+        }
+    };
+}
+
+constructors! {
+    /// The words are wrong.
+    usage => Usage,
+    /// There is no such thing.
+    not_found => NotFound,
+    /// The state forbids it.
+    refused => Refused,
+    /// Another was faster or holds it.
+    conflict => Conflict,
+    /// Something outside of gt failed.
+    external => External,
+    /// The disk failed.
+    io => Io,
+    /// Something stored cannot be read.
+    corrupt => Corrupt,
+    /// A fault of gt.
+    bug => Bug,
+}
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, source: None }
+    }
+
+    /// Adds what to type or check next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The message with its chain of causes, on one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = self.message.clone();
+        let mut next = self.source.as_deref().map(|s| s as &dyn StdError);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !line.contains(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            next = cause.source();
+        }
+        line.replace(['\n', '\r'], " ")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|s| s as &dyn StdError)
+    }
+}
+
+/// Lets a foreign error enter with its kind and deed, said once where both are known.
+pub trait OrFail<T> {
+    /// Turns a foreign failure into ours; `deed` says what was being done to what.
+    fn or_fail<M: Into<String>>(self, kind: Kind, deed: impl FnOnce() -> M) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrFail<T> for std::result::Result<T, E> {
+    fn or_fail<M: Into<String>>(self, kind: Kind, deed: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|source| Error::new(kind, deed()).caused_by(source))
+    }
+}
+
+impl<T> OrFail<T> for Option<T> {
+    fn or_fail<M: Into<String>>(self, kind: Kind, deed: impl FnOnce() -> M) -> Result<T> {
+        self.ok_or_else(|| Error::new(kind, deed()))
+    }
+}

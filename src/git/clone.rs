@@ -1,0 +1,1 @@
+//! Clones a project into a bare repository.

@@ -1,0 +1,1 @@
+//! Commits: made, counted, and pinned durably.

@@ -1,0 +1,1 @@
+//! Which paths changed between trees, and which commits touched them.

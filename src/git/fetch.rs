@@ -1,0 +1,1 @@
+//! Fetches exactly named refs: complete and durable before anything refers to them.

@@ -1,0 +1,1 @@
+//! Makes bare repositories whose layout survives what agents do to their configuration.

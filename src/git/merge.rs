@@ -1,0 +1,1 @@
+//! Stacks changes in memory, as git would merge them.

@@ -1,0 +1,15 @@
+//! The git machine: repositories, transport, worktrees and merges, through gix where it is sound.
+
+pub mod clone;
+pub mod commits;
+pub mod diff;
+pub mod fetch;
+pub mod init;
+pub mod merge;
+pub mod pack;
+pub mod program;
+pub mod progress;
+pub mod push;
+pub mod salvage;
+pub mod status;
+pub mod worktree;

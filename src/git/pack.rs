@@ -1,0 +1,1 @@
+//! Packs for pushing: whole objects and prefix-and-suffix deltas.

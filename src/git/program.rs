@@ -1,0 +1,1 @@
+//! Runs the git program with a clean environment, for what gix cannot do.

@@ -1,0 +1,1 @@
+//! Turns the progress of long work into lines for whoever watches.

@@ -1,0 +1,1 @@
+//! Pushes exact values with expected old values; never a wildcard, never by force.

@@ -1,0 +1,1 @@
+//! Saves what would be lost before anything is reset or removed.

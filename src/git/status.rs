@@ -1,0 +1,1 @@
+//! What a worktree holds that its commit does not.

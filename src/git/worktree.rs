@@ -1,0 +1,1 @@
+//! Worktrees: made, switched, listed and removed, so that the git program agrees.

@@ -1,0 +1,1 @@
+//! Merges two ledgers into a commit that is the same on every machine.

@@ -1,0 +1,75 @@
+//! The ledger of a scope: one ref, one commit chain, one JSON blob a record.
+//!
+//! Reading takes no lock: a [`State`] is the scope at one commit. Writing goes through [`Ledger::transact`].
+//! Nothing above this floor knows how a question is answered, so that an index can take over.
+
+pub mod log;
+pub mod merge;
+pub mod read;
+pub mod sync;
+pub mod transact;
+pub mod tree;
+
+use std::path::{Path, PathBuf};
+
+use gix::ObjectId;
+
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+pub use read::{Damaged, State};
+pub use transact::{Actor, Change, Deed};
+
+/// A scope's ledger.
+pub struct Ledger {
+    /// The git directory it lives in.
+    pub store: Store,
+    machine: String,
+}
+
+impl Ledger {
+    /// Opens the ledger in git directory `dir` for the machine with id `machine`.
+    ///
+    /// # Errors
+    /// Not found, when there is no git directory; as [`Store::open`] otherwise.
+    pub fn open(dir: &Path, machine: &str) -> Result<Self> {
+        Ok(Self { store: Store::open(dir)?, machine: machine.to_owned() })
+    }
+
+    /// The id of this machine.
+    #[must_use]
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
+    /// The state now.
+    ///
+    /// # Errors
+    /// Not found, when nothing was ever written here; corrupt, when the tip cannot be read.
+    pub fn state(&self) -> Result<State<'_>> {
+        let tip = self.tip()?.ok_or_else(|| Error::not_found(format!("{} holds no ledger", self.store.dir().display())))?;
+        State::at(&self.store, Some(tip))
+    }
+
+    /// The state as of commit `tip`.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn state_at(&self, tip: ObjectId) -> Result<State<'_>> {
+        State::at(&self.store, Some(tip))
+    }
+
+    /// The newest commit; `None` when nothing was ever written.
+    ///
+    /// # Errors
+    /// Corrupt, when the ref is damaged.
+    pub fn tip(&self) -> Result<Option<ObjectId>> {
+        self.store.read_ref(tree::LEDGER)
+    }
+
+    /// The file whose kernel lock orders the writers of this scope.
+    #[must_use]
+    pub fn lock_path(&self) -> PathBuf {
+        self.store.private_dir().join("ledger.flock")
+    }
+}

@@ -1,0 +1,282 @@
+//! The scope at one commit: records by path, walks, and the typed views that commands ask for.
+
+use std::collections::BTreeSet;
+
+use gix::ObjectId;
+use gix::objs::tree::EntryKind;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::ledger::{log, tree};
+use crate::model::address::Address;
+use crate::model::bead::{Bead, IssueType};
+use crate::model::gate::{GateRun, Intent};
+use crate::model::hook::Hook;
+use crate::model::mail::Letter;
+use crate::model::record::{self, Object};
+use crate::model::scope::{Machine, Parcel, Rig, Scope};
+use crate::name::{BeadId, Name};
+use crate::store::{Store, objects};
+
+/// A record that cannot be read; everything else still is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Damaged {
+    /// Where it lies.
+    pub path: String,
+    /// What is wrong with it.
+    pub fault: String,
+}
+
+/// A scope's records at one commit.
+pub struct State<'s> {
+    store: &'s Store,
+    commit: Option<ObjectId>,
+    tree: ObjectId,
+    rev_number: u64,
+}
+
+impl<'s> State<'s> {
+    /// The state at `commit`; `None` is the empty state before the first commit.
+    ///
+    /// # Errors
+    /// Corrupt, when the commit cannot be read.
+    pub fn at(store: &'s Store, commit: Option<ObjectId>) -> Result<Self> {
+        let Some(id) = commit else {
+            return Ok(Self { store, commit, tree: ObjectId::empty_tree(gix::hash::Kind::Sha1), rev_number: 0 });
+        };
+        let object = store.repo.find_commit(id).or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
+        let decoded = object.decode().or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
+        Ok(Self { store, commit, tree: decoded.tree(), rev_number: log::rev_number_of(decoded.message) })
+    }
+
+    /// The commit; `None` before the first.
+    #[must_use]
+    pub fn commit(&self) -> Option<ObjectId> {
+        self.commit
+    }
+
+    /// The root tree.
+    #[must_use]
+    pub fn tree(&self) -> ObjectId {
+        self.tree
+    }
+
+    /// The Lamport number of the commit.
+    #[must_use]
+    pub fn rev_number(&self) -> u64 {
+        self.rev_number
+    }
+
+    /// The blob id of the record at `path`.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree on the way cannot be read.
+    pub fn blob_id(&self, path: &str) -> Result<Option<ObjectId>> {
+        Ok(self.entry(path)?.filter(|(kind, _)| *kind != EntryKind::Tree).map(|(_, id)| id))
+    }
+
+    fn entry(&self, path: &str) -> Result<Option<(EntryKind, ObjectId)>> {
+        let mut found = (EntryKind::Tree, self.tree);
+        for part in tree::components(path)? {
+            if found.0 != EntryKind::Tree {
+                return Ok(None);
+            }
+            let node = objects::read_tree(&self.store.repo.objects, found.1)?;
+            let Some(entry) = node.entries.iter().find(|entry| entry.filename == part) else { return Ok(None) };
+            found = (entry.mode.kind(), entry.oid);
+        }
+        Ok(Some(found))
+    }
+
+    /// The record at `path` as it is stored.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn object(&self, path: &str) -> Result<Option<Object>> {
+        let Some(id) = self.blob_id(path)? else { return Ok(None) };
+        record::decode(path, &self.store.blob(id)?).map(Some)
+    }
+
+    /// The record at `path`, typed.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        self.object(path)?.map(|object| record::view(path, &object)).transpose()
+    }
+
+    /// Paths and blob ids of all records below directory `dir`, in path order.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn paths(&self, dir: &str) -> Result<Vec<(String, ObjectId)>> {
+        let Some((EntryKind::Tree, root)) = self.entry(dir)? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let mut open = vec![(dir.to_owned(), root)];
+        while let Some((at, id)) = open.pop() {
+            for entry in objects::read_tree(&self.store.repo.objects, id)?.entries {
+                let path = format!("{at}/{}", entry.filename);
+                if entry.mode.is_tree() { open.push((path, entry.oid)) } else { found.push((path, entry.oid)) }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// All records below `dir`, typed, with those that cannot be read beside them.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn all<T: DeserializeOwned>(&self, dir: &str) -> Result<(Vec<T>, Vec<Damaged>)> {
+        let (mut good, mut damaged) = (Vec::new(), Vec::new());
+        for (path, id) in self.paths(dir)? {
+            let read = self
+                .store
+                .blob(id)
+                .and_then(|bytes| record::decode(&path, &bytes))
+                .and_then(|object| record::view(&path, &object));
+            match read {
+                Ok(value) => good.push(value),
+                Err(error) => damaged.push(Damaged { path, fault: error.line() }),
+            }
+        }
+        Ok((good, damaged))
+    }
+
+    /// What this ledger is.
+    ///
+    /// # Errors
+    /// Corrupt, when `ledger.json` is missing or unreadable.
+    pub fn scope(&self) -> Result<Scope> {
+        self.get(tree::SCOPE)?.ok_or_else(|| Error::corrupt("the ledger has no ledger.json"))
+    }
+
+    /// The bead `id`.
+    ///
+    /// # Errors
+    /// Not found, when there is none; corrupt, when it cannot be read.
+    pub fn bead(&self, id: &BeadId) -> Result<Bead> {
+        self.find_bead(id)?.ok_or_else(|| Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is"))
+    }
+
+    /// The bead `id`, if there is one.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn find_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
+        self.get(&tree::bead(id))
+    }
+
+    /// All beads, and the records that cannot be read.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn beads(&self) -> Result<(Vec<Bead>, Vec<Damaged>)> {
+        self.all("beads")
+    }
+
+    /// All beads of one type; unreadable records are left out.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn beads_of(&self, issue_type: &IssueType) -> Result<Vec<Bead>> {
+        Ok(self.beads()?.0.into_iter().filter(|bead| bead.issue_type == *issue_type).collect())
+    }
+
+    /// Ids that start with `abbreviation`, without reading the beads.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn ids_starting_with(&self, abbreviation: &str) -> Result<Vec<BeadId>> {
+        let mut ids = BTreeSet::new();
+        for (path, _) in self.paths("beads")? {
+            let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
+            if let Some(id) = name.starts_with(abbreviation).then(|| name.parse().ok()).flatten() {
+                ids.insert(id);
+            }
+        }
+        Ok(ids.into_iter().collect())
+    }
+
+    /// The hook of `agent`; `None` when nothing hangs on it.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read: that is never "no work".
+    pub fn hook(&self, agent: &Address) -> Result<Option<Hook>> {
+        self.get(&tree::hook(agent))
+    }
+
+    /// All hooks.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read.
+    pub fn hooks(&self) -> Result<Vec<Hook>> {
+        self.whole("hooks")
+    }
+
+    /// All letters in the mailbox of `address`, oldest first, and those that cannot be read.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn letters(&self, address: &Address) -> Result<(Vec<Letter>, Vec<Damaged>)> {
+        let (mut letters, damaged) = self.all::<Letter>(&tree::mailbox(address))?;
+        letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
+        Ok((letters, damaged))
+    }
+
+    /// All machines of the scope.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read.
+    pub fn machines(&self) -> Result<Vec<Machine>> {
+        self.whole("machines")
+    }
+
+    /// The registry entry of rig `name`.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn rig(&self, name: &Name) -> Result<Option<Rig>> {
+        self.get(&tree::rig(name))
+    }
+
+    /// All registered rigs, by name.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read.
+    pub fn rigs(&self) -> Result<Vec<Rig>> {
+        self.whole("rigs")
+    }
+
+    /// Parcels that wait to be delivered to other scopes.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read.
+    pub fn parcels(&self) -> Result<Vec<Parcel>> {
+        self.whole("outbox")
+    }
+
+    /// Recorded gate runs.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read: a plan must not rest on half of the evidence.
+    pub fn gate_runs(&self) -> Result<Vec<GateRun>> {
+        self.whole("queue/gates")
+    }
+
+    /// Landings under way.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read.
+    pub fn intents(&self) -> Result<Vec<Intent>> {
+        self.whole("queue/intents")
+    }
+
+    fn whole<T: DeserializeOwned>(&self, dir: &str) -> Result<Vec<T>> {
+        let (good, damaged) = self.all(dir)?;
+        match damaged.first() {
+            None => Ok(good),
+            Some(one) => Err(Error::corrupt(one.fault.clone())),
+        }
+    }
+}

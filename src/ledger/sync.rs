@@ -1,0 +1,1 @@
+//! Exchanges a ledger with a remote: fetch, merge, push, until both agree.

@@ -1,0 +1,308 @@
+//! Transactions: one closure, one commit, one ref moved; or nothing.
+//!
+//! The kernel lock only spares retries; the expected old value is what keeps us right, also against a fetch
+//! or push that knows no lock: then the closure runs again on the new state, and its own checks refuse what
+//! has lost the race.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gix::ObjectId;
+use gix::objs::tree::EntryKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::ledger::{Ledger, State, tree};
+use crate::model::bead::Bead;
+use crate::model::mail::Letter;
+use crate::model::record::{self, Class, Object, Rev};
+use crate::name::{BeadId, Ids, Prefix, Slot};
+use crate::store::lock::KernelLock;
+use crate::store::objects::{self, Batch};
+use crate::store::refs::Swap;
+use crate::time::Moment;
+
+/// Who acts: the name and e-mail that commits carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The address, e.g. `widgets/polecats/toast`.
+    pub name: String,
+    /// The owner's e-mail.
+    pub email: String,
+    /// The model that runs the agent, when known.
+    pub model: Option<String>,
+}
+
+/// What a transaction is for; becomes the commit's author, subject and trailers.
+#[derive(Clone, Debug)]
+pub struct Deed<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// The verb.
+    pub op: &'a str,
+    /// One line: the verb and what it was done to.
+    pub subject: String,
+    /// When.
+    pub now: Moment,
+}
+
+/// How often a transaction is tried again after losing the ref to a writer without our lock.
+const TRIES_MAX: u32 = 20;
+/// The largest record that is written, in bytes.
+pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// A change being made: the state it starts from and the edits so far.
+pub struct Change<'s> {
+    state: State<'s>,
+    rev: Rev,
+    now: Moment,
+    ids: Ids,
+    edits: BTreeMap<String, Option<Object>>,
+    beads: BTreeSet<BeadId>,
+}
+
+impl Ledger {
+    /// Runs `closure` on the current state and makes its edits the next state, durably, before answering.
+    ///
+    /// A closure that edits nothing writes nothing. It may run more than once and must only touch the change.
+    ///
+    /// # Errors
+    /// The closure's own; conflict, when the ref kept moving; io or corrupt, when nothing was written.
+    pub fn transact<T>(&self, deed: &Deed<'_>, mut closure: impl FnMut(&mut Change<'_>) -> Result<T>) -> Result<T> {
+        let _turn = KernelLock::take(&self.lock_path())?;
+        for attempt in 0..TRIES_MAX {
+            let tip = self.tip()?;
+            let state = State::at(&self.store, tip)?;
+            let rev = Rev { number: state.rev_number() + 1, machine: self.machine().to_owned() };
+            let mut change =
+                Change { state, rev, now: deed.now, ids: Ids::from_env(), edits: BTreeMap::new(), beads: BTreeSet::new() };
+            let value = closure(&mut change)?;
+            let mut batch = Batch::default();
+            let Some(commit) = change.commit(self, deed, &mut batch)? else { return Ok(value) };
+            self.store.write(&batch)?;
+            crate::env::crash_point("ledger.objects");
+            match self.store.swap_ref(tree::LEDGER, tip, commit)? {
+                Swap::Moved => return Ok(value),
+                Swap::Lost(_) => std::thread::sleep(Duration::from_millis(fastrand::u64(..=u64::from(attempt) * 4))),
+            }
+        }
+        Err(Error::conflict("the ledger kept moving under this change").hint("try again"))
+    }
+}
+
+impl<'s> Change<'s> {
+    /// The state that the change starts from; edits made so far do not show in it.
+    #[must_use]
+    pub fn before(&self) -> &State<'s> {
+        &self.state
+    }
+
+    /// The clock of this transaction.
+    #[must_use]
+    pub fn rev(&self) -> &Rev {
+        &self.rev
+    }
+
+    /// The moment that the command began.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// The record at `path` with edits made so far.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        match self.edits.get(path) {
+            Some(edit) => edit.as_ref().map(|object| record::view(path, object)).transpose(),
+            None => self.state.get(path),
+        }
+    }
+
+    /// Writes `value` at `path`. Stored fields that the type does not know must be in its `extra`.
+    ///
+    /// # Errors
+    /// Refused, when the record there is of a newer version or the new one too large.
+    pub fn put<T: Serialize>(&mut self, path: &str, value: &T) -> Result<()> {
+        self.put_object(path, record::object_of(value))
+    }
+
+    /// Writes a record as it is.
+    ///
+    /// # Errors
+    /// As [`Change::put`].
+    pub fn put_object(&mut self, path: &str, object: Object) -> Result<()> {
+        if let Some(old) = self.state.object(path)? {
+            record::check_writable(path, &old)?;
+        }
+        let size = record::encode(&object).len();
+        if size > RECORD_BYTES_MAX {
+            return Err(Error::refused(format!("{path} would be {size} bytes; a record may have {RECORD_BYTES_MAX}"))
+                .hint("keep long material in files of the repository"));
+        }
+        self.edits.insert(path.to_owned(), Some(object));
+        Ok(())
+    }
+
+    /// Removes the record at `path`; nothing happens when there is none.
+    pub fn remove(&mut self, path: &str) {
+        self.edits.insert(path.to_owned(), None);
+    }
+
+    /// Whether there is a record at `path`, edits made so far included.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn has(&self, path: &str) -> Result<bool> {
+        match self.edits.get(path) {
+            Some(edit) => Ok(edit.is_some()),
+            None => Ok(self.state.blob_id(path)?.is_some()),
+        }
+    }
+
+    /// The bead `id` with edits made so far.
+    ///
+    /// # Errors
+    /// Not found, when there is none.
+    pub fn bead(&self, id: &BeadId) -> Result<Bead> {
+        let bead = self.get(&tree::bead(id))?;
+        bead.ok_or_else(|| Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is"))
+    }
+
+    /// Writes a bead and names it in the commit.
+    ///
+    /// # Errors
+    /// As [`Change::put`].
+    pub fn put_bead(&mut self, bead: &Bead) -> Result<()> {
+        self.beads.insert(bead.id.clone());
+        self.put(&tree::bead(&bead.id), bead)
+    }
+
+    /// Puts a letter into its recipient's mailbox in this scope.
+    ///
+    /// # Errors
+    /// As [`Change::put`].
+    pub fn put_letter(&mut self, letter: &Letter) -> Result<()> {
+        self.put(&tree::letter(&letter.to, letter.sent_at, &letter.id), letter)
+    }
+
+    /// This machine's slot here.
+    ///
+    /// # Errors
+    /// Refused, when the machine has no record in this scope.
+    pub fn slot(&self) -> Result<Slot> {
+        let path = tree::machine(&self.rev.machine);
+        let machine: Option<crate::model::scope::Machine> = self.get(&path)?;
+        machine.map(|machine| machine.slot).ok_or_else(|| {
+            Error::refused(format!("machine {} has no slot in this ledger", self.rev.machine)).hint("gt sync takes one")
+        })
+    }
+
+    /// A fresh id `<prefix>-<infix><random><slot>`, drawn again while a bead has it.
+    ///
+    /// # Errors
+    /// Conflict, when no free id was found, which takes a full id space.
+    pub fn mint(&mut self, prefix: &Prefix, infix: &str) -> Result<BeadId> {
+        let slot = self.slot()?;
+        for len in 4..=10 {
+            for _ in 0..8 {
+                let id = self.ids.mint(prefix, infix, len, slot);
+                if !self.has(&tree::bead(&id))? {
+                    return Ok(id);
+                }
+            }
+        }
+        Err(Error::conflict("no free id was found").hint("try again"))
+    }
+
+    /// Turns the edits into objects; `None` when they change nothing.
+    fn commit(self, ledger: &Ledger, deed: &Deed<'_>, batch: &mut Batch) -> Result<Option<ObjectId>> {
+        let mut blobs = Vec::new();
+        for (path, edit) in &self.edits {
+            let old = self.state.object(path)?;
+            let Some(new) = edit else {
+                if old.is_some() {
+                    blobs.push((path.as_str(), None));
+                }
+                continue;
+            };
+            let stamped = record::stamp(Class::of(path), old.as_ref(), new.clone(), &self.rev);
+            if old.as_ref() != Some(&stamped) {
+                blobs.push((path.as_str(), Some(batch.add(gix::objs::Kind::Blob, record::encode(&stamped)))));
+            }
+        }
+        if blobs.is_empty() {
+            return Ok(None);
+        }
+        let root = edit_tree(&ledger.store, self.state.tree(), &blobs, batch)?;
+        let commit = gix::objs::Commit {
+            tree: root,
+            parents: self.state.commit().into_iter().collect(),
+            author: signature(deed.actor, deed.now),
+            committer: signature(deed.actor, deed.now),
+            encoding: None,
+            message: self.message(deed).into(),
+            extra_headers: Vec::new(),
+        };
+        Ok(Some(batch.add_value(&commit)))
+    }
+
+    fn message(&self, deed: &Deed<'_>) -> String {
+        let subject: String = deed.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+        let mut message = format!("{subject}\n\nGt-Op: {}\n", deed.op);
+        for bead in &self.beads {
+            message.push_str(&format!("Gt-Bead: {bead}\n"));
+        }
+        message.push_str(&format!("Gt-Agent: {}\nGt-Machine: {}\n", deed.actor.name, self.rev.machine));
+        if let Some(model) = &deed.actor.model {
+            let model: String = model.chars().filter(|c| !c.is_control()).collect();
+            message.push_str(&format!("Gt-Model: {model}\n"));
+        }
+        message.push_str(&format!("Gt-Rev: {}\n", self.rev.number));
+        message
+    }
+}
+
+fn signature(actor: &Actor, now: Moment) -> gix::actor::Signature {
+    let clean = |text: &str| -> String { text.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect() };
+    gix::actor::Signature {
+        name: clean(&actor.name).into(),
+        email: clean(&actor.email).into(),
+        time: gix::date::Time { seconds: deed_secs(now), offset: 0 },
+    }
+}
+
+/// git refuses times before 1970, so a clock that stands there is written as its start.
+fn deed_secs(now: Moment) -> i64 {
+    now.secs().max(0)
+}
+
+/// The tree `root` with each path set to its blob or removed; new trees go into `batch`.
+///
+/// # Errors
+/// Corrupt, when a tree on the way cannot be read.
+pub fn edit_tree(
+    store: &crate::store::Store,
+    root: ObjectId,
+    edits: &[(&str, Option<ObjectId>)],
+    batch: &mut Batch,
+) -> Result<ObjectId> {
+    let deed = || "edit the ledger's tree";
+    let mut made = Batch::default();
+    let new_root = {
+        let find = batch.over(store);
+        let mut editor = gix::objs::tree::Editor::new(objects::read_tree(&find, root)?, &find, gix::hash::Kind::Sha1);
+        for (path, blob) in edits {
+            let parts = tree::components(path)?;
+            match blob {
+                Some(id) => editor.upsert(parts, EntryKind::Blob, *id).or_fail(Kind::Corrupt, deed)?,
+                None => editor.remove(parts).or_fail(Kind::Corrupt, deed)?,
+            };
+        }
+        editor.write(|tree| Ok::<_, std::convert::Infallible>(made.add_value(tree))).or_fail(Kind::Corrupt, deed)?
+    };
+    batch.absorb(made);
+    Ok(new_root)
+}

@@ -1,0 +1,163 @@
+//! Where each record lies: the only file that spells the ledger's refs and paths.
+
+use crate::error::{Kind, OrFail, Result};
+use crate::model::address::Address;
+use crate::name::{BeadId, Name};
+use crate::time::Moment;
+
+/// The ref that holds a scope's state.
+pub const LEDGER: &str = "refs/gt/ledger";
+/// Where heads of merge requests are pinned, followed by the request's id.
+pub const MR: &str = "refs/gt/mr/";
+/// Where commits of a landing under way are pinned, followed by the intent's id.
+pub const LANDING: &str = "refs/gt/landing/";
+/// Where unsaved work is kept, followed by agent and time.
+pub const SALVAGE: &str = "refs/gt/salvage/";
+
+/// `ledger.json`, which says what the ledger is.
+pub const SCOPE: &str = "ledger.json";
+
+/// The ref that remembers what `name` was when last seen at `remote`; outside `refs/gt`, so that a hub that
+/// fetches does not hand it on.
+#[must_use]
+pub fn tracking(remote: &str, name: &str) -> String {
+    format!("refs/gt-remote/{remote}/{}", name.trim_start_matches("refs/gt/"))
+}
+
+/// The pin of merge request `id`.
+#[must_use]
+pub fn mr_pin(id: &BeadId) -> String {
+    format!("{MR}{id}")
+}
+
+/// The pin of landing `id`.
+#[must_use]
+pub fn landing_pin(id: &str) -> String {
+    format!("{LANDING}{id}")
+}
+
+/// A salvage ref for `agent` at `now`; agents' slashes stay, so that `for-each-ref` groups by agent.
+#[must_use]
+pub fn salvage(agent: &Address, now: Moment, n: u32) -> String {
+    let suffix = if n == 0 { String::new() } else { format!("-{n}") };
+    format!("{SALVAGE}{agent}/{}{suffix}", now.millis())
+}
+
+/// The path of a bead: one character a level of the last word of its id; children lie beside their parent.
+#[must_use]
+pub fn bead(id: &BeadId) -> String {
+    format!("beads/{}/{id}.json", fan(id))
+}
+
+/// Two directory levels from an id: the first two characters of its last word.
+fn fan(id: &BeadId) -> String {
+    let root = id.suffix().split('.').next().unwrap_or_default();
+    let word = root.rsplit('-').next().unwrap_or_default();
+    let mut letters = word.chars();
+    let (first, second) = (letters.next().unwrap_or('_'), letters.next().unwrap_or('_'));
+    format!("{first}/{second}")
+}
+
+/// The directory of all letters of a mailbox.
+#[must_use]
+pub fn mailbox(address: &Address) -> String {
+    format!("mail/{}", address.as_component())
+}
+
+/// The path of a letter.
+#[must_use]
+pub fn letter(to: &Address, sent_at: Moment, id: &BeadId) -> String {
+    let word = id.suffix().rsplit('-').next().unwrap_or_default();
+    let shard: String = word.chars().chain("__".chars()).take(2).collect();
+    format!("{}/{}/{shard}/{id}.json", mailbox(to), sent_at.year_month())
+}
+
+/// The path of an agent's hook.
+#[must_use]
+pub fn hook(agent: &Address) -> String {
+    format!("hooks/{}.json", agent.as_component())
+}
+
+/// The path of a machine's record.
+#[must_use]
+pub fn machine(id: &str) -> String {
+    format!("machines/{id}.json")
+}
+
+/// The path of a rig's registry entry, in the town's ledger.
+#[must_use]
+pub fn rig(name: &Name) -> String {
+    format!("rigs/{name}.json")
+}
+
+/// The path of a configuration group: the first word of its keys.
+#[must_use]
+pub fn config(group: &str) -> String {
+    format!("config/{group}.json")
+}
+
+/// The path of a parcel for another scope.
+#[must_use]
+pub fn parcel(key: &str) -> String {
+    format!("outbox/{key}.json")
+}
+
+/// The path of a recorded gate run; `key` is the memo key, `run` tells runs of one key apart.
+#[must_use]
+pub fn gate_run(key: &str, run: &str) -> String {
+    format!("queue/gates/{}/{key}-{run}.json", &key[..2])
+}
+
+/// The path of a landing's intent.
+#[must_use]
+pub fn intent(id: &str) -> String {
+    format!("queue/intents/{id}.json")
+}
+
+/// The path of a report on a choice that a merge overruled.
+#[must_use]
+pub fn conflict(hash: &str) -> String {
+    format!("conflicts/{hash}.json")
+}
+
+/// Splits a path of ours into tree entry names.
+///
+/// # Errors
+/// Bug, when a component is empty or `..`; no constructor here makes one.
+pub fn components(path: &str) -> Result<Vec<&str>> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let good = parts.iter().all(|part| !part.is_empty() && *part != "." && *part != ".." && *part != ".git");
+    good.then_some(parts).or_fail(Kind::Bug, || format!("use '{}' as a record path", path.escape_debug()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_lie_where_the_documents_say() {
+        for (id, path) in [
+            ("wi-x7k2m", "beads/x/7/wi-x7k2m.json"),
+            ("wi-x7k2m.1.3", "beads/x/7/wi-x7k2m.1.3.json"),
+            ("wi-x7k2m.1-k", "beads/x/7/wi-x7k2m.1-k.json"),
+            ("hq-cv-abc12", "beads/a/b/hq-cv-abc12.json"),
+            ("wi-widgets-polecat-toast", "beads/t/o/wi-widgets-polecat-toast.json"),
+            ("wi-a", "beads/a/_/wi-a.json"),
+        ] {
+            assert_eq!(bead(&id.parse().unwrap()), path);
+        }
+        let to: Address = "widgets/polecats/toast".parse().unwrap();
+        let when: Moment = "2026-11-20T08:00:00Z".parse().unwrap();
+        assert_eq!(
+            letter(&to, when, &"wi-ml-ab123".parse().unwrap()),
+            "mail/widgets%2Fpolecats%2Ftoast/202611/ab/wi-ml-ab123.json"
+        );
+    }
+
+    #[test]
+    fn a_path_cannot_leave_the_tree() {
+        for bad in ["a//b", "../a", "a/./b", "", ".git/config"] {
+            assert!(components(bad).is_err(), "{bad}");
+        }
+    }
+}

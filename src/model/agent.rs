@@ -1,0 +1,171 @@
+//! Agents: lasting identities. Their state is derived from hook and session, never stored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::model::address::Address;
+use crate::model::bead::{Bead, IssueType, Status};
+use crate::model::record;
+use crate::name::Prefix;
+use crate::time::Moment;
+
+/// The typed fields of a bead of type `agent`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Who it is.
+    pub address: Address,
+    /// Its role's bead.
+    pub role_bead: String,
+    /// The machine whose witness judges it and whose sessions it runs in.
+    pub machine: String,
+}
+
+impl Agent {
+    /// Reads the agent fields of a bead.
+    ///
+    /// # Errors
+    /// Corrupt, when they are missing or wrong.
+    pub fn of(bead: &Bead) -> Result<Self> {
+        record::view(bead.id.as_str(), &bead.extra)
+    }
+
+    /// The bead that records a new agent.
+    ///
+    /// # Errors
+    /// Usage, when the address cannot be a title, which no valid address is.
+    pub fn bead(address: &Address, prefix: &Prefix, machine: &str, created_by: &str, now: Moment) -> Result<Bead> {
+        let mut bead = Bead::new(address.bead_id(prefix), IssueType::Agent, &address.to_string(), created_by, now)?;
+        bead.status = Status::Pinned;
+        bead.extra = record::object_of(&Self {
+            address: address.clone(),
+            role_bead: format!("hq-{}-role", address.role()),
+            machine: machine.to_owned(),
+        });
+        Ok(bead)
+    }
+}
+
+/// What an agent is doing, told from its hook and its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentState {
+    /// Hook and session.
+    Working,
+    /// Neither.
+    Idle,
+    /// A hook but no session.
+    Stalled,
+    /// A session but nothing hooked.
+    Zombie,
+    /// It belongs to another machine, whose sessions cannot be seen from here.
+    Elsewhere,
+}
+
+impl AgentState {
+    /// The state of an agent of this machine.
+    #[must_use]
+    pub const fn of(has_hook: bool, has_session: bool) -> Self {
+        match (has_hook, has_session) {
+            (true, true) => Self::Working,
+            (false, false) => Self::Idle,
+            (true, false) => Self::Stalled,
+            (false, true) => Self::Zombie,
+        }
+    }
+
+    /// The word for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Idle => "idle",
+            Self::Stalled => "stalled",
+            Self::Zombie => "zombie",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// The 50 names of the default polecat pool.
+pub const POOL: [&str; 50] = [
+    "furiosa",
+    "nux",
+    "slit",
+    "rictus",
+    "dementus",
+    "capable",
+    "toast",
+    "dag",
+    "cheedo",
+    "valkyrie",
+    "keeper",
+    "corpus",
+    "organic",
+    "ace",
+    "morsov",
+    "miss",
+    "maadi",
+    "glory",
+    "jack",
+    "praetorian",
+    "goose",
+    "toecutter",
+    "bubba",
+    "johnny",
+    "fifi",
+    "jessie",
+    "sprog",
+    "humungus",
+    "wez",
+    "pappagallo",
+    "feral",
+    "gyro",
+    "zetta",
+    "curmudgeon",
+    "lusty",
+    "mohawk",
+    "auntie",
+    "entity",
+    "master",
+    "blaster",
+    "ironbar",
+    "scrooloose",
+    "savannah",
+    "jedediah",
+    "pigkiller",
+    "collector",
+    "scarlet",
+    "splendid",
+    "angharad",
+    "coma",
+];
+
+/// The `n`th name of the pool, counted from 0; beyond the pool come the numbers from 51.
+/// `mark` tells machines apart: empty on the machine that made the rig.
+#[must_use]
+pub fn pool_name(n: usize, mark: &str) -> String {
+    let base = POOL.get(n).map_or_else(|| format!("p{}", n + 1), |name| (*name).to_owned());
+    if mark.is_empty() { base } else { format!("{base}_{mark}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pool_name_is_a_lawful_name() {
+        for n in 0..60 {
+            assert!(pool_name(n, "").parse::<crate::name::Name>().is_ok());
+            assert!(pool_name(n, "1").parse::<crate::name::Name>().is_ok());
+        }
+        assert_eq!(pool_name(50, "a"), "p51_a");
+    }
+
+    #[test]
+    fn an_agent_is_read_back_from_its_bead() {
+        let address: Address = "widgets/polecats/toast".parse().unwrap();
+        let bead = Agent::bead(&address, &"wi".parse().unwrap(), "m1", "overseer", Moment::from_millis(0)).unwrap();
+        let agent = Agent::of(&bead).unwrap();
+        assert_eq!((agent.address, agent.role_bead.as_str()), (address, "hq-polecat-role"));
+    }
+}

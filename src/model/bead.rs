@@ -1,0 +1,510 @@
+//! A bead: one work item, with all lawful moves between its statuses.
+//!
+//! Stored names are those of the `bd` tool. Fields this version does not know stay in `extra`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::record::{Object, Rev, SCHEMA_VERSION};
+use crate::name::BeadId;
+use crate::time::Moment;
+
+macro_rules! word_enum {
+    ($(#[$doc:meta])* $type:ident { $($(#[$vdoc:meta])* $variant:ident => $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum $type {
+            $($(#[$vdoc])* $variant,)*
+            /// A word of a newer version; kept as it is.
+            Other(String),
+        }
+        impl $type {
+            /// The words that this version knows.
+            pub const WORDS: &'static [&'static str] = &[$($word),*];
+            /// The word as it is stored.
+            #[must_use]
+            pub fn word(&self) -> &str {
+                match self { $(Self::$variant => $word,)* Self::Other(word) => word }
+            }
+        }
+        impl From<String> for $type {
+            fn from(word: String) -> Self {
+                match word.as_str() { $($word => Self::$variant,)* _ => Self::Other(word) }
+            }
+        }
+        impl From<$type> for String {
+            fn from(value: $type) -> Self { value.word().to_owned() }
+        }
+        impl FromStr for $type {
+            type Err = Error;
+            fn from_str(word: &str) -> Result<Self> {
+                match Self::from(word.to_owned()) {
+                    Self::Other(_) => Err(Error::usage(format!("'{}' is not a known word here", word.escape_debug()))
+                        .hint(format!("one of: {}", Self::WORDS.join(", ")))),
+                    known => Ok(known),
+                }
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.word()) }
+        }
+    };
+}
+
+word_enum! {
+    /// What sort of item a bead is.
+    IssueType {
+        /// Plain work; the default.
+        Task => "task",
+        /// A fault to mend.
+        Bug => "bug",
+        /// Something new.
+        Feature => "feature",
+        /// A parent of other work.
+        Epic => "epic",
+        /// Upkeep.
+        Chore => "chore",
+        /// Something to decide.
+        Decision => "decision",
+        /// Something to answer.
+        Question => "question",
+        /// A batch of beads tracked to completion.
+        Convoy => "convoy",
+        /// A request to merge a branch.
+        MergeRequest => "merge-request",
+        /// An agent's identity.
+        Agent => "agent",
+        /// A role's definition.
+        Role => "role",
+        /// A rig.
+        Rig => "rig",
+        /// A running workflow.
+        Molecule => "molecule",
+        /// A step of a workflow.
+        Step => "step",
+        /// A workflow step that waits for something.
+        Gate => "gate",
+        /// A call for attention.
+        Escalation => "escalation",
+        /// Something that happened.
+        Event => "event",
+    }
+}
+
+impl IssueType {
+    /// Whether beads of this type can be slung.
+    #[must_use]
+    pub fn is_work(&self) -> bool {
+        matches!(self, Self::Task | Self::Bug | Self::Feature | Self::Chore | Self::Decision | Self::Question | Self::Step)
+    }
+}
+
+word_enum! {
+    /// Where a bead stands.
+    Status {
+        /// May be worked on when unblocked.
+        Open => "open",
+        /// On an agent's hook, its session not yet at work.
+        Hooked => "hooked",
+        /// An agent is at work.
+        InProgress => "in_progress",
+        /// Handed in; a merge request is queued.
+        InReview => "in_review",
+        /// Waits for a person or something outside.
+        Blocked => "blocked",
+        /// Not before `defer_until`.
+        Deferred => "deferred",
+        /// Done.
+        Closed => "closed",
+        /// A standing reference.
+        Pinned => "pinned",
+    }
+}
+
+impl Status {
+    /// Whether a hand may move a bead from this status to `next`; sling, done and landing use their own moves,
+    /// which this table lists too.
+    #[must_use]
+    pub fn may_become(&self, next: &Self) -> bool {
+        use Status::{Blocked, Closed, Deferred, Hooked, InProgress, InReview, Open, Pinned};
+        match self {
+            Open => matches!(next, Hooked | InProgress | InReview | Blocked | Deferred | Closed | Pinned),
+            Hooked => matches!(next, InProgress | Open | InReview | Blocked | Closed),
+            InProgress => matches!(next, Open | InReview | Blocked | Closed),
+            InReview => matches!(next, Open | Closed | Blocked),
+            Blocked | Deferred => matches!(next, Open | Closed),
+            Closed | Pinned => matches!(next, Open),
+            Self::Other(_) => false,
+        }
+    }
+
+    /// Whether the bead is done with.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        *self == Self::Closed
+    }
+
+    /// Whether an agent holds the bead on its hook.
+    #[must_use]
+    pub fn is_assigned_work(&self) -> bool {
+        matches!(self, Self::Hooked | Self::InProgress)
+    }
+}
+
+word_enum! {
+    /// What one bead has to do with another.
+    DependencyKind {
+        /// The target must close first.
+        Blocks => "blocks",
+        /// The target is the parent.
+        ParentChild => "parent-child",
+        /// Runs only if the target failed.
+        ConditionalBlocks => "conditional-blocks",
+        /// All children of the target must close first.
+        WaitsFor => "waits-for",
+        /// The target must close by a merge.
+        MergeBlocks => "merge-blocks",
+        /// See also.
+        Related => "related",
+        /// Found while working on the target.
+        DiscoveredFrom => "discovered-from",
+        /// The same as the target.
+        Duplicates => "duplicates",
+        /// Replaces the target.
+        Supersedes => "supersedes",
+        /// A convoy tracks the target.
+        Tracks => "tracks",
+        /// Answers the target.
+        RepliesTo => "replies-to",
+        /// Checks the target.
+        Validates => "validates",
+    }
+}
+
+impl DependencyKind {
+    /// Whether an unmet dependency of this kind keeps the bead from being ready.
+    #[must_use]
+    pub fn is_blocking(&self) -> bool {
+        matches!(self, Self::Blocks | Self::ConditionalBlocks | Self::WaitsFor | Self::MergeBlocks)
+    }
+}
+
+/// An edge from a bead to what it depends on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The bead that depends.
+    pub issue_id: BeadId,
+    /// What it depends on.
+    pub depends_on_id: BeadId,
+    /// How.
+    #[serde(rename = "type")]
+    pub kind: DependencyKind,
+    /// Who said so.
+    #[serde(default)]
+    pub created_by: String,
+    /// When.
+    pub created_at: Moment,
+}
+
+/// A remark on a bead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comment {
+    /// Id of the comment within the bead.
+    pub id: String,
+    /// Who wrote it.
+    pub author: String,
+    /// What.
+    pub text: String,
+    /// When.
+    pub created_at: Moment,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+/// A work item, or any other noun that has an id and a status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bead {
+    /// Schema version of the record.
+    pub v: u64,
+    /// Its id.
+    pub id: BeadId,
+    /// One line.
+    pub title: String,
+    /// What is to be done and why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// How it is to be done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub design: String,
+    /// When it is done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub acceptance_criteria: String,
+    /// What was learned on the way.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notes: String,
+    /// What sort of item.
+    pub issue_type: IssueType,
+    /// Where it stands.
+    pub status: Status,
+    /// 0 critical … 4 backlog.
+    pub priority: u8,
+    /// The address of whoever has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<String>,
+    /// The clock of the assignment; set by sling and claim only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_rev: Option<Rev>,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Who made it.
+    #[serde(default)]
+    pub created_by: String,
+    /// When it was made.
+    pub created_at: Moment,
+    /// When it last changed.
+    pub updated_at: Moment,
+    /// When work began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Moment>,
+    /// When it closed; set exactly while it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Moment>,
+    /// Why it closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_reason: Option<String>,
+    /// Who closed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_by: Option<String>,
+    /// When it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Moment>,
+    /// Not ready before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defer_until: Option<Moment>,
+    /// Labels, sorted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub labels: BTreeSet<String>,
+    /// What it depends on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Dependency>,
+    /// Remarks, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<Comment>,
+    /// The bead it is a child of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<BeadId>,
+    /// Clock of the last change.
+    #[serde(default)]
+    pub rev: Rev,
+    /// Clocks of units that changed earlier.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revs: BTreeMap<String, Rev>,
+    /// Fields of its type, and of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+/// The longest title, in characters.
+pub const TITLE_CHARS_MAX: usize = 500;
+/// The longest text field, in bytes.
+pub const TEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// Checks a title: one line of 1 to 500 characters without control characters.
+///
+/// # Errors
+/// Usage, naming the limit.
+pub fn check_title(title: &str) -> Result<()> {
+    if title.trim().is_empty() {
+        return Err(Error::usage("the title is empty").hint("say in one line what is to be done"));
+    }
+    if title.chars().count() > TITLE_CHARS_MAX {
+        return Err(Error::usage(format!("the title is longer than {TITLE_CHARS_MAX} characters"))
+            .hint("put the rest into --description"));
+    }
+    if title.chars().any(char::is_control) {
+        return Err(Error::usage("the title has control characters").hint("a title is one line of plain text"));
+    }
+    Ok(())
+}
+
+/// Checks the size of a text field.
+///
+/// # Errors
+/// Usage, naming the field and the limit of 256 KiB.
+pub fn check_text(field: &str, text: &str) -> Result<()> {
+    if text.len() <= TEXT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::usage(format!("the {field} is longer than {} KiB", TEXT_BYTES_MAX / 1024))
+        .hint("keep long material in a file of the repository and name it here"))
+}
+
+impl Bead {
+    /// A new open bead.
+    ///
+    /// # Errors
+    /// Usage, when the title is not lawful.
+    pub fn new(id: BeadId, issue_type: IssueType, title: &str, created_by: &str, now: Moment) -> Result<Self> {
+        check_title(title)?;
+        Ok(Self {
+            v: SCHEMA_VERSION,
+            id,
+            title: title.to_owned(),
+            description: String::new(),
+            design: String::new(),
+            acceptance_criteria: String::new(),
+            notes: String::new(),
+            issue_type,
+            status: Status::Open,
+            priority: 2,
+            assignee: None,
+            assigned_rev: None,
+            owner: None,
+            created_by: created_by.to_owned(),
+            created_at: now,
+            updated_at: now,
+            started_at: None,
+            closed_at: None,
+            close_reason: None,
+            closed_by: None,
+            due_at: None,
+            defer_until: None,
+            labels: BTreeSet::new(),
+            dependencies: Vec::new(),
+            comments: Vec::new(),
+            parent: None,
+            rev: Rev::default(),
+            revs: BTreeMap::new(),
+            extra: Object::new(),
+        })
+    }
+
+    /// Moves to `next`, keeping `closed_at`, assignment and start in step with the status.
+    ///
+    /// # Errors
+    /// Refused, when the table of moves does not list it; the hint says what is allowed.
+    pub fn become_status(&mut self, next: Status, now: Moment) -> Result<()> {
+        if self.status == next {
+            return Ok(());
+        }
+        if !self.status.may_become(&next) {
+            return Err(
+                Error::refused(format!("{} is {} and cannot become {next}", self.id, self.status)).hint(self.what_helps())
+            );
+        }
+        if self.status.is_closed() {
+            self.closed_at = None;
+            self.close_reason = None;
+            self.closed_by = None;
+        }
+        match next {
+            Status::Closed => self.closed_at = Some(now),
+            Status::Open => {
+                self.assignee = None;
+                self.assigned_rev = None;
+                self.started_at = None;
+                self.defer_until = None;
+            }
+            Status::InProgress => self.started_at = Some(now),
+            Status::Hooked | Status::InReview | Status::Blocked | Status::Deferred | Status::Pinned | Status::Other(_) => {}
+        }
+        self.status = next;
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Closes with who and why.
+    ///
+    /// # Errors
+    /// Refused, when the status forbids it.
+    pub fn close(&mut self, by: &str, reason: &str, now: Moment) -> Result<()> {
+        self.become_status(Status::Closed, now)?;
+        self.closed_by = Some(by.to_owned());
+        self.close_reason = Some(reason.to_owned());
+        Ok(())
+    }
+
+    /// Adds a remark at the end.
+    pub fn comment(&mut self, id: String, author: &str, text: &str, now: Moment) {
+        self.comments.push(Comment {
+            id,
+            author: author.to_owned(),
+            text: text.to_owned(),
+            created_at: now,
+            extra: Object::new(),
+        });
+        self.updated_at = now;
+    }
+
+    /// Whether it waits for nothing but somebody's hands, its dependencies aside.
+    #[must_use]
+    pub fn is_open_work(&self, now: Moment) -> bool {
+        let deferred = self.defer_until.is_some_and(|until| until > now);
+        let ephemeral = self.extra.get("ephemeral").and_then(serde_json::Value::as_bool) == Some(true);
+        self.status == Status::Open && self.issue_type.is_work() && !deferred && !ephemeral
+    }
+
+    /// Targets that must be met before this is ready.
+    pub fn blockers(&self) -> impl Iterator<Item = &Dependency> {
+        self.dependencies.iter().filter(|dependency| dependency.kind.is_blocking())
+    }
+
+    fn what_helps(&self) -> String {
+        match self.status {
+            Status::Closed => format!("reopen it first: gt bead update {} --status open", self.id),
+            Status::InReview => format!("its merge request decides; see: gt mq why {}", self.id),
+            Status::Hooked | Status::InProgress => {
+                format!("it is held by {}; see: gt show {}", self.assignee.as_deref().unwrap_or("nobody"), self.id)
+            }
+            Status::Open | Status::Blocked | Status::Deferred | Status::Pinned | Status::Other(_) => {
+                format!("see: gt show {}", self.id)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bead() -> Bead {
+        Bead::new("gt-abc12".parse().unwrap(), IssueType::Task, "Mend the pump", "overseer", Moment::from_millis(0)).unwrap()
+    }
+
+    #[test]
+    fn closed_and_closed_at_agree() {
+        let mut bead = bead();
+        let now = Moment::from_millis(5);
+        bead.close("overseer", "done", now).unwrap();
+        assert_eq!(bead.closed_at, Some(now));
+        assert!(bead.become_status(Status::Hooked, now).is_err());
+        bead.become_status(Status::Open, now).unwrap();
+        assert_eq!((bead.closed_at, bead.close_reason), (None, None));
+    }
+
+    #[test]
+    fn unknown_fields_and_words_survive_a_rewrite() {
+        let text = r#"{"v":1,"id":"gt-a","title":"t","issue_type":"saga","status":"dreaming","priority":1,
+            "created_at":"2026-01-01T00:00:00.000Z","updated_at":"2026-01-01T00:00:00.000Z","rev":"1@m","colour":"red"}"#;
+        let bead: Bead = serde_json::from_str(text).unwrap();
+        let back = serde_json::to_value(&bead).unwrap();
+        assert_eq!(back["issue_type"], "saga");
+        assert_eq!(back["status"], "dreaming");
+        assert_eq!(back["colour"], "red");
+    }
+
+    #[test]
+    fn a_title_is_one_plain_line() {
+        for bad in ["", "  ", "a\nb", "a\x1b[31mb", &"x".repeat(501)] {
+            assert!(check_title(bad).is_err());
+        }
+        assert!(check_title("Größe prüfen 🚀").is_ok());
+    }
+}

@@ -1,0 +1,124 @@
+//! The table of configuration keys: type, default and one line of help each.
+//!
+//! Shared keys live in the ledger (town or rig scope); what a key may hold is checked when it is set.
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::time::parse_millis;
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// Any text.
+    Text,
+    /// A command line for `sh -c`; runs only on machines that trust it.
+    Command,
+    /// `true` or `false`.
+    Bool,
+    /// A length of time such as `10m`.
+    Duration,
+    /// A whole number.
+    Number,
+}
+
+/// A configuration key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name; `*` stands for one word.
+    pub name: &'static str,
+    /// What it holds.
+    pub key_type: KeyType,
+    /// Its value when unset; empty: none.
+    pub default: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+/// All keys.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "agent.command",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command line that starts an agent in its worktree",
+    },
+    Key {
+        name: "gates.*.command",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command line of a merge gate; exit code 0 passes",
+    },
+    Key { name: "gates.*.timeout", key_type: KeyType::Duration, default: "10m", help: "After this long the gate has failed" },
+    Key {
+        name: "gates.require",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Refuse to land anything when no gate is configured",
+    },
+    Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
+    Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
+];
+
+/// Finds the key that `name` is an instance of.
+///
+/// # Errors
+/// Usage, naming the known keys.
+pub fn find(name: &str) -> Result<&'static Key> {
+    let fits = |key: &Key| {
+        let (pattern, words): (Vec<&str>, Vec<&str>) = (key.name.split('.').collect(), name.split('.').collect());
+        pattern.len() == words.len() && pattern.iter().zip(&words).all(|(p, w)| p == w || (*p == "*" && is_word(w)))
+    };
+    KEYS.iter().find(|key| fits(key)).ok_or_else(|| {
+        let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        Error::usage(format!("there is no configuration key '{}'", name.escape_debug()))
+            .hint(format!("known keys: {}", known.join(", ")))
+    })
+}
+
+fn is_word(word: &str) -> bool {
+    !word.is_empty()
+        && word.len() <= 40
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+}
+
+impl Key {
+    /// Reads a value of this key's type from text.
+    ///
+    /// # Errors
+    /// Usage, when the text is of another type.
+    pub fn parse(&self, text: &str) -> Result<Value> {
+        let wrong = |want: &str| Error::usage(format!("'{}' is not {want}, which {} needs", text.escape_debug(), self.name));
+        match self.key_type {
+            KeyType::Text | KeyType::Command if text.trim().is_empty() => {
+                Err(wrong("a text").hint("to remove it: gt config unset KEY"))
+            }
+            KeyType::Text | KeyType::Command => Ok(Value::from(text)),
+            KeyType::Bool => text.parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
+            KeyType::Duration => parse_millis(text).map(|_| Value::from(text)),
+            KeyType::Number => text.parse::<u32>().map(Value::from).map_err(|_| wrong("a whole number")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_key_or_value_is_refused() {
+        assert!(find("gates.test.command").is_ok());
+        for bad in ["gate.test.command", "gates..command", "gates.a b.command", "agent", "agent.command.x"] {
+            assert!(find(bad).is_err(), "{bad}");
+        }
+        assert!(find("gates.test.timeout").unwrap().parse("soon").is_err());
+        assert!(find("gates.require").unwrap().parse("maybe").is_err());
+    }
+
+    #[test]
+    fn every_default_fits_its_key() {
+        for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+            assert!(key.parse(key.default).is_ok(), "{}", key.name);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The nouns: pure values and their lawful transitions. Nothing here touches the outside world.
+
+pub mod address;
+pub mod agent;
+pub mod bead;
+pub mod config_keys;
+pub mod gate;
+pub mod hook;
+pub mod mail;
+pub mod merge;
+pub mod merge_request;
+pub mod plan;
+pub mod protocol;
+pub mod record;
+pub mod scope;

@@ -1,0 +1,259 @@
+//! Protocol messages: machine-readable mail, each kind with its typed payload, in one table.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::model::address::Address;
+use crate::model::mail::{Letter, LetterType};
+use crate::model::record;
+use crate::name::BeadId;
+use crate::time::Moment;
+
+/// How a polecat left its assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// Handed in.
+    Completed,
+    /// Cannot go on; needs help.
+    Escalated,
+    /// Given back.
+    Released,
+}
+
+/// A protocol message: the kind is the tag, the fields are the payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Protocol {
+    /// Polecat to witness, with its first prime.
+    PolecatStarted {
+        /// The work.
+        bead: BeadId,
+        /// Its branch.
+        branch: String,
+        /// The session.
+        session: String,
+    },
+    /// Polecat to witness.
+    PolecatDone {
+        /// How it ended.
+        exit: Exit,
+        /// The work.
+        bead: BeadId,
+        /// The merge request, when handed in.
+        mr: Option<BeadId>,
+        /// Its branch.
+        branch: String,
+    },
+    /// Done to refinery.
+    MergeReady {
+        /// The merge request.
+        mr: BeadId,
+        /// The work.
+        bead: BeadId,
+        /// Its branch.
+        branch: String,
+        /// Who made it.
+        polecat: String,
+    },
+    /// Refinery to witness and author.
+    Merged {
+        /// The merge request.
+        mr: BeadId,
+        /// The work.
+        bead: BeadId,
+        /// Its branch.
+        branch: String,
+        /// Where it went.
+        target: String,
+        /// As which commit.
+        commit: String,
+    },
+    /// Refinery to witness and author.
+    MergeFailed {
+        /// The merge request.
+        mr: BeadId,
+        /// The work.
+        bead: BeadId,
+        /// The gate that was red.
+        gate: String,
+        /// Its exit code.
+        exit: Option<i32>,
+        /// Its last lines.
+        log: String,
+        /// Why it is this request and no other.
+        evidence: Vec<String>,
+    },
+    /// Refinery to witness and author.
+    ReworkRequest {
+        /// The merge request.
+        mr: BeadId,
+        /// The work.
+        bead: BeadId,
+        /// Where it was to go.
+        target: String,
+        /// What conflicts.
+        files: Vec<String>,
+        /// The request's head.
+        ours: String,
+        /// The other side's commits.
+        theirs: Vec<String>,
+    },
+    /// Anyone to the escalation chain.
+    Help {
+        /// Who asks.
+        agent: String,
+        /// The work.
+        bead: BeadId,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Protocol {
+    /// The subject: kind and what it is about.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::PolecatStarted { bead, .. } => format!("POLECAT_STARTED {bead}"),
+            Self::PolecatDone { bead, .. } => format!("POLECAT_DONE {bead}"),
+            Self::MergeReady { mr, .. } => format!("MERGE_READY {mr}"),
+            Self::Merged { mr, .. } => format!("MERGED {mr}"),
+            Self::MergeFailed { mr, .. } => format!("MERGE_FAILED {mr}"),
+            Self::ReworkRequest { mr, .. } => format!("REWORK_REQUEST {mr}"),
+            Self::Help { bead, .. } => format!("HELP {bead}"),
+        }
+    }
+
+    /// The beads it speaks of.
+    #[must_use]
+    pub fn refs(&self) -> Vec<BeadId> {
+        match self {
+            Self::PolecatStarted { bead, .. } | Self::Help { bead, .. } => vec![bead.clone()],
+            Self::PolecatDone { bead, mr, .. } => std::iter::once(bead).chain(mr).cloned().collect(),
+            Self::MergeReady { mr, bead, .. }
+            | Self::Merged { mr, bead, .. }
+            | Self::MergeFailed { mr, bead, .. }
+            | Self::ReworkRequest { mr, bead, .. } => vec![bead.clone(), mr.clone()],
+        }
+    }
+
+    /// The payload again as readable `Key: value` lines.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let mut body = String::new();
+        for (key, value) in record::object_of(self).iter().filter(|(key, _)| *key != "kind") {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text.clone(),
+                Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+                other => other.to_string(),
+            };
+            let mut name = key.clone();
+            name[..1].make_ascii_uppercase();
+            body.push_str(&format!("{name}: {text}\n"));
+        }
+        body
+    }
+
+    /// The letter that carries it.
+    ///
+    /// # Errors
+    /// Usage, when the texts in it break a limit.
+    pub fn letter(&self, id: BeadId, from: Address, to: Address, now: Moment) -> Result<Letter> {
+        let mut letter = Letter::new(id, from, to, &self.subject(), &self.body(), now)?;
+        letter.letter_type = LetterType::Protocol;
+        letter.refs = self.refs();
+        letter.payload = Some(record::object_of(self));
+        Ok(letter)
+    }
+
+    /// Reads the message from a letter: from its payload, else from text that an agent wrote by hand
+    /// in the same form (`KIND <what>` as subject and `Key: value` lines as body).
+    ///
+    /// # Errors
+    /// Usage, when it is not a protocol message or a field is missing.
+    pub fn of(letter: &Letter) -> Result<Self> {
+        let wrong = |e: serde_json::Error| {
+            Error::usage(format!("'{}' is not a protocol message", letter.subject.escape_debug())).caused_by(e)
+        };
+        if let Some(payload) = &letter.payload {
+            return serde_json::from_value(Value::Object(payload.clone())).map_err(wrong);
+        }
+        let kind = letter.subject.split_whitespace().next().unwrap_or_default();
+        let mut payload = record::Object::new();
+        payload.insert("kind".into(), kind.into());
+        for (key, text) in letter.body.lines().filter_map(|line| line.split_once(':')) {
+            let (key, text) = (key.trim().to_ascii_lowercase(), text.trim());
+            let value = match key.as_str() {
+                "files" | "theirs" | "evidence" => text.split(',').map(|item| Value::from(item.trim())).collect(),
+                "exit" if kind == "MERGE_FAILED" => text.parse::<i32>().map_or(Value::Null, Value::from),
+                _ => Value::from(text),
+            };
+            payload.insert(key, value);
+        }
+        serde_json::from_value(Value::Object(payload)).map_err(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_kind() -> Vec<Protocol> {
+        let (bead, mr): (BeadId, BeadId) = ("wi-a1".parse().unwrap(), "wi-m1".parse().unwrap());
+        let branch = "polecat/toast/wi-a1@x".to_owned();
+        vec![
+            Protocol::PolecatStarted { bead: bead.clone(), branch: branch.clone(), session: "s1".into() },
+            Protocol::PolecatDone { exit: Exit::Completed, bead: bead.clone(), mr: Some(mr.clone()), branch: branch.clone() },
+            Protocol::MergeReady { mr: mr.clone(), bead: bead.clone(), branch: branch.clone(), polecat: "w/polecats/t".into() },
+            Protocol::Merged { mr: mr.clone(), bead: bead.clone(), branch, target: "main".into(), commit: "c".into() },
+            Protocol::MergeFailed {
+                mr: mr.clone(),
+                bead: bead.clone(),
+                gate: "test".into(),
+                exit: Some(1),
+                log: "boom".into(),
+                evidence: vec!["red".into()],
+            },
+            Protocol::ReworkRequest {
+                mr,
+                bead: bead.clone(),
+                target: "main".into(),
+                files: vec!["a".into(), "b".into()],
+                ours: "c".into(),
+                theirs: vec!["d".into()],
+            },
+            Protocol::Help { agent: "w/polecats/t".into(), bead, problem: "stuck".into() },
+        ]
+    }
+
+    fn letter(message: &Protocol) -> Letter {
+        message.letter("wi-ml-1".parse().unwrap(), Address::Mayor, Address::Mayor, Moment::from_millis(0)).unwrap()
+    }
+
+    #[test]
+    fn every_kind_is_read_as_it_was_written() {
+        for message in every_kind() {
+            assert_eq!(Protocol::of(&letter(&message)).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn the_same_form_written_by_hand_is_read_too() {
+        for message in every_kind() {
+            let mut by_hand = letter(&message);
+            by_hand.payload = None;
+            assert_eq!(Protocol::of(&by_hand).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn a_plain_letter_is_no_protocol_message() {
+        let plain =
+            Letter::new("wi-ml-1".parse().unwrap(), Address::Mayor, Address::Mayor, "Hello", "Bead: x", Moment::from_millis(0))
+                .unwrap();
+        assert!(Protocol::of(&plain).is_err());
+    }
+}

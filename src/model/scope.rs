@@ -1,0 +1,117 @@
+//! Scopes, rigs and machines: who may mint which ids, and where things live.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::record::{Object, Rev};
+use crate::name::{Name, Prefix, Slot};
+use crate::time::Moment;
+
+/// Town or rig.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScopeKind {
+    /// The town's own ledger, prefix `hq`.
+    Town,
+    /// A managed project.
+    Rig,
+}
+
+/// `ledger.json`: what this ledger is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Schema version.
+    pub v: u64,
+    /// The merge rules' version.
+    pub merge_v: u64,
+    /// Town or rig.
+    pub kind: ScopeKind,
+    /// The prefix of its ids.
+    pub prefix: Prefix,
+    /// The town's or rig's name.
+    pub name: String,
+    /// When it was founded.
+    pub created_at: Moment,
+    /// How often history was flattened.
+    #[serde(default)]
+    pub epoch: u64,
+    /// Tips before each flatten.
+    #[serde(default)]
+    pub flattened: Vec<String>,
+    /// Clock.
+    #[serde(default)]
+    pub rev: Rev,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+/// `machines/<id>.json`: a machine that takes part in a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Schema version.
+    pub v: u64,
+    /// Its id: 8 base-36 characters.
+    pub id: String,
+    /// The mark of ids it mints in this scope.
+    pub slot: Slot,
+    /// For people.
+    pub name: String,
+    /// The operating system's id of the host and the place of the `.repo.git`.
+    pub host: String,
+    /// Clock.
+    #[serde(default)]
+    pub rev: Rev,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+/// `rigs/<name>.json` in the town's ledger: the registry entry of a rig.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rig {
+    /// Schema version.
+    pub v: u64,
+    /// Its name and directory.
+    pub name: Name,
+    /// The prefix of its ids.
+    pub prefix: Prefix,
+    /// Where it was cloned from.
+    pub url: String,
+    /// The branch that work is merged into.
+    pub target: String,
+    /// Whether the branch of that name at `origin` is the target, pushed with expectation.
+    #[serde(default)]
+    pub land_remote: bool,
+    /// The URL its ledger is exchanged with; `None`: with nobody.
+    #[serde(default)]
+    pub sync: Option<String>,
+    /// Id of the machine that made it and works its queue.
+    pub home: String,
+    /// Clock.
+    #[serde(default)]
+    pub rev: Rev,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+/// `outbox/<key>.json`: what another scope must learn; delivered under `key` exactly once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parcel {
+    /// Schema version.
+    pub v: u64,
+    /// Unique name of the delivery.
+    pub key: String,
+    /// The prefix of the scope that must learn it.
+    pub to_scope: Prefix,
+    /// The machine that wrote it; only that one delivers and drops it.
+    pub machine: String,
+    /// The letter to put into a mailbox there, its id still to be minted.
+    pub letter: Object,
+    /// Clock.
+    #[serde(default)]
+    pub rev: Rev,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}

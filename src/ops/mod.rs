@@ -1,0 +1,1 @@
+//! The verbs: what people and agents do to a town. Only this floor writes ledgers.

@@ -1,0 +1,68 @@
+//! Kernel locks: released by the death of their holder, so that nobody ever has to break one.
+//!
+//! The lock file itself is never removed; two holders of two files of one name would both think they hold it.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::time::Stopwatch;
+
+/// A held lock; dropping it lets go.
+#[derive(Debug)]
+pub struct KernelLock(#[expect(dead_code, reason = "held for its lock, which ends with it")] File);
+
+/// Longest wait for a lock whose holders do bounded work.
+pub const WAIT_MILLIS_MAX: u64 = 60_000;
+
+impl KernelLock {
+    /// Takes the lock at `path` at once, or tells that another holds it with `None`.
+    ///
+    /// # Errors
+    /// Io, when the lock file cannot be opened.
+    pub fn try_take(path: &Path) -> Result<Option<Self>> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).or_fail(Kind::Io, || format!("lock {}", path.display())),
+        }
+    }
+
+    /// Waits for the lock at `path`, at most [`WAIT_MILLIS_MAX`].
+    ///
+    /// # Errors
+    /// Conflict, when the wait is over; io, when the lock file cannot be opened.
+    pub fn take(path: &Path) -> Result<Self> {
+        let file = open(path)?;
+        let watch = Stopwatch::start();
+        let mut pause_micros = 200;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(error).or_fail(Kind::Io, || format!("lock {}", path.display())),
+                Err(TryLockError::WouldBlock) if watch.millis() < WAIT_MILLIS_MAX => {
+                    // Blocking in the kernel would be fairer but could not be bounded without signals.
+                    std::thread::sleep(Duration::from_micros(pause_micros));
+                    pause_micros = (pause_micros * 3 / 2).min(5_000);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::conflict(format!("another process holds {} for over a minute", path.display()))
+                        .hint("try again; ps tells whether a gt process hangs"));
+                }
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    let deed = || format!("open the lock {}", path.display());
+    if let Ok(file) = File::options().read(true).write(true).open(path) {
+        return Ok(file);
+    }
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).or_fail(Kind::Io, deed)?;
+    }
+    File::options().read(true).write(true).create(true).truncate(false).open(path).or_fail(Kind::Io, deed)
+}

@@ -1,0 +1,134 @@
+//! The store: one named git directory, its objects and refs, written so that success survives power loss.
+//!
+//! gix syncs nothing and its ref transaction loses updates beside `git pack-refs`, so durable object writes
+//! and the compare-and-swap of refs are our own. The git directory is always named, never discovered.
+
+pub mod lock;
+pub mod objects;
+pub mod refs;
+
+use std::path::{Path, PathBuf};
+
+use gix::ObjectId;
+
+use crate::error::{Error, Kind, OrFail, Result};
+
+/// An open git directory.
+pub struct Store {
+    /// The gix handle; its object database is shared by all readers of this store.
+    pub repo: gix::Repository,
+    dir: PathBuf,
+    is_durable: bool,
+}
+
+/// How many packs a handle can see appear before it must be opened anew; gix's default of 32 is soon used up.
+const PACK_SLOTS: u16 = 512;
+
+impl Store {
+    /// Opens the git directory `dir`, ignoring the user's and the system's configuration.
+    ///
+    /// # Errors
+    /// Not found, when there is none; refused, when its refs are not kept as files; io or corrupt otherwise.
+    pub fn open(dir: &Path) -> Result<Self> {
+        if !dir.join("objects").is_dir() {
+            return Err(Error::not_found(format!("there is no git directory at {}", dir.display())));
+        }
+        let options = gix::open::Options::isolated()
+            .open_path_as_is(true)
+            .object_store_slots(gix::odb::store::init::Slots::Given(PACK_SLOTS));
+        let repo = gix::open_opts(dir, options).or_fail(Kind::Corrupt, || format!("open the repository {}", dir.display()))?;
+        let config = repo.config_snapshot();
+        if let Some(kind) = config.string("extensions.refStorage").filter(|kind| kind.as_slice() != b"files") {
+            return Err(Error::refused(format!("{} keeps its refs as {kind}, which gt cannot write safely", dir.display()))
+                .hint("convert it: git refs migrate --ref-format=files"));
+        }
+        let is_durable = config.string("gt.durability").is_none_or(|mode| mode.as_slice() != b"none");
+        drop(config);
+        Ok(Self { repo, dir: dir.to_owned(), is_durable })
+    }
+
+    /// The git directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory for gt's own machine-local files in this repository.
+    #[must_use]
+    pub fn private_dir(&self) -> PathBuf {
+        self.dir.join("gt")
+    }
+
+    /// Whether success means "on disk" here (`gt.durability`, default `full`).
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.is_durable
+    }
+
+    /// The bytes of the blob `id`.
+    ///
+    /// # Errors
+    /// Corrupt, when it is missing or unreadable.
+    pub fn blob(&self, id: ObjectId) -> Result<Vec<u8>> {
+        let object = self.repo.find_object(id).or_fail(Kind::Corrupt, || format!("read object {id}"))?;
+        Ok(object.detach().data)
+    }
+
+    /// The tree of the commit `id`.
+    ///
+    /// # Errors
+    /// Corrupt, when the commit is missing or unreadable.
+    pub fn tree_of(&self, id: ObjectId) -> Result<ObjectId> {
+        let commit = self.repo.find_commit(id).or_fail(Kind::Corrupt, || format!("read commit {id}"))?;
+        Ok(commit.tree_id().or_fail(Kind::Corrupt, || format!("read commit {id}"))?.detach())
+    }
+
+    /// Whether `ancestor` is `descendant` or one of its ancestors.
+    ///
+    /// # Errors
+    /// Corrupt, when history cannot be read.
+    pub fn is_ancestor(&self, ancestor: ObjectId, descendant: ObjectId) -> Result<bool> {
+        if ancestor == descendant {
+            return Ok(true);
+        }
+        let bases = self
+            .repo
+            .merge_bases_many(ancestor, &[descendant])
+            .or_fail(Kind::Corrupt, || format!("compare the histories of {ancestor} and {descendant}"))?;
+        Ok(bases.iter().any(|base| base.detach() == ancestor))
+    }
+}
+
+/// Flushes a directory's entries to disk.
+///
+/// # Errors
+/// Io, when the sync fails: what was renamed into it may not survive.
+pub fn sync_dir(dir: &Path) -> Result<()> {
+    std::fs::File::open(dir)
+        .and_then(|file| file.sync_all())
+        .or_fail(Kind::Io, || format!("sync the directory {}", dir.display()))
+}
+
+/// Writes a small machine-local file whole: temporary name, sync, rename, sync of the directory.
+///
+/// # Errors
+/// Io, when any step fails; the old file then stands.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let deed = || format!("write {}", path.display());
+    let dir = path.parent().or_fail(Kind::Bug, deed)?;
+    std::fs::create_dir_all(dir).or_fail(Kind::Io, deed)?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".tmp-{}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&temporary)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    if let Err(error) = write() {
+        let _ = std::fs::remove_file(&temporary);
+        return Err(error).or_fail(Kind::Io, deed);
+    }
+    sync_dir(dir)
+}

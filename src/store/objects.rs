@@ -1,0 +1,229 @@
+//! Durable objects: collected in memory, written under temporary names, synced, then renamed into place.
+//!
+//! No empty or torn file ever stands under an object's final name, and a batch is on disk before the ref
+//! that makes it visible moves.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use gix::ObjectId;
+use gix::objs::{Kind as ObjectKind, Write as _, WriteTo};
+use gix::prelude::FindExt as _;
+
+use crate::error::{Kind, OrFail, Result};
+use crate::store::{Store, sync_dir};
+
+/// Objects that are to become durable together.
+#[derive(Default)]
+pub struct Batch(BTreeMap<ObjectId, (ObjectKind, Vec<u8>)>);
+
+impl Batch {
+    /// Adds an object by its bytes and tells its id.
+    ///
+    /// # Panics
+    /// Never: hashing memory does not fail.
+    pub fn add(&mut self, kind: ObjectKind, bytes: Vec<u8>) -> ObjectId {
+        let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, kind, &bytes).expect("hashing memory cannot collide here");
+        self.0.entry(id).or_insert((kind, bytes));
+        id
+    }
+
+    /// Adds a commit or tree value and tells its id.
+    ///
+    /// # Panics
+    /// Never: writing to memory does not fail.
+    pub fn add_value(&mut self, value: &dyn WriteTo) -> ObjectId {
+        let mut bytes = Vec::new();
+        value.write_to(&mut bytes).expect("writing to memory succeeds");
+        self.add(value.kind(), bytes)
+    }
+
+    /// The bytes of a blob in the batch.
+    #[must_use]
+    pub fn blob(&self, id: ObjectId) -> Option<&[u8]> {
+        self.0.get(&id).map(|(_, bytes)| bytes.as_slice())
+    }
+
+    /// Takes over all objects of `other`.
+    pub fn absorb(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether nothing was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Lets trees that are still in the batch be found while a tree is edited.
+pub struct BatchOver<'a> {
+    batch: &'a Batch,
+    store: &'a Store,
+}
+
+impl Batch {
+    /// A view of `store` in which the batch's objects already exist.
+    #[must_use]
+    pub fn over<'a>(&'a self, store: &'a Store) -> BatchOver<'a> {
+        BatchOver { batch: self, store }
+    }
+}
+
+impl gix::objs::Find for BatchOver<'_> {
+    fn try_find<'b>(&self, id: &gix::oid, buffer: &'b mut Vec<u8>) -> gix::error::Result<Option<gix::objs::Data<'b>>> {
+        if let Some((kind, bytes)) = self.batch.0.get(id) {
+            buffer.clear();
+            buffer.extend_from_slice(bytes);
+            return Ok(Some(gix::objs::Data { kind: *kind, object_hash: gix::hash::Kind::Sha1, data: buffer }));
+        }
+        self.store.repo.objects.try_find(id, buffer)
+    }
+}
+
+impl Store {
+    /// Makes every object of `batch` present and, unless durability is off, safe from power loss.
+    ///
+    /// An object found present is checked, touched and synced too: it may be another writer's, not yet on disk.
+    ///
+    /// # Errors
+    /// Io, when writing or syncing fails; nothing refers to what was written.
+    pub fn write(&self, batch: &Batch) -> Result<()> {
+        let objects = self.dir().join("objects");
+        let mut fresh = Vec::new();
+        let mut dirs = Vec::new();
+        for (id, (kind, bytes)) in &batch.0 {
+            let path = loose_path(&objects, *id);
+            match std::fs::metadata(&path) {
+                Ok(meta) if meta.len() > 0 => {
+                    self.refresh(&path)?;
+                    dirs.push(parent_of(&path));
+                }
+                Ok(_) => fresh.push((*id, *kind, bytes)),
+                Err(_) if self.is_packed(*id) => {}
+                Err(_) => fresh.push((*id, *kind, bytes)),
+            }
+        }
+        dirs.extend(self.write_fresh(&objects, &fresh)?);
+        if self.is_durable() {
+            dirs.sort();
+            dirs.dedup();
+            for dir in dirs {
+                sync_dir(&dir)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs the loose objects among `ids` and their directories, so that a ref may pin them.
+    ///
+    /// # Errors
+    /// Io, when a sync fails.
+    pub fn sync_objects(&self, ids: impl IntoIterator<Item = ObjectId>) -> Result<()> {
+        if !self.is_durable() {
+            return Ok(());
+        }
+        let objects = self.dir().join("objects");
+        let mut dirs = Vec::new();
+        for id in ids {
+            let path = loose_path(&objects, id);
+            if path.exists() {
+                self.refresh(&path)?;
+                dirs.push(parent_of(&path));
+            }
+        }
+        dirs.sort();
+        dirs.dedup();
+        dirs.iter().try_for_each(|dir| sync_dir(dir))
+    }
+
+    fn is_packed(&self, id: ObjectId) -> bool {
+        gix::objs::Exists::exists(&self.repo.objects, &id)
+    }
+
+    /// Gives an object that is there already a new modification time, so that no pruning takes it, and syncs it.
+    fn refresh(&self, path: &Path) -> Result<()> {
+        let deed = || format!("sync the object {}", path.display());
+        let file = File::open(path).or_fail(Kind::Io, deed)?;
+        // The times may belong to another user; the sync is what matters.
+        let _ = rustix::fs::futimens(
+            &file,
+            &rustix::fs::Timestamps {
+                last_access: rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW },
+                last_modification: rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW },
+            },
+        );
+        if self.is_durable() { file.sync_all().or_fail(Kind::Io, deed) } else { Ok(()) }
+    }
+
+    fn write_fresh(&self, objects: &Path, fresh: &[(ObjectId, ObjectKind, &Vec<u8>)]) -> Result<Vec<PathBuf>> {
+        if fresh.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deed = || format!("write objects to {}", objects.display());
+        let staging = Staging::create(objects)?;
+        let loose = gix::odb::loose::Store::at(&staging.0, gix::hash::Kind::Sha1);
+        for (id, kind, bytes) in fresh {
+            loose.write_buf_with_known_id(*kind, bytes, *id).or_fail(Kind::Io, deed)?;
+            if self.is_durable() {
+                File::open(loose_path(&staging.0, *id)).and_then(|file| file.sync_all()).or_fail(Kind::Io, deed)?;
+            }
+        }
+        crate::env::crash_point("store.staged");
+        let mut dirs = Vec::new();
+        for (id, ..) in fresh {
+            let path = loose_path(objects, *id);
+            let dir = parent_of(&path);
+            if !dir.is_dir() {
+                match std::fs::create_dir(&dir) {
+                    Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error).or_fail(Kind::Io, deed),
+                    _ => dirs.push(objects.to_owned()),
+                }
+            }
+            std::fs::rename(loose_path(&staging.0, *id), &path).or_fail(Kind::Io, deed)?;
+            dirs.push(dir);
+        }
+        Ok(dirs)
+    }
+}
+
+/// A directory of our own for objects that are not yet synced; goes away with its value.
+struct Staging(PathBuf);
+
+impl Staging {
+    fn create(objects: &Path) -> Result<Self> {
+        let dir = objects.join(format!("gt-tmp-{}-{}", std::process::id(), crate::name::base36(fastrand::u64(..))));
+        std::fs::create_dir(&dir).or_fail(Kind::Io, || format!("create {}", dir.display()))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What is left here is disposable; maintenance finds it by its name should this fail.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn loose_path(objects: &Path, id: ObjectId) -> PathBuf {
+    let hex = id.to_string();
+    objects.join(&hex[..2]).join(&hex[2..])
+}
+
+fn parent_of(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// Reads a tree of the store or batch; the empty tree needs not be stored.
+///
+/// # Errors
+/// Corrupt, when the object is missing or no tree.
+pub fn read_tree(find: &dyn gix::objs::Find, id: ObjectId) -> Result<gix::objs::Tree> {
+    if id == ObjectId::empty_tree(gix::hash::Kind::Sha1) {
+        return Ok(gix::objs::Tree::empty());
+    }
+    let mut buffer = Vec::new();
+    let tree = find.find_tree(&id, &mut buffer).or_fail(Kind::Corrupt, || format!("read tree {id}"))?;
+    Ok(tree.into_owned())
+}
