@@ -1,1 +1,177 @@
 //! Runs the git program with a clean environment, for what gix cannot do.
+//!
+//! Promises: an inherited `GIT_DIR` or `GIT_INDEX_FILE` never makes a child act on another repository, no hook
+//! or file-system monitor of a project runs, and nothing asks on the terminal. Does not promise a timeout.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::env;
+use crate::error::{Error, Kind, OrFail, Result};
+
+/// What a finished git program left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, as it is.
+    pub stdout: Vec<u8>,
+    /// Standard error, with what is not UTF-8 replaced.
+    pub stderr: String,
+}
+
+/// Settings that every child gets; see git-config(1) for each.
+const SETTINGS: &[&str] =
+    &["core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never", "safe.bareRepository=explicit"];
+
+/// `GIT_*` variables that a child keeps: they name the user's own configuration and way in, never a repository.
+const KEPT: &[&str] =
+    &["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS"];
+
+impl Output {
+    /// Whether the program ended with code 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// The last line of standard error that says something.
+    #[must_use]
+    pub fn last_line(&self) -> &str {
+        self.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing")
+    }
+
+    /// Standard output as text without its final newline.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end_matches('\n').to_owned()
+    }
+}
+
+/// Runs `git` with `args` in directory `dir`, which is a worktree. Any exit code is an answer.
+///
+/// # Errors
+/// External, when git cannot be started.
+pub fn run(dir: &Path, args: &[&str]) -> Result<Output> {
+    finish(command(dir, args), args)
+}
+
+/// Runs `git` with `args` in directory `dir` and tells its standard output without the final newline.
+///
+/// # Errors
+/// External, when git cannot be started or ends with anything but 0.
+pub fn run_ok(dir: &Path, args: &[&str]) -> Result<String> {
+    expect_success(run(dir, args)?, args)
+}
+
+/// Runs `git` with `args` on the bare repository `git_dir`. Any exit code is an answer.
+///
+/// # Errors
+/// External, when git cannot be started.
+pub fn bare(git_dir: &Path, args: &[&str]) -> Result<Output> {
+    finish(bare_command(git_dir, args), args)
+}
+
+/// Runs `git` with `args` on the bare repository `git_dir` and tells its standard output without the final newline.
+///
+/// # Errors
+/// External, when git cannot be started or ends with anything but 0.
+pub fn bare_ok(git_dir: &Path, args: &[&str]) -> Result<String> {
+    expect_success(bare(git_dir, args)?, args)
+}
+
+fn bare_command(git_dir: &Path, args: &[&str]) -> Command {
+    let mut command = plain_command(git_dir);
+    // `core.bare` is named too: agents flip it in the shared configuration.
+    command.args(["-c", "core.bare=true"]).arg("--git-dir").arg(".").args(args);
+    command
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = plain_command(dir);
+    command.args(args);
+    command
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module owns the git program")]
+fn plain_command(dir: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(dir).stdin(Stdio::null());
+    for name in foreign_variables() {
+        command.env_remove(name);
+    }
+    // One language, so that what git says can be shown beside ours and looked up.
+    command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    command
+}
+
+/// Inherited `GIT_*` variables that must not reach a child: any of them may name another repository.
+pub(crate) fn foreign_variables() -> Vec<OsString> {
+    env::inherited(|name| name.starts_with("GIT_") && !KEPT.contains(&name)).into_iter().map(|(name, _)| name).collect()
+}
+
+fn finish(mut command: Command, args: &[&str]) -> Result<Output> {
+    let deed = || format!("start git {}", args.first().copied().unwrap_or_default());
+    let finished = command.output().or_fail(Kind::External, deed).map_err(|error| error.hint("is git installed and on PATH?"))?;
+    let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
+    Ok(Output { code: finished.status.code(), stdout: finished.stdout, stderr })
+}
+
+fn expect_success(output: Output, args: &[&str]) -> Result<String> {
+    if output.is_success() {
+        return Ok(output.text());
+    }
+    let what = args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or("git");
+    let code = output.code.map_or_else(|| "a signal".to_owned(), |code| format!("code {code}"));
+    let line: String = output.last_line().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Err(Error::external(format!("git {what} ended with {code}: {line}")))
+}
+
+/// The arguments and variables of a command, for looking at.
+#[cfg(test)]
+fn variables(command: &Command) -> Vec<(&std::ffi::OsStr, Option<&std::ffi::OsStr>)> {
+    command.get_envs().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_keeps_its_exit_code_and_its_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = run(dir.path(), &["rev-parse", "--git-dir"]).unwrap();
+        assert_eq!(output.code, Some(128));
+        assert!(output.last_line().contains("not a git repository"), "{}", output.stderr);
+        let error = run_ok(dir.path(), &["rev-parse", "--git-dir"]).unwrap_err();
+        assert_eq!(error.kind, Kind::External);
+        assert!(error.message.starts_with("git rev-parse ended with code 128: fatal:"), "{}", error.message);
+        assert!(run_ok(dir.path(), &["version"]).unwrap().starts_with("git version"));
+    }
+
+    #[test]
+    fn a_bare_repository_is_only_touched_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        run_ok(dir.path(), &["init", "-q", "--bare", "-b", "main", "b"]).unwrap();
+        let bare_dir = dir.path().join("b");
+        assert_eq!(bare_ok(&bare_dir, &["symbolic-ref", "HEAD"]).unwrap(), "refs/heads/main");
+        assert!(run_ok(&bare_dir, &["symbolic-ref", "HEAD"]).is_err());
+    }
+
+    #[test]
+    fn a_child_gets_no_variable_that_names_a_repository() {
+        let command = plain_command(Path::new("."));
+        let kept = variables(&command);
+        assert!(kept.contains(&(OsStr::new("GIT_TERMINAL_PROMPT"), Some(OsStr::new("0")))));
+        for (name, value) in kept {
+            let is_foreign = name.to_string_lossy().starts_with("GIT_") && name != "GIT_TERMINAL_PROMPT";
+            assert!(!(is_foreign && value.is_some()), "{}", name.display());
+        }
+    }
+}
