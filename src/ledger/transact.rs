@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Ledger, State, tree};
+use crate::model::address::Address;
 use crate::model::bead::Bead;
 use crate::model::mail::Letter;
 use crate::model::record::{self, Class, Object, Rev};
@@ -215,6 +216,22 @@ impl<'s> Change<'s> {
             }
         }
         Err(Error::conflict("no free id was found").hint("try again"))
+    }
+
+    /// A fresh letter id `<prefix>-ml-<random><slot>`, drawn again while a letter of this moment in the mailbox of
+    /// `to` has it.
+    ///
+    /// # Errors
+    /// Conflict, when no free id was found, which takes a full id space.
+    pub fn mint_letter(&mut self, prefix: &Prefix, to: &Address) -> Result<BeadId> {
+        let slot = self.slot()?;
+        for len in 6..=10 {
+            let id = self.ids.mint(prefix, "ml-", len, slot);
+            if !self.has(&tree::letter(to, self.now, &id))? {
+                return Ok(id);
+            }
+        }
+        Err(Error::conflict("no free letter id was found").hint("try again"))
     }
 
     /// Turns the edits into objects; `None` when they change nothing.

@@ -52,6 +52,9 @@ pub struct Letter {
     pub from: Address,
     /// Whose mailbox it lies in.
     pub to: Address,
+    /// Who else got it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cc: Vec<Address>,
     /// One line.
     pub subject: String,
     /// The text.
@@ -103,6 +106,7 @@ impl Letter {
             id,
             from,
             to,
+            cc: Vec::new(),
             subject: subject.to_owned(),
             body: body.to_owned(),
             sent_at: now,

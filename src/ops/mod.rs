@@ -1,1 +1,3 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
+
+pub mod post;
