@@ -1,4 +1,6 @@
 //! Gas Town on git: coordinates many coding agents on many repositories; all state lives in git.
+pub mod cli;
+pub mod config;
 pub mod env;
 pub mod error;
 pub mod git;
@@ -9,3 +11,4 @@ pub mod ops;
 pub mod runtime;
 pub mod store;
 pub mod time;
+pub mod town;

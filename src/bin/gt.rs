@@ -1,3 +1,5 @@
 //! The `gt` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gastown::cli::main(std::env::args_os()).into()
+}

@@ -1,0 +1,74 @@
+//! Words in, one outcome out: the command tree and its dispatch.
+//!
+//! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
+
+pub mod out;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::town::{Start, Town};
+use out::Out;
+
+/// Coordinates many coding agents on many git repositories; all state lives in git
+#[derive(Parser)]
+#[command(name = "gt", version, propagate_version = false, arg_required_else_help = true, infer_subcommands = false)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(clap::Args)]
+struct Global {
+    /// Act as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
+    /// Act as this address, for example widgets/crew/joe
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    actor: Option<String>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print no notes on standard error
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+enum Command {}
+
+/// Runs the program with `args` (the first is its name) and tells the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors; a closed pipe has read enough.
+            let _ = error.print();
+            return if error.use_stderr() { 2 } else { 0 };
+        }
+    };
+    let out = Out { json: cli.global.json, quiet: cli.global.quiet };
+    let start = Start { dir: cli.global.dir, actor: cli.global.actor };
+    run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error))
+}
+
+/// The town, with a warning when environment and directory name two identities.
+fn town(start: &Start, out: Out) -> Result<Town> {
+    let town = Town::find(start)?;
+    if let Some(other) = &town.contradiction {
+        out.note(&format!("warning: acting as {}, but this directory belongs to {other}", town.me));
+    }
+    Ok(town)
+}
+
+fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
+    let _ = (start, out, town);
+    match command {}
+}

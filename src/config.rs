@@ -1,0 +1,272 @@
+//! What is set: machine over rig over town over default, and which commands this machine trusts.
+//!
+//! Shared values are records in the ledgers; the machine's own are `gt.*` keys of the town's git
+//! configuration. A command runs only when its text was pinned on this machine: by setting it here, or
+//! by `gt trust` when it came with a project or by sync.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::ledger::{Ledger, State, tree};
+use crate::model::config_keys::{self, KEYS, KeyType};
+use crate::model::gate::Gate;
+use crate::model::record::{Object, SCHEMA_VERSION};
+use crate::store;
+use crate::time::parse_millis;
+use crate::town::{RigPlace, Town};
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// This machine's git configuration.
+    Machine,
+    /// The rig's ledger.
+    Rig,
+    /// The town's ledger.
+    Town,
+    /// Nobody set it.
+    Default,
+}
+
+/// A key with its value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Setting {
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl Setting {
+    /// The value as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned)
+    }
+}
+
+/// `config/<group>.json`: values by full key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Group {
+    /// Schema version.
+    pub v: u64,
+    /// Values by full key.
+    #[serde(default)]
+    pub values: BTreeMap<String, Value>,
+    /// Fields of a newer version, and clocks.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+impl Group {
+    /// An empty group.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { v: SCHEMA_VERSION, ..Self::default() }
+    }
+}
+
+/// The value of `key` in one ledger's own configuration.
+///
+/// # Errors
+/// Corrupt, when the record cannot be read.
+pub fn in_ledger(state: &State<'_>, key: &str) -> Result<Option<Value>> {
+    let group: Option<Group> = state.get(&tree::config(group_of(key)))?;
+    Ok(group.and_then(|group| group.values.get(key).cloned()))
+}
+
+/// The record group of `key`: its first word.
+#[must_use]
+pub fn group_of(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+/// The value of `key` for the town, or for `place` when given.
+///
+/// # Errors
+/// Usage, when there is no such key; corrupt, when configuration cannot be read.
+pub fn lookup(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option<Setting>> {
+    let known = config_keys::find(key)?;
+    let setting = |value: Value, source: Source| Setting { key: key.to_owned(), value, source };
+    if let Some(text) = town.hq.store.repo.config_snapshot().string(format!("gt.{key}").as_str()) {
+        return Ok(Some(setting(known.parse(&text.to_string())?, Source::Machine)));
+    }
+    if let Some(place) = place
+        && let Some(value) = in_ledger(&place.ledger.state()?, key)?
+    {
+        return Ok(Some(setting(value, Source::Rig)));
+    }
+    if let Some(value) = in_ledger(&town.hq.state()?, key)? {
+        return Ok(Some(setting(value, Source::Town)));
+    }
+    if known.default.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(setting(known.parse(known.default)?, Source::Default)))
+}
+
+/// All values that are set or have a default, for the town or for `place`.
+///
+/// # Errors
+/// Corrupt, when configuration cannot be read.
+pub fn all(town: &Town, place: Option<&RigPlace>) -> Result<Vec<Setting>> {
+    let mut keys: Vec<String> = KEYS.iter().filter(|key| !key.name.contains('*')).map(|key| key.name.to_owned()).collect();
+    let mut states = vec![town.hq.state()?];
+    if let Some(place) = place {
+        states.push(place.ledger.state()?);
+    }
+    for state in &states {
+        for group in state.all::<Group>("config")?.0 {
+            keys.extend(group.values.into_keys());
+        }
+    }
+    keys.sort();
+    keys.dedup();
+    // A key of a newer version is kept in the ledger but means nothing here.
+    let known = keys.iter().filter(|key| config_keys::find(key).is_ok());
+    known.filter_map(|key| lookup(town, place, key).transpose()).collect()
+}
+
+/// The value of `key` read as a whole number.
+///
+/// # Errors
+/// As [`lookup`].
+pub fn number(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option<u64>> {
+    Ok(lookup(town, place, key)?.and_then(|setting| setting.value.as_u64()))
+}
+
+/// Whether `key` is set to true.
+///
+/// # Errors
+/// As [`lookup`].
+pub fn is_on(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<bool> {
+    Ok(lookup(town, place, key)?.is_some_and(|setting| setting.value == Value::Bool(true)))
+}
+
+/// The command line in `key`, if set, and only when this machine trusts it.
+///
+/// # Errors
+/// Refused, when it came with a project or by sync and was not trusted here yet.
+pub fn command(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option<String>> {
+    let Some(setting) = lookup(town, place, key)? else { return Ok(None) };
+    let text = setting.text();
+    let scope = scope_name(place, setting.source);
+    if setting.source != Source::Machine && !Trust::read(town)?.holds(&scope, key, &text) {
+        return Err(Error::refused(format!(
+            "the command in {key} of {scope} did not come from this machine and is not trusted here"
+        ))
+        .hint(format!(
+            "read it with gt trust, then allow it: gt trust {key}{}",
+            place.map(|place| format!(" --rig {}", place.rig.name)).unwrap_or_default()
+        )));
+    }
+    Ok(Some(text))
+}
+
+/// The name under which a scope's commands are pinned.
+#[must_use]
+pub fn scope_name(place: Option<&RigPlace>, source: Source) -> String {
+    match (source, place) {
+        (Source::Rig, Some(place)) => format!("rig {}", place.rig.name),
+        (Source::Rig | Source::Machine | Source::Town | Source::Default, _) => "town".to_owned(),
+    }
+}
+
+/// The gates of a rig, by name, each trusted on this machine.
+///
+/// # Errors
+/// Refused, when one is not trusted here; usage, when a time-out is not a length of time.
+pub fn gates(town: &Town, place: &RigPlace) -> Result<Vec<Gate>> {
+    let mut gates = Vec::new();
+    for setting in all(town, Some(place))? {
+        let Some(name) = setting.key.strip_prefix("gates.").and_then(|rest| rest.strip_suffix(".command")) else { continue };
+        let Some(command) = command(town, Some(place), &setting.key)? else { continue };
+        let timeout = lookup(town, Some(place), &format!("gates.{name}.timeout"))?;
+        let timeout_millis = timeout.map_or(Ok(600_000), |setting| parse_millis(&setting.text()))?;
+        gates.push(Gate { name: name.to_owned(), command, timeout_millis });
+    }
+    Ok(gates)
+}
+
+/// The owner's e-mail for commits; a town without one says so in the address.
+///
+/// # Errors
+/// Corrupt, when configuration cannot be read.
+pub fn owner_email(hq: &Ledger) -> Result<String> {
+    let Some(tip) = hq.tip()? else { return Ok("nobody@localhost".into()) };
+    let value = in_ledger(&hq.state_at(tip)?, "owner.email")?;
+    Ok(value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_else(|| "nobody@localhost".into()))
+}
+
+/// Which commands this machine runs: a hash each, by scope and key. Machine-local, never synced.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Trust {
+    pins: BTreeMap<String, String>,
+}
+
+impl Trust {
+    fn path(town: &Town) -> PathBuf {
+        town.hq.store.private_dir().join("trust.json")
+    }
+
+    /// The pins of this machine.
+    ///
+    /// # Errors
+    /// Corrupt, when the file cannot be read: then nothing is trusted.
+    pub fn read(town: &Town) -> Result<Self> {
+        let path = Self::path(town);
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).or_fail(Kind::Corrupt, || format!("read {}", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).or_fail(Kind::Io, || format!("read {}", path.display())),
+        }
+    }
+
+    /// Whether exactly this text was pinned for `key` of `scope`.
+    #[must_use]
+    pub fn holds(&self, scope: &str, key: &str, text: &str) -> bool {
+        self.pins.get(&format!("{scope} {key}")) == Some(&hash(text))
+    }
+
+    /// Pins `text` for `key` of `scope` on this machine.
+    ///
+    /// # Errors
+    /// Io, when the pins cannot be written.
+    pub fn pin(town: &Town, scope: &str, key: &str, text: &str) -> Result<()> {
+        let path = Self::path(town);
+        let _turn = store::lock::KernelLock::take(&path.with_extension("flock"))?;
+        let mut trust = Self::read(town)?;
+        trust.pins.insert(format!("{scope} {key}"), hash(text));
+        let bytes = serde_json::to_vec_pretty(&trust).or_fail(Kind::Bug, || "write the trust pins")?;
+        store::write_file(&path, &bytes)
+    }
+}
+
+/// Keys that hold commands and are set in `state`, with their text.
+///
+/// # Errors
+/// Corrupt, when configuration cannot be read.
+pub fn commands_in(state: &State<'_>) -> Result<Vec<(String, String)>> {
+    let mut commands = Vec::new();
+    for group in state.all::<Group>("config")?.0 {
+        for (key, value) in group.values {
+            let is_command = config_keys::find(&key).is_ok_and(|known| known.key_type == KeyType::Command);
+            if let Some(text) = value.as_str().filter(|_| is_command) {
+                commands.push((key, text.to_owned()));
+            }
+        }
+    }
+    Ok(commands)
+}
+
+fn hash(text: &str) -> String {
+    let mut batch = store::objects::Batch::default();
+    batch.add(gix::objs::Kind::Blob, text.as_bytes().to_vec()).to_string()
+}

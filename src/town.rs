@@ -1,0 +1,358 @@
+//! Where we are and who acts: the town found from any directory, its scopes, and the routes to them.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config;
+use crate::env::{self, Var};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::ledger::{Actor, Deed, Ledger};
+use crate::model::address::{Address, Typed};
+use crate::model::agent::Agent;
+use crate::model::bead::IssueType;
+use crate::model::scope::Rig;
+use crate::name::{BeadId, Name, Prefix};
+use crate::time::{self, Moment};
+
+/// Where a command starts from.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// `-C DIR`: act as if started there.
+    pub dir: Option<PathBuf>,
+    /// `--actor ADDRESS`: act as this one.
+    pub actor: Option<String>,
+}
+
+/// `.repo.git/gt/machine.json`: who this machine is in this town; never synced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LocalMachine {
+    /// Its id in every scope.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// The operating system's id of the host with device and inode of the town's `.repo.git`.
+    pub host: String,
+}
+
+/// A town on this machine, and who acts in it.
+pub struct Town {
+    /// Its directory.
+    pub root: PathBuf,
+    /// The town's own ledger.
+    pub hq: Ledger,
+    /// This machine's id.
+    pub machine: String,
+    /// Who acts, as commits name it.
+    pub actor: Actor,
+    /// Who acts.
+    pub me: Address,
+    /// The moment the command began.
+    pub now: Moment,
+    /// Where the command started.
+    pub dir: PathBuf,
+    /// What the directory says when the environment says another.
+    pub contradiction: Option<Address>,
+}
+
+/// A rig on this machine.
+pub struct RigPlace {
+    /// Its registry entry.
+    pub rig: Rig,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its ledger.
+    pub ledger: Ledger,
+}
+
+/// The file that marks a town's directory.
+pub const MARK: &str = "mayor/town.json";
+
+impl Town {
+    /// Finds the town above the starting directory (or at `GT_ROOT`) and tells who acts.
+    ///
+    /// # Errors
+    /// Not found, when there is none; usage, when an identity is not an address.
+    pub fn find(start: &Start) -> Result<Self> {
+        let here = env::current_dir();
+        let dir = match (&start.dir, here) {
+            (Some(dir), Some(here)) => here.join(dir),
+            (Some(dir), None) => dir.clone(),
+            (None, here) => here
+                .or_fail(Kind::NotFound, || "find the current directory: it is gone")
+                .map_err(|e| e.hint("cd to a directory that exists"))?,
+        };
+        let dir = dir.canonicalize().or_fail(Kind::NotFound, || format!("find the directory {}", dir.display()))?;
+        let root = root_above(&dir).or_else(|| env::path(Var::Root).filter(|_| start.dir.is_none()));
+        let root = root.filter(|root| root.join(MARK).is_file()).ok_or_else(|| {
+            Error::not_found(format!("there is no town at or above {}", dir.display()))
+                .hint("make one: gt install ~/gt, then work inside it or set GT_ROOT")
+        })?;
+        Self::open(&root, dir, start.actor.as_deref())
+    }
+
+    /// Opens the town at `root` for a command started in `dir`.
+    ///
+    /// # Errors
+    /// As [`Town::find`].
+    pub fn open(root: &Path, dir: PathBuf, actor: Option<&str>) -> Result<Self> {
+        let repo = root.join(".repo.git");
+        let local = read_machine(&repo)?;
+        let hq = Ledger::open(&repo, &local.id)?;
+        let from_dir = identity_of(root, &dir);
+        let named = actor.map(str::to_owned).or_else(|| env::text(Var::Actor)).or_else(|| env::text(Var::Role));
+        let from_env: Option<Address> = named.map(|text| text.parse()).transpose()?;
+        let contradiction = from_dir.clone().filter(|dir| from_env.as_ref().is_some_and(|env| env != dir));
+        let me = from_env.or(from_dir).unwrap_or(Address::Overseer(None));
+        let email = config::owner_email(&hq)?;
+        let actor = Actor { name: me.to_string(), email, model: env::text(Var::Model) };
+        Ok(Self { root: root.to_owned(), hq, machine: local.id, actor, me, now: time::now()?, dir, contradiction })
+    }
+
+    /// Refuses what must not be done under two identities.
+    ///
+    /// # Errors
+    /// Refused, naming both.
+    pub fn check_identity(&self) -> Result<()> {
+        match &self.contradiction {
+            None => Ok(()),
+            Some(other) => Err(Error::refused(format!("the environment says {} but this directory belongs to {other}", self.me))
+                .hint("unset GT_ACTOR and GT_ROLE, or go to your own directory")),
+        }
+    }
+
+    /// The machine-local, disposable files of the town.
+    #[must_use]
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.root.join(".runtime")
+    }
+
+    /// What a transaction of this command is for.
+    #[must_use]
+    pub fn deed<'a>(&'a self, op: &'a str, subject: impl Into<String>) -> Deed<'a> {
+        Deed { actor: &self.actor, op, subject: subject.into(), now: self.now }
+    }
+
+    /// All registered rigs, by name.
+    ///
+    /// # Errors
+    /// Corrupt, when the registry cannot be read.
+    pub fn rigs(&self) -> Result<Vec<Rig>> {
+        self.hq.state()?.rigs()
+    }
+
+    /// The rig `name` on this machine.
+    ///
+    /// # Errors
+    /// Not found, when it is not registered or not on this machine.
+    pub fn rig(&self, name: &Name) -> Result<RigPlace> {
+        match self.hq.state()?.rig(name)? {
+            Some(rig) => self.place(rig),
+            None => {
+                let known: Vec<String> = self.rigs()?.iter().map(|rig| rig.name.to_string()).collect();
+                let hint = if known.is_empty() {
+                    "add one: gt rig add NAME URL".to_owned()
+                } else {
+                    format!("known rigs: {}", known.join(", "))
+                };
+                Err(Error::not_found(format!("there is no rig {name}")).hint(hint))
+            }
+        }
+    }
+
+    /// All rigs that have a directory on this machine.
+    ///
+    /// # Errors
+    /// Corrupt, when the registry or a rig's repository cannot be read.
+    pub fn places(&self) -> Result<Vec<RigPlace>> {
+        let here = self.rigs()?.into_iter().filter(|rig| self.root.join(rig.name.as_str()).join(".repo.git").is_dir());
+        here.map(|rig| self.place(rig)).collect()
+    }
+
+    fn place(&self, rig: Rig) -> Result<RigPlace> {
+        let dir = self.root.join(rig.name.as_str());
+        if !dir.join(".repo.git").is_dir() {
+            return Err(Error::not_found(format!("rig {} is registered but not on this machine", rig.name))
+                .hint(format!("fetch it: gt rig add {} {}", rig.name, rig.url)));
+        }
+        let ledger = Ledger::open(&dir.join(".repo.git"), &self.machine)?;
+        Ok(RigPlace { rig, dir, ledger })
+    }
+
+    /// The rig that the command is about when none is named: that of the actor, else that of the directory,
+    /// else the only one.
+    ///
+    /// # Errors
+    /// Usage, when it cannot be told.
+    pub fn rig_here(&self) -> Result<RigPlace> {
+        if let Some(place) = self.find_rig_here()? {
+            return Ok(place);
+        }
+        let mut rigs = self.rigs()?;
+        match (rigs.pop(), rigs.is_empty()) {
+            (Some(only), true) => self.place(only),
+            _ => Err(Error::usage("which rig? none is named and this directory belongs to none")
+                .hint("add --rig NAME; gt rig list shows them")),
+        }
+    }
+
+    /// The rig of the actor or of the directory, if any.
+    ///
+    /// # Errors
+    /// As [`Town::rig`].
+    pub fn find_rig_here(&self) -> Result<Option<RigPlace>> {
+        let of_dir = || {
+            let first = self.dir.strip_prefix(&self.root).ok()?.components().next()?;
+            first.as_os_str().to_str()?.parse::<Name>().ok()
+        };
+        match self.me.rig().cloned().or_else(of_dir) {
+            Some(name) => self.rig(&name).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The rig named, else the one here.
+    ///
+    /// # Errors
+    /// As [`Town::rig`] and [`Town::rig_here`].
+    pub fn rig_or_here(&self, name: Option<&Name>) -> Result<RigPlace> {
+        name.map_or_else(|| self.rig_here(), |name| self.rig(name))
+    }
+
+    /// The ledger of the scope with `prefix`.
+    ///
+    /// # Errors
+    /// Not found, naming the known prefixes.
+    pub fn scope_of(&self, prefix: &Prefix) -> Result<Ledger> {
+        if *prefix == Prefix::hq() {
+            return Ledger::open(self.hq.store.dir(), &self.machine);
+        }
+        let rigs = self.rigs()?;
+        if let Some(rig) = rigs.iter().find(|rig| rig.prefix == *prefix) {
+            return Ok(self.place(rig.clone())?.ledger);
+        }
+        let known: Vec<String> = std::iter::once("hq".to_owned()).chain(rigs.iter().map(|rig| rig.prefix.to_string())).collect();
+        Err(Error::not_found(format!("no scope has the prefix {prefix}")).hint(format!("known prefixes: {}", known.join(", "))))
+    }
+
+    /// The prefix of the scope in which mail to `address` lives.
+    ///
+    /// # Errors
+    /// Not found, when its rig is not registered.
+    pub fn prefix_for(&self, address: &Address) -> Result<Prefix> {
+        let Some(name) = address.rig() else { return Ok(Prefix::hq()) };
+        let rig = self.hq.state()?.rig(name)?;
+        rig.map(|rig| rig.prefix)
+            .ok_or_else(|| Error::not_found(format!("there is no rig {name}")).hint("gt rig list shows them"))
+    }
+
+    /// The ledger in which mail to `address` lives.
+    ///
+    /// # Errors
+    /// As [`Town::scope_of`].
+    pub fn ledger_for(&self, address: &Address) -> Result<Ledger> {
+        self.scope_of(&self.prefix_for(address)?)
+    }
+
+    /// The bead that `text` names in full or by a unique abbreviation, and the ledger it lives in.
+    ///
+    /// # Errors
+    /// Not found, when there is none; refused, naming the candidates, when there are several.
+    pub fn resolve_bead(&self, text: &str) -> Result<(Ledger, BeadId)> {
+        if let Ok(id) = text.parse::<BeadId>() {
+            let ledger = self.scope_of(&id.prefix())?;
+            if ledger.state()?.blob_id(&crate::ledger::tree::bead(&id))?.is_some() {
+                return Ok((ledger, id));
+            }
+            return self.abbreviated(text, vec![id.prefix()]);
+        }
+        let mut scopes = vec![Prefix::hq()];
+        scopes.extend(self.rigs()?.into_iter().map(|rig| rig.prefix));
+        self.abbreviated(text, scopes)
+    }
+
+    fn abbreviated(&self, text: &str, scopes: Vec<Prefix>) -> Result<(Ledger, BeadId)> {
+        let mut found = Vec::new();
+        for prefix in scopes {
+            let Ok(ledger) = self.scope_of(&prefix) else { continue };
+            let start = if text.contains('-') { text.to_owned() } else { format!("{prefix}-{text}") };
+            found.extend(ledger.state()?.ids_starting_with(&start)?);
+        }
+        // A parent is what a person means by the letters that its children share.
+        let parents: Vec<BeadId> = found.iter().filter(|id| !id.suffix().contains('.')).cloned().collect();
+        let matches = if parents.len() == 1 { parents } else { found };
+        match matches.as_slice() {
+            [] => Err(Error::not_found(format!("there is no bead {}", text.escape_debug())).hint("gt list shows what there is")),
+            [one] => Ok((self.scope_of(&one.prefix())?, one.clone())),
+            many => {
+                let names: Vec<&str> = many.iter().take(8).map(BeadId::as_str).collect();
+                Err(Error::refused(format!("'{}' fits {} beads", text.escape_debug(), many.len()))
+                    .hint(format!("one of: {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// The address that `text` names in full or by the short form `<rig>/<name>`.
+    ///
+    /// # Errors
+    /// Not found, when no agent has that name; refused, when two have it.
+    pub fn resolve_address(&self, text: &str) -> Result<Address> {
+        let (rig, name) = match text.parse()? {
+            Typed::Full(address) => return Ok(address),
+            Typed::Short(rig, name) => (rig, name),
+        };
+        let place = self.rig(&rig)?;
+        let state = place.ledger.state()?;
+        let both = [Address::Polecat(rig.clone(), name.clone()), Address::Crew(rig.clone(), name.clone())];
+        let mut known = Vec::new();
+        for address in both {
+            if state.find_bead(&address.bead_id(&place.rig.prefix))?.is_some() {
+                known.push(address);
+            }
+        }
+        match known.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(Error::not_found(format!("rig {rig} has no agent {name}")).hint("gt polecat list shows them")),
+            _ => Err(Error::refused(format!("{rig}/{name} is both a polecat and crew"))
+                .hint(format!("write {rig}/polecats/{name} or {rig}/crew/{name}"))),
+        }
+    }
+
+    /// All agents of a rig, in order of their names.
+    ///
+    /// # Errors
+    /// Corrupt, when an agent's bead cannot be read.
+    pub fn agents_of(&self, place: &RigPlace) -> Result<Vec<Agent>> {
+        place.ledger.state()?.beads_of(&IssueType::Agent)?.iter().map(Agent::of).collect()
+    }
+}
+
+/// The nearest directory at or above `dir` that is a town.
+fn root_above(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find(|dir| dir.join(MARK).is_file() && dir.join(".repo.git").is_dir()).map(Path::to_owned)
+}
+
+/// Who works in `dir`, told by its place in the town.
+fn identity_of(root: &Path, dir: &Path) -> Option<Address> {
+    let parts: Vec<&str> = dir.strip_prefix(root).ok()?.iter().filter_map(|part| part.to_str()).collect();
+    let text = match parts.as_slice() {
+        ["mayor", ..] => "mayor".to_owned(),
+        ["deacon", "dogs", name, ..] => format!("deacon/dogs/{name}"),
+        ["deacon", ..] => "deacon".to_owned(),
+        [rig, kind @ ("polecats" | "crew" | "plugins"), name, ..] => format!("{rig}/{kind}/{name}"),
+        [rig, role @ ("witness" | "refinery"), ..] => format!("{rig}/{role}"),
+        _ => return None,
+    };
+    text.parse().ok()
+}
+
+/// The machine's identity in the town whose git directory is `repo`.
+///
+/// # Errors
+/// Corrupt, when it is missing or unreadable.
+pub fn read_machine(repo: &Path) -> Result<LocalMachine> {
+    let path = repo.join("gt/machine.json");
+    let deed = || format!("read this machine's identity from {}", path.display());
+    let bytes = std::fs::read(&path).or_fail(Kind::Corrupt, deed)?;
+    serde_json::from_slice(&bytes).or_fail(Kind::Corrupt, deed)
+}
