@@ -1,4 +1,8 @@
-//! Sessions: agents as child processes of their own group, known by pid and start time.
+//! Processes: gates that are waited for, and agent sessions that outlive the command that started them.
+//!
+//! Each gets a process group of its own, an environment from an allow-list and a mark in it. What cannot be
+//! promised: a program that leaves its group *and* clears its environment is not found again.
 
 pub mod command;
+mod group;
 pub mod process;

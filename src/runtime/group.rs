@@ -1,0 +1,201 @@
+//! What a command or session leaves behind in the process table: its group, and whoever carries its mark.
+//!
+//! Promises: nothing is signalled by a bare number that may meanwhile name somebody else. A group is signalled
+//! only while its leader is known to be the one that was started; a process found by its mark is held by a
+//! pidfd first and looked at again through that. Without `/proc` (macOS) only the group is reached.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal};
+
+use crate::env;
+
+/// The variable that carries the mark. Processes that leave the group (`setsid`, daemons) still carry it.
+pub(super) const MARK: &str = "GT_RUN";
+
+/// Whom the environment is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    /// A gate: it runs the code of a merge request, so it gets no keys.
+    Gate,
+    /// An agent, which has to reach its model and git remotes.
+    Agent,
+}
+
+/// The variables that pass, the given ones over them, and the mark.
+pub(super) fn environment(whom: For, given: &[(String, OsString)], mark: &str) -> Vec<(OsString, OsString)> {
+    let mut all = env::inherited(|name| passes(whom, name));
+    all.retain(|(name, _)| !given.iter().any(|(over, _)| name.as_os_str() == over.as_str()));
+    all.extend(given.iter().map(|(name, value)| (OsString::from(name), value.clone())));
+    all.push((MARK.into(), mark.into()));
+    all
+}
+
+fn passes(whom: For, name: &str) -> bool {
+    const NAMES: [&str; 21] = [
+        "PATH",
+        "HOME",
+        "LANG",
+        "LANGUAGE",
+        "TERM",
+        "TMPDIR",
+        "TZ",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "JAVA_HOME",
+    ];
+    let is_key = || name == "SSH_AUTH_SOCK" || name.ends_with("_API_KEY");
+    NAMES.contains(&name) || name.starts_with("LC_") || name.starts_with("XDG_") || (whom == For::Agent && is_key())
+}
+
+/// A mark that no other run has; `place` lets a later process find what was left behind there.
+pub(super) fn fresh_mark(place: &Path) -> String {
+    // Not from GT_SEED: two towns of one seed must not end each other's processes.
+    format!("{:016x}{:016x}:{}", fastrand::u64(..), fastrand::u64(..), place.display())
+}
+
+/// A started leader and all that came of it.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    /// The leader's pid, which is also the group's id.
+    pub(super) leader: u32,
+    /// Its mark.
+    pub(super) mark: &'a str,
+}
+
+impl Group<'_> {
+    /// Those that live, zombies and this process left out. `by_group` only while the leader is known to be ours.
+    pub(super) fn members(&self, by_group: bool) -> Vec<u32> {
+        let Some(table) = table() else {
+            let lives = by_group && pid_of(self.leader).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok());
+            return if lives { vec![self.leader] } else { Vec::new() };
+        };
+        let is_ours =
+            |row: &Row| (by_group && row.group == self.leader) || mark_of(row.pid).is_some_and(|mark| mark == self.mark);
+        table.into_iter().filter(is_ours).map(|row| row.pid).collect()
+    }
+
+    /// Sends `signal` to the group (`by_group`: the leader is known to be ours) and to all that carry the mark.
+    pub(super) fn signal(&self, signal: Signal, by_group: bool) {
+        if by_group {
+            signal_group(self.leader, signal);
+        }
+        signal_where(signal, |mark| mark == self.mark);
+    }
+}
+
+/// Sends `signal` to whoever carries a mark of `place` and sees the same files as we do; tells how many.
+pub(super) fn signal_place(signal: Signal, place: &Path) -> u32 {
+    let ending = format!(":{}", place.display());
+    let space = std::fs::read_link("/proc/self/ns/mnt").ok();
+    signal_where(signal, |mark| mark.len() == 32 + ending.len() && mark.ends_with(&ending) && space.is_some())
+}
+
+#[cfg(target_os = "linux")]
+fn signal_where(signal: Signal, is_wanted: impl Fn(&str) -> bool) -> u32 {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+    let space = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let ours = space("self");
+    let mut count = 0;
+    for row in table().unwrap_or_default() {
+        if !mark_of(row.pid).is_some_and(|mark| is_wanted(&mark)) {
+            continue;
+        }
+        let Some(held) = pid_of(row.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { continue };
+        // Looked at again with the pidfd in hand: if it is still the one, the signal reaches it or nobody.
+        let is_still = mark_of(row.pid).is_some_and(|mark| is_wanted(&mark)) && space(&row.pid.to_string()) == ours;
+        if is_still && pidfd_send_signal(&held, signal).is_ok() {
+            count += 1;
+        }
+    }
+    count
+}
+
+#[cfg(not(target_os = "linux"))]
+fn signal_where(_: Signal, _: impl Fn(&str) -> bool) -> u32 {
+    0
+}
+
+/// Signals the group `leader`. The caller knows that the leader is its own or that the group still has members.
+pub(super) fn signal_group(leader: u32, signal: Signal) {
+    // Pid 1 and the own group's 0 are never leaders that were started here.
+    if leader > 1
+        && let Some(pid) = pid_of(leader)
+    {
+        let _ = rustix::process::kill_process_group(pid, signal);
+    }
+}
+
+/// The number as the kernel's calls take it.
+pub(super) fn pid_of(pid: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+struct Row {
+    pid: u32,
+    group: u32,
+}
+
+/// All living processes but this one; `None` where there is no `/proc`.
+fn table() -> Option<Vec<Row>> {
+    std::fs::metadata("/proc/self/stat").ok()?;
+    let me = std::process::id();
+    let rows = std::fs::read_dir("/proc").ok()?.filter_map(|entry| {
+        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Some(Row { pid, group: group_in(&stat)? }).filter(|row| row.pid != me)
+    });
+    Some(rows.collect())
+}
+
+/// The process group in a line of `/proc/<pid>/stat`; `None` for the dead.
+fn group_in(stat: &str) -> Option<u32> {
+    // The command name may hold spaces and parentheses; fields are counted from its last one.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X" | "x") { None } else { fields.nth(1)?.parse().ok() }
+}
+
+/// The mark in the environment that a process was started with; `None` also for other people's processes.
+fn mark_of(pid: u32) -> Option<String> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let start = format!("{MARK}=");
+    let entry = environment.split(|byte| *byte == 0).find(|entry| entry.starts_with(start.as_bytes()))?;
+    String::from_utf8(entry[start.len()..].to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_read_past_a_name_with_parentheses() {
+        assert_eq!(group_in("12 (a) b (c)) S 1 77 12 0 -1"), Some(77));
+        assert_eq!(group_in("12 (dead) Z 1 77 12 0 -1"), None);
+        assert_eq!(group_in(""), None);
+    }
+
+    #[test]
+    fn a_gate_gets_no_keys_and_nobody_inherits_a_role() {
+        for name in ["GT_ROLE", "GT_ACTOR", "GIT_DIR", "TMUX", "GT_RUN"] {
+            assert!(!passes(For::Agent, name) && !passes(For::Gate, name), "{name}");
+        }
+        assert!(passes(For::Agent, "ANTHROPIC_API_KEY") && !passes(For::Gate, "ANTHROPIC_API_KEY"));
+        let given = [("PATH".to_owned(), OsString::from("/nowhere"))];
+        let all = environment(For::Gate, &given, "m");
+        assert_eq!(all.iter().filter(|(name, _)| name == "PATH").count(), 1);
+        assert!(all.contains(&("PATH".into(), "/nowhere".into())) && all.contains(&("GT_RUN".into(), "m".into())));
+    }
+}
