@@ -83,8 +83,7 @@ pub fn bare_ok(git_dir: &Path, args: &[&str]) -> Result<String> {
 
 fn bare_command(git_dir: &Path, args: &[&str]) -> Command {
     let mut command = plain_command(git_dir);
-    // `core.bare` is named too: agents flip it in the shared configuration.
-    command.args(["-c", "core.bare=true"]).arg("--git-dir").arg(".").args(args);
+    command.arg("--git-dir").arg(".").args(args);
     command
 }
 
