@@ -198,6 +198,17 @@ impl<'s> State<'s> {
         Ok(ids.into_iter().collect())
     }
 
+    /// Ids of the beads that lie in one directory with `id`, all its children among them.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn ids_beside(&self, id: &BeadId) -> Result<Vec<BeadId>> {
+        let path = tree::bead(id);
+        let dir = path.rsplit_once('/').map_or("beads", |(dir, _)| dir);
+        let names = self.paths(dir)?.into_iter();
+        Ok(names.filter_map(|(path, _)| path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect())
+    }
+
     /// The hook of `agent`; `None` when nothing hangs on it.
     ///
     /// # Errors

@@ -181,6 +181,11 @@ impl<'s> Change<'s> {
         self.put(&tree::bead(&bead.id), bead)
     }
 
+    /// The beads written so far.
+    pub fn touched(&self) -> impl Iterator<Item = &BeadId> {
+        self.beads.iter()
+    }
+
     /// Puts a letter into its recipient's mailbox in this scope.
     ///
     /// # Errors

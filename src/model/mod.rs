@@ -4,6 +4,7 @@ pub mod address;
 pub mod agent;
 pub mod bead;
 pub mod config_keys;
+pub mod dependency;
 pub mod gate;
 pub mod hook;
 pub mod mail;

@@ -4,14 +4,19 @@
 //! a parcel in this scope's outbox, in the same transaction; [`deliver`] carries it over under its key, so that
 //! a second delivery after a crash finds the letter there and only drops the parcel.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::ledger::{Change, tree};
+use crate::ledger::{Change, Ledger, tree};
 use crate::model::address::Address;
-use crate::model::mail::Letter;
+use crate::model::mail::{Letter, LetterType, Urgency};
 use crate::model::protocol::Protocol;
 use crate::model::record::{self, Rev, SCHEMA_VERSION};
 use crate::model::scope::{Parcel, Scope, ScopeKind};
-use crate::name::{BeadId, Prefix};
+use crate::name::{BeadId, Prefix, base36};
+use crate::town::Town;
 
 /// Writes a protocol message in the transaction that it announces: into the recipient's mailbox when that lies
 /// in this scope, else into the outbox, from where [`deliver`] brings it to the recipient's scope.
@@ -20,19 +25,29 @@ use crate::name::{BeadId, Prefix};
 /// Usage, when texts in the message break a limit; as [`Change::put`] otherwise.
 pub fn post(change: &mut Change<'_>, message: &Protocol, from: &Address, to: &Address) -> Result<()> {
     let now = change.now();
-    put(change, to, |id| message.letter(id, from.clone(), to.clone(), now))
+    put(change, to, |id| message.letter(id, from.clone(), to.clone(), now)).map(|_| ())
+}
+
+/// Where a letter went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// Into the mailbox, under this id.
+    Laid(BeadId),
+    /// Into the outbox, under this key.
+    Parcelled(String),
 }
 
 /// Puts the letter that `write` makes of its id into the mailbox of `to`, or into the outbox.
 ///
 /// # Errors
 /// Those of `write` and of [`Change::put`].
-pub fn put(change: &mut Change<'_>, to: &Address, write: impl Fn(BeadId) -> Result<Letter>) -> Result<()> {
+pub fn put(change: &mut Change<'_>, to: &Address, write: impl Fn(BeadId) -> Result<Letter>) -> Result<Posted> {
     let scope = change.before().scope()?;
     let there = route(change, &scope, to)?;
     if there == scope.prefix {
         let id = change.mint_letter(&scope.prefix, to)?;
-        return change.put_letter(&write(id)?);
+        change.put_letter(&write(id.clone())?)?;
+        return Ok(Posted::Laid(id));
     }
     let key = free_key(change, &scope.prefix)?;
     // The id is minted where the letter will lie; until then a stand-in keeps the record typed.
@@ -47,7 +62,8 @@ pub fn put(change: &mut Change<'_>, to: &Address, write: impl Fn(BeadId) -> Resu
         rev: Rev::default(),
         extra: record::Object::new(),
     };
-    change.put(&tree::parcel(&key), &parcel)
+    change.put(&tree::parcel(&key), &parcel)?;
+    Ok(Posted::Parcelled(key))
 }
 
 /// The scope that holds the mailbox of `to`, as far as this scope can tell. A rig does not know its sister rigs:
@@ -80,10 +96,170 @@ fn stand_in(prefix: &Prefix) -> Result<BeadId> {
     format!("{prefix}-ml-0").parse().or_fail(Kind::Bug, || "name a letter that has no id yet")
 }
 
+/// A letter to be sent to several.
+#[derive(Clone, Debug)]
+pub struct Mailing {
+    /// Who gets it, each a mailbox of its own.
+    pub to: Vec<Address>,
+    /// Who gets it besides.
+    pub cc: Vec<Address>,
+    /// One line.
+    pub subject: String,
+    /// The text.
+    pub body: String,
+    /// What it is for.
+    pub letter_type: LetterType,
+    /// How soon.
+    pub priority: Urgency,
+    /// The letter that it answers.
+    pub answers: Option<Letter>,
+}
+
+/// A letter that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Whose mailbox.
+    pub to: Address,
+    /// Its id there; `None` while it waits in the outbox.
+    pub id: Option<BeadId>,
+}
+
+/// Sends a letter to every recipient, in one transaction of the sender's scope, and delivers what goes elsewhere.
+///
+/// # Errors
+/// Usage, when subject or body break a limit; not found, when a recipient's rig is not there.
+pub fn send(town: &Town, mailing: &Mailing) -> Result<Vec<Sent>> {
+    let mut all: Vec<&Address> = Vec::new();
+    for to in mailing.to.iter().chain(&mailing.cc) {
+        town.prefix_for(to)?;
+        if !all.contains(&to) {
+            all.push(to);
+        }
+    }
+    // Someone whose rig is not on this machine still has the town to post from.
+    let ledger = match town.ledger_for(&town.me) {
+        Ok(ledger) => ledger,
+        Err(_) => town.scope_of(&Prefix::hq())?,
+    };
+    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let deed = town.deed("mail", format!("mail {}", names.join(" ")));
+    let posted = ledger.transact(&deed, |change| {
+        all.iter().map(|to| put(change, to, |id| mailing.letter(town, id, to))).collect::<Result<Vec<Posted>>>()
+    })?;
+    let delivered = if posted.iter().all(|p| matches!(p, Posted::Laid(_))) { BTreeMap::new() } else { carry(town)? };
+    let sent = all.into_iter().zip(posted).map(|(to, posted)| {
+        let id = match posted {
+            Posted::Laid(id) => Some(id),
+            Posted::Parcelled(key) => delivered.get(&key).cloned(),
+        };
+        Sent { to: to.clone(), id }
+    });
+    Ok(sent.collect())
+}
+
+impl Mailing {
+    fn letter(&self, town: &Town, id: BeadId, to: &Address) -> Result<Letter> {
+        let mut letter = Letter::new(id, town.me.clone(), to.clone(), &self.subject, &self.body, town.now)?;
+        letter.letter_type = self.letter_type;
+        letter.priority = self.priority;
+        letter.cc.clone_from(&self.cc);
+        if let Some(answered) = &self.answers {
+            letter.reply_to = Some(answered.id.clone());
+            letter.thread = answered.thread.clone().or_else(|| Some(answered.id.clone()));
+        }
+        Ok(letter)
+    }
+}
+
+/// Carries this machine's parcels to their scopes and tells how many arrived. What cannot be delivered now stays
+/// in its outbox for the next time.
+///
+/// # Errors
+/// Io or corrupt, when an outbox cannot be read or emptied.
+pub fn deliver(town: &Town) -> Result<u32> {
+    Ok(u32::try_from(carry(town)?.len()).unwrap_or(u32::MAX))
+}
+
+/// Delivers, and tells under which id each key arrived.
+fn carry(town: &Town) -> Result<BTreeMap<String, BeadId>> {
+    let mut arrived = BTreeMap::new();
+    let mut scopes = vec![town.scope_of(&Prefix::hq())?];
+    scopes.extend(town.places()?.into_iter().map(|place| place.ledger));
+    for source in &scopes {
+        let delivered = carry_from(town, source)?;
+        if delivered.is_empty() {
+            continue;
+        }
+        crate::env::crash_point("post.delivered");
+        let deed = town.deed("deliver", format!("drop {} delivered parcels", delivered.len()));
+        source.transact(&deed, |change| {
+            delivered.keys().for_each(|key| change.remove(&tree::parcel(key)));
+            Ok(())
+        })?;
+        arrived.extend(delivered);
+    }
+    Ok(arrived)
+}
+
+fn carry_from(town: &Town, source: &Ledger) -> Result<BTreeMap<String, BeadId>> {
+    // A scope that was never written to has no outbox; one damaged parcel must not keep the others back.
+    let Some(tip) = source.tip()? else { return Ok(BTreeMap::new()) };
+    let (parcels, _) = source.state_at(tip)?.all::<Parcel>("outbox")?;
+    let mut by_scope: BTreeMap<Prefix, Vec<Parcel>> = BTreeMap::new();
+    for parcel in parcels.into_iter().filter(|parcel| parcel.machine == town.machine) {
+        let to: Option<Address> = parcel.letter.get("to").and_then(|to| to.as_str()).and_then(|to| to.parse().ok());
+        let there = to.and_then(|to| town.prefix_for(&to).ok()).unwrap_or_else(|| parcel.to_scope.clone());
+        by_scope.entry(there).or_default().push(parcel);
+    }
+    let mut delivered = BTreeMap::new();
+    for (prefix, parcels) in by_scope {
+        match lay(town, &prefix, &parcels) {
+            Ok(ids) => delivered.extend(parcels.into_iter().map(|parcel| parcel.key).zip(ids)),
+            Err(error) => tracing::warn!("mail for scope {prefix} waits in the outbox: {}", error.line()),
+        }
+    }
+    Ok(delivered)
+}
+
+/// Lays parcels into mailboxes of the scope `prefix`; one that lies there already keeps its letter.
+fn lay(town: &Town, prefix: &Prefix, parcels: &[Parcel]) -> Result<Vec<BeadId>> {
+    let ledger = town.scope_of(prefix)?;
+    let deed = town.deed("deliver", format!("deliver {} letters", parcels.len()));
+    ledger.transact(&deed, |change| parcels.iter().map(|parcel| lay_one(change, prefix, parcel)).collect())
+}
+
+fn lay_one(change: &mut Change<'_>, prefix: &Prefix, parcel: &Parcel) -> Result<BeadId> {
+    let mut object = parcel.letter.clone();
+    object.insert("id".into(), stand_in(prefix)?.as_str().into());
+    let mut letter: Letter = record::view(&tree::parcel(&parcel.key), &object)?;
+    letter.key = Some(parcel.key.clone());
+    let mark = change.slot()?.mark();
+    // The id follows from the key, so that a second delivery finds the first without reading the mailbox.
+    for salt in 0..16 {
+        let digits = format!("{:0>13}", base36(hash(&format!("{}/{salt}", parcel.key))));
+        letter.id = format!("{prefix}-ml-{}{mark}", &digits[6..]).parse().or_fail(Kind::Bug, || "name a letter")?;
+        let there: Option<Letter> = change.get(&tree::letter(&letter.to, letter.sent_at, &letter.id))?;
+        match there {
+            Some(there) if there.key == letter.key => return Ok(there.id),
+            Some(_) => {}
+            None => {
+                change.put_letter(&letter)?;
+                return Ok(letter.id);
+            }
+        }
+    }
+    Err(Error::conflict("no free letter id was found").hint("try again"))
+}
+
+/// 64-bit FNV-1a: spreads keys over ids; no enemy chooses the keys of this machine.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Actor, Deed, Ledger};
+    use crate::ledger::{Actor, Deed};
     use crate::model::scope::Machine;
     use crate::name::Slot;
     use crate::time::Moment;

@@ -1,0 +1,159 @@
+//! Edges between beads, and the refusal of those that would close a ring.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::ledger::{Change, Ledger, tree};
+use crate::model::bead::{Bead, Dependency, DependencyKind};
+use crate::model::dependency::{find_ring, parent_of};
+use crate::name::{BeadId, Prefix};
+use crate::ops::track::reach::{Reach, Sight};
+use crate::town::Town;
+
+/// What became of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// It is there now.
+    Added,
+    /// It was there before.
+    AlreadyThere,
+    /// It is gone now.
+    Removed,
+    /// It was not there.
+    NotThere,
+}
+
+/// An edge and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Connected {
+    /// What became of it.
+    pub status: Ending,
+    /// The bead that depends.
+    pub issue_id: BeadId,
+    /// What it depends on.
+    pub depends_on_id: BeadId,
+    /// How.
+    #[serde(rename = "type")]
+    pub kind: DependencyKind,
+}
+
+/// Makes `bead` of `ledger` depend on `target`, which may live in any scope.
+///
+/// # Errors
+/// Not found, when either is not there; refused, when the two are connected in another way, when the bead has a
+/// parent already, or when the edge would close a ring, which the message shows.
+pub fn connect(town: &Town, ledger: &Ledger, bead: &BeadId, target: &BeadId, kind: &DependencyKind) -> Result<Connected> {
+    if bead == target {
+        return Err(Error::refused(format!("{bead} cannot depend on itself")).hint("name two beads"));
+    }
+    let mut reach = Reach::new(town);
+    match reach.bead(target) {
+        Sight::Seen(_) => {}
+        Sight::Missing => {
+            return Err(Error::not_found(format!("there is no bead {target}")).hint("gt list shows what there is"));
+        }
+        Sight::Unreadable(fault) => return Err(Error::corrupt(format!("read {target}: {fault}"))),
+    }
+    let deed = town.deed("dep-add", format!("make {bead} depend on {target} ({kind})"));
+    ledger.transact(&deed, |change| {
+        let mut found = change.bead(bead)?;
+        let connected = |status| Connected { status, issue_id: bead.clone(), depends_on_id: target.clone(), kind: kind.clone() };
+        if let Some(edge) = found.dependencies.iter().find(|edge| edge.depends_on_id == *target) {
+            if edge.kind == *kind {
+                return Ok(connected(Ending::AlreadyThere));
+            }
+            return Err(Error::refused(format!("{bead} depends on {target} already, as {}", edge.kind))
+                .hint(format!("to change that, first: gt bead dep remove {bead} {target}")));
+        }
+        check_one_parent(&found, kind)?;
+        found.dependencies.push(Dependency {
+            issue_id: bead.clone(),
+            depends_on_id: target.clone(),
+            kind: kind.clone(),
+            created_by: town.actor.name.clone(),
+            created_at: town.now,
+        });
+        found.updated_at = town.now;
+        change.put_bead(&found)?;
+        if kind.is_blocking() || *kind == DependencyKind::ParentChild {
+            check_no_ring(change, &bead.prefix(), &mut reach, bead)?;
+        }
+        Ok(connected(Ending::Added))
+    })
+}
+
+fn check_one_parent(bead: &Bead, kind: &DependencyKind) -> Result<()> {
+    match parent_of(bead).filter(|_| *kind == DependencyKind::ParentChild) {
+        None => Ok(()),
+        Some(parent) => Err(Error::refused(format!("{} is a child of {parent} already", bead.id))
+            .hint("a bead has one parent; connect them with --kind related instead")),
+    }
+}
+
+/// Takes the edge from `bead` to `target` away; an edge that is not there is no failure.
+///
+/// # Errors
+/// Not found, when there is no such bead.
+pub fn disconnect(town: &Town, ledger: &Ledger, bead: &BeadId, target: &BeadId) -> Result<Connected> {
+    let deed = town.deed("dep-remove", format!("end the dependency of {bead} on {target}"));
+    ledger.transact(&deed, |change| {
+        let mut found = change.bead(bead)?;
+        let connected = |status, kind| Connected { status, issue_id: bead.clone(), depends_on_id: target.clone(), kind };
+        let Some(at) = found.dependencies.iter().position(|edge| edge.depends_on_id == *target) else {
+            return Ok(connected(Ending::NotThere, DependencyKind::Blocks));
+        };
+        let edge = found.dependencies.remove(at);
+        found.updated_at = town.now;
+        change.put_bead(&found)?;
+        Ok(connected(Ending::Removed, edge.kind))
+    })
+}
+
+/// Refuses a change after which `start` would wait for itself: through what blocks it, through its parent (a
+/// child of a blocked parent is blocked), or through children it waits for. Other scopes are seen as they were
+/// when first looked at; a ring that two scopes close at one moment is found by a later check.
+///
+/// # Errors
+/// Refused, when there is such a ring; the message shows it.
+pub fn check_no_ring(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, start: &BeadId) -> Result<()> {
+    let Some(ring) = find_ring(start, |id| waits_for(change, here, reach, id))? else { return Ok(()) };
+    let names: Vec<&str> = ring.iter().map(BeadId::as_str).collect();
+    Err(Error::refused(format!("{start} would wait for itself: {}", names.join(" → ")))
+        .hint("leave this edge out, or take away another one of the ring; --kind related connects without blocking"))
+}
+
+fn waits_for(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, id: &BeadId) -> Result<Vec<BeadId>> {
+    // A bead that cannot be read blocks its dependents by itself, but nobody can tell what it waits for.
+    let bead: Option<Bead> = if id.prefix() == *here {
+        change.get(&tree::bead(id)).unwrap_or_default()
+    } else {
+        match reach.bead(id) {
+            Sight::Seen(bead) => Some(*bead),
+            Sight::Missing | Sight::Unreadable(_) => None,
+        }
+    };
+    let Some(bead) = bead else { return Ok(Vec::new()) };
+    let mut next: Vec<BeadId> = parent_of(&bead).into_iter().cloned().collect();
+    for edge in bead.blockers() {
+        match &edge.kind {
+            DependencyKind::WaitsFor => next.extend(children(change, here, reach, &edge.depends_on_id)?),
+            _ => next.push(edge.depends_on_id.clone()),
+        }
+    }
+    Ok(next)
+}
+
+fn children(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, parent: &BeadId) -> Result<Vec<BeadId>> {
+    if parent.prefix() != *here {
+        return Ok(reach.children(parent).unwrap_or_default().into_iter().map(|bead| bead.id).collect());
+    }
+    let mut ids: Vec<BeadId> = change.before().beads()?.0.into_iter().map(|bead| bead.id).collect();
+    ids.extend(change.touched().cloned());
+    let is_child = |id: &BeadId| {
+        let bead: Option<Bead> = change.get(&tree::bead(id)).unwrap_or_default();
+        bead.as_ref().and_then(parent_of) == Some(parent)
+    };
+    ids.retain(is_child);
+    Ok(ids)
+}

@@ -1,0 +1,295 @@
+//! Changes by hand: fields, statuses, claims, closing and reopening.
+//!
+//! What the hand may not do: put a bead on a hook (that is sling), hand it in (done) or decide a merge request
+//! (the refinery). A bead that ends or loses its assignee leaves the hook in the same transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::ledger::{Change, Ledger, tree};
+use crate::model::bead::{Bead, IssueType, Status, check_title};
+use crate::model::hook::Hook;
+use crate::name::{BeadId, Prefix};
+use crate::ops::track::create::{check_label, check_priority, check_settable_type, check_texts};
+use crate::time::Moment;
+use crate::town::Town;
+
+/// What to change; `None` and empty sets leave things as they are.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    /// Move to this status.
+    pub status: Option<Status>,
+    /// Take it: assignee, clock of the assignment and status at once.
+    pub claim: bool,
+    /// New title.
+    pub title: Option<String>,
+    /// New description.
+    pub description: Option<String>,
+    /// New design.
+    pub design: Option<String>,
+    /// New acceptance criteria.
+    pub acceptance: Option<String>,
+    /// New notes.
+    pub notes: Option<String>,
+    /// Text to put at the end of the notes.
+    pub append_notes: Option<String>,
+    /// New priority.
+    pub priority: Option<u8>,
+    /// New type.
+    pub issue_type: Option<IssueType>,
+    /// New assignee; `Some(None)` takes it away.
+    pub assignee: Option<Option<String>>,
+    /// New due date; `Some(None)` takes it away.
+    pub due_at: Option<Option<Moment>>,
+    /// Not ready before this; `Some(None)` takes it away.
+    pub defer_until: Option<Option<Moment>>,
+    /// Labels to add.
+    pub add_labels: BTreeSet<String>,
+    /// Labels to take away.
+    pub remove_labels: BTreeSet<String>,
+}
+
+impl Edit {
+    fn check(&self) -> Result<()> {
+        if let Some(title) = &self.title {
+            check_title(title)?;
+        }
+        self.priority.map_or(Ok(()), check_priority)?;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        check_texts(&[
+            ("description", &text(&self.description)),
+            ("design", &text(&self.design)),
+            ("acceptance criteria", &text(&self.acceptance)),
+            ("notes", &text(&self.notes)),
+            ("notes", &text(&self.append_notes)),
+        ])?;
+        self.add_labels.iter().try_for_each(|label| check_label(label))?;
+        self.issue_type.as_ref().map_or(Ok(()), check_settable_type)
+    }
+}
+
+/// Applies `edit` to the beads `ids`, one transaction a scope, and tells how they are now.
+///
+/// # Errors
+/// Usage, when a value breaks a limit; not found; refused, when a move is not lawful; conflict, when a claimed
+/// bead is held by another. Within a scope all change or none.
+pub fn update(town: &Town, ids: &[BeadId], edit: &Edit) -> Result<Vec<Bead>> {
+    edit.check()?;
+    let op = if edit.claim { "claim" } else { "update" };
+    in_each_scope(town, ids, op, |change, id| {
+        let mut bead = change.bead(id)?;
+        let before = bead.clone();
+        apply(town, change, &mut bead, edit)?;
+        if bead != before {
+            bead.updated_at = town.now;
+            write(change, &bead)?;
+        }
+        Ok(bead)
+    })
+}
+
+fn apply(town: &Town, change: &Change<'_>, bead: &mut Bead, edit: &Edit) -> Result<()> {
+    if let Some(status) = &edit.status {
+        move_by_hand(town, change, bead, status)?;
+    }
+    if edit.claim {
+        claim(town, change, bead)?;
+    }
+    if let Some(assignee) = &edit.assignee {
+        assign(bead, assignee.as_deref())?;
+    }
+    if let Some(issue_type) = edit.issue_type.as_ref().filter(|new| **new != bead.issue_type) {
+        check_settable_type(&bead.issue_type)?;
+        bead.issue_type = issue_type.clone();
+    }
+    let set = |field: &mut String, value: &Option<String>| {
+        if let Some(value) = value {
+            field.clone_from(value);
+        }
+    };
+    set(&mut bead.title, &edit.title);
+    set(&mut bead.description, &edit.description);
+    set(&mut bead.design, &edit.design);
+    set(&mut bead.acceptance_criteria, &edit.acceptance);
+    set(&mut bead.notes, &edit.notes);
+    if let Some(more) = &edit.append_notes {
+        if !bead.notes.is_empty() && !bead.notes.ends_with('\n') {
+            bead.notes.push('\n');
+        }
+        bead.notes.push_str(more);
+        check_texts(&[("notes", &bead.notes)])?;
+    }
+    bead.priority = edit.priority.unwrap_or(bead.priority);
+    bead.due_at = edit.due_at.unwrap_or(bead.due_at);
+    bead.defer_until = edit.defer_until.unwrap_or(bead.defer_until);
+    bead.labels.extend(edit.add_labels.iter().cloned());
+    bead.labels.retain(|label| !edit.remove_labels.contains(label));
+    Ok(())
+}
+
+/// A move that a person or agent asks for by name.
+fn move_by_hand(town: &Town, change: &Change<'_>, bead: &mut Bead, next: &Status) -> Result<()> {
+    if bead.status == *next {
+        return Ok(());
+    }
+    check_settable_type(&bead.issue_type)?;
+    check_not_in_review(bead)?;
+    match next {
+        Status::Hooked => {
+            return Err(
+                Error::refused(format!("a hook gets {} by slinging it", bead.id)).hint(format!("gt sling {} RIG", bead.id))
+            );
+        }
+        Status::InReview => {
+            return Err(
+                Error::refused(format!("{} goes into review by being handed in", bead.id)).hint("in its worktree: gt done")
+            );
+        }
+        // Agents of the bd tool start work this way; without a claim nobody would be known to be at it.
+        Status::InProgress if bead.status == Status::Open => return claim(town, change, bead),
+        Status::Closed => return bead.close(&town.actor.name, "Closed", town.now),
+        _ => {}
+    }
+    bead.become_status(next.clone(), town.now)
+}
+
+fn check_not_in_review(bead: &Bead) -> Result<()> {
+    if bead.status != Status::InReview {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{} is in review: its merge request decides", bead.id))
+        .hint(format!("see where it stands: gt mq why {}", bead.id)))
+}
+
+/// Takes an open bead: exactly one of many takers wins, since each runs on the state that the one before left.
+fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead) -> Result<()> {
+    let me = town.me.to_string();
+    if let Some(other) = bead.assignee.as_ref().filter(|other| **other != me && !bead.status.is_closed()) {
+        return Err(Error::conflict(format!("{} is held by {other}", bead.id)).hint("take another: gt ready"));
+    }
+    if !bead.issue_type.is_work() && bead.issue_type != IssueType::Epic {
+        return Err(Error::refused(format!("{} is a {}, which is no work to claim", bead.id, bead.issue_type))
+            .hint("see what there is: gt ready"));
+    }
+    match bead.status {
+        Status::InProgress => return Ok(()),
+        // What was slung keeps the clock of its sling: that is when the work was given.
+        Status::Hooked => {}
+        _ => bead.assigned_rev = Some(change.rev().clone()),
+    }
+    bead.become_status(Status::InProgress, town.now)?;
+    bead.assignee = Some(me);
+    Ok(())
+}
+
+fn assign(bead: &mut Bead, assignee: Option<&str>) -> Result<()> {
+    if bead.assignee.as_deref() == assignee {
+        return Ok(());
+    }
+    check_settable_type(&bead.issue_type)?;
+    match bead.status {
+        Status::Hooked | Status::InProgress | Status::InReview => {
+            let holder = bead.assignee.as_deref().unwrap_or("nobody");
+            Err(Error::refused(format!("{} is {} by {holder}", bead.id, bead.status))
+                .hint(format!("give it back first: gt bead update {} --status open", bead.id)))
+        }
+        Status::Closed => {
+            Err(Error::refused(format!("{} is closed", bead.id)).hint(format!("reopen it first: gt bead reopen {}", bead.id)))
+        }
+        Status::Open | Status::Blocked | Status::Deferred | Status::Pinned | Status::Other(_) => {
+            bead.assignee = assignee.map(str::to_owned);
+            Ok(())
+        }
+    }
+}
+
+/// A bead that was to be closed or opened again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Closed {
+    /// How it is now.
+    #[serde(flatten)]
+    pub bead: Bead,
+    /// Whether it was so before.
+    #[serde(skip)]
+    pub was_so: bool,
+}
+
+/// Closes the beads `ids` by hand, one transaction a scope; one that is closed already stays as it is.
+///
+/// # Errors
+/// Not found; refused, when a bead is in review or is kept by gt itself. Within a scope all close or none.
+pub fn close(town: &Town, ids: &[BeadId], reason: &str) -> Result<Vec<Closed>> {
+    check_texts(&[("reason", reason)])?;
+    in_each_scope(town, ids, "close", |change, id| {
+        let mut bead = change.bead(id)?;
+        if bead.status.is_closed() {
+            return Ok(Closed { bead, was_so: true });
+        }
+        check_settable_type(&bead.issue_type)?;
+        check_not_in_review(&bead)?;
+        bead.close(&town.actor.name, reason, town.now)?;
+        write(change, &bead)?;
+        Ok(Closed { bead, was_so: false })
+    })
+}
+
+/// Opens closed beads again, without an assignee; `reason` becomes a remark.
+///
+/// # Errors
+/// Not found; refused, when a bead is neither closed nor open.
+pub fn reopen(town: &Town, ids: &[BeadId], reason: Option<&str>) -> Result<Vec<Closed>> {
+    in_each_scope(town, ids, "reopen", |change, id| {
+        let mut bead = change.bead(id)?;
+        match bead.status {
+            Status::Open => return Ok(Closed { bead, was_so: true }),
+            Status::Closed => {}
+            _ => {
+                return Err(Error::refused(format!("{id} is {}, not closed", bead.status)).hint(format!("see: gt show {id}")));
+            }
+        }
+        check_settable_type(&bead.issue_type)?;
+        bead.become_status(Status::Open, town.now)?;
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+            bead.comment(change.rev().to_string(), &town.actor.name, reason, town.now);
+        }
+        write(change, &bead)?;
+        Ok(Closed { bead, was_so: false })
+    })
+}
+
+/// Writes a bead, and takes it off every hook when it is closed or has no assignee any more.
+fn write(change: &mut Change<'_>, bead: &Bead) -> Result<()> {
+    if bead.status.is_closed() || bead.assignee.is_none() {
+        // A hook that cannot be read is not ours to judge, and no reason to keep the bead open.
+        let (hooks, _) = change.before().all::<Hook>("hooks")?;
+        for hook in hooks.iter().filter(|hook| hook.bead == bead.id) {
+            change.remove(&tree::hook(&hook.agent));
+        }
+    }
+    change.put_bead(bead)
+}
+
+/// Runs `edit` on each bead, one transaction a scope, and gives the answers in the order of `ids`.
+fn in_each_scope<T>(
+    town: &Town,
+    ids: &[BeadId],
+    op: &str,
+    mut edit: impl FnMut(&mut Change<'_>, &BeadId) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut scopes: BTreeMap<Prefix, Vec<usize>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for (n, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert((*id).clone())) {
+        scopes.entry(id.prefix()).or_default().push(n);
+    }
+    let mut answers = BTreeMap::new();
+    for (prefix, places) in scopes {
+        let ledger: Ledger = town.scope_of(&prefix)?;
+        let names: Vec<&str> = places.iter().map(|n| ids[*n].as_str()).collect();
+        let deed = town.deed(op, format!("{op} {}", names.join(" ")));
+        let done = ledger.transact(&deed, |change| places.iter().map(|n| edit(change, &ids[*n])).collect::<Result<Vec<T>>>())?;
+        answers.extend(places.into_iter().zip(done));
+    }
+    Ok(answers.into_values().collect())
+}

@@ -1,0 +1,167 @@
+//! Lists: which beads of which scopes, in which order.
+
+use crate::error::{Error, Result};
+use crate::ledger::Damaged;
+use crate::model::bead::{Bead, IssueType, Status};
+use crate::model::dependency::parent_of;
+use crate::name::{BeadId, Prefix};
+use crate::ops::track::reach::Reach;
+use crate::town::Town;
+
+/// Rows that a list shows when no limit is given.
+pub const LIMIT: usize = 50;
+
+/// Which beads to keep; an empty field keeps all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One of these statuses.
+    pub statuses: Vec<Status>,
+    /// One of these types.
+    pub types: Vec<IssueType>,
+    /// One of these priorities.
+    pub priorities: Vec<u8>,
+    /// All of these labels.
+    pub labels: Vec<String>,
+    /// This assignee.
+    pub assignee: Option<String>,
+    /// Children of this bead.
+    pub parent: Option<BeadId>,
+    /// Closed beads and gt's own records too, when neither status nor type is asked for.
+    pub everything: bool,
+}
+
+impl Filter {
+    /// Whether `bead` is kept.
+    #[must_use]
+    pub fn keeps(&self, bead: &Bead) -> bool {
+        let one_of = |empty: bool, found: bool| empty || found;
+        one_of(self.types.is_empty(), self.types.contains(&bead.issue_type))
+            && one_of(self.priorities.is_empty(), self.priorities.contains(&bead.priority))
+            && self.labels.iter().all(|label| bead.labels.contains(label))
+            && self.assignee.as_ref().is_none_or(|who| bead.assignee.as_ref() == Some(who))
+            && self.parent.as_ref().is_none_or(|parent| parent_of(bead) == Some(parent))
+            && self.keeps_status(bead)
+    }
+
+    fn keeps_status(&self, bead: &Bead) -> bool {
+        if !self.statuses.is_empty() {
+            return self.statuses.contains(&bead.status) && (!self.types.is_empty() || !is_own_record(bead));
+        }
+        self.everything || (!bead.status.is_closed() && (!self.types.is_empty() || !is_own_record(bead)))
+    }
+}
+
+/// Records that gt keeps for itself; they would drown the work in lists.
+fn is_own_record(bead: &Bead) -> bool {
+    matches!(bead.issue_type, IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event)
+}
+
+/// The scopes that a question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scopes {
+    /// Those asked.
+    pub asked: Vec<Prefix>,
+    /// The town's others.
+    pub others: Vec<Prefix>,
+}
+
+impl Scopes {
+    /// The scopes meant by `--rig` and `--all`: the one named, else the rig of the actor or directory, else all.
+    ///
+    /// # Errors
+    /// Not found, when no rig has that name or prefix.
+    pub fn of(town: &Town, rig: Option<&str>, all: bool) -> Result<Self> {
+        let mut known = vec![Prefix::hq()];
+        known.extend(town.rigs()?.into_iter().map(|rig| rig.prefix));
+        let one = match rig {
+            Some(text) => Some(scope_named(town, text)?),
+            None if all => None,
+            None => town.find_rig_here()?.map(|place| place.rig.prefix),
+        };
+        Ok(match one {
+            None => Self { asked: known, others: Vec::new() },
+            Some(one) => {
+                let others = known.into_iter().filter(|prefix| *prefix != one).collect();
+                Self { asked: vec![one], others }
+            }
+        })
+    }
+}
+
+/// The scope that `text` names: `hq` or `town`, a rig's name, or a rig's prefix.
+///
+/// # Errors
+/// Not found, naming the known rigs.
+pub fn scope_named(town: &Town, text: &str) -> Result<Prefix> {
+    if matches!(text, "hq" | "town") {
+        return Ok(Prefix::hq());
+    }
+    let rigs = town.rigs()?;
+    let found = rigs.iter().find(|rig| rig.name.as_str() == text).or_else(|| rigs.iter().find(|rig| rig.prefix.as_str() == text));
+    found.map(|rig| rig.prefix.clone()).ok_or_else(|| {
+        let names: Vec<&str> = std::iter::once("hq").chain(rigs.iter().map(|rig| rig.name.as_str())).collect();
+        Error::not_found(format!("there is no rig '{}'", text.escape_debug())).hint(format!("known: {}", names.join(", ")))
+    })
+}
+
+/// What a list found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The rows, in order, no more than the limit.
+    pub beads: Vec<Bead>,
+    /// How many there are without the limit.
+    pub total: usize,
+    /// Records that cannot be read.
+    pub damaged: Vec<Damaged>,
+    /// What else a reader must know: scopes that cannot be reached.
+    pub notes: Vec<String>,
+}
+
+/// Beads of the asked scopes that `filter` keeps: by priority, then oldest first; at most `limit` (0: all).
+///
+/// # Errors
+/// Not found or corrupt, when the only scope asked for cannot be read.
+pub fn list(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Result<Found> {
+    let mut reach = Reach::new(town);
+    let mut found = Found::default();
+    for prefix in &scopes.asked {
+        match reach.whole(prefix) {
+            Ok(whole) => {
+                found.beads.extend(whole.beads.values().filter(|bead| filter.keeps(bead)).cloned());
+                found.damaged.extend(whole.damaged.iter().cloned());
+            }
+            Err(error) if scopes.asked.len() == 1 => return Err(error),
+            Err(error) => found.notes.push(format!("scope {prefix} is left out: {}", error.line())),
+        }
+    }
+    found.beads.sort_by(|a, b| (a.priority, a.created_at, &a.id).cmp(&(b.priority, b.created_at, &b.id)));
+    found.total = found.beads.len();
+    if limit > 0 {
+        found.beads.truncate(limit);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Moment;
+
+    fn bead(issue_type: IssueType) -> Bead {
+        Bead::new("wi-a".parse().unwrap(), issue_type, "t", "overseer", Moment::from_millis(0)).unwrap()
+    }
+
+    #[test]
+    fn lists_leave_out_what_is_closed_or_gts_own_unless_asked() {
+        let (task, agent) = (bead(IssueType::Task), bead(IssueType::Agent));
+        let mut closed = bead(IssueType::Task);
+        closed.close("overseer", "done", Moment::from_millis(1)).unwrap();
+        let plain = Filter::default();
+        assert!(plain.keeps(&task) && !plain.keeps(&agent) && !plain.keeps(&closed));
+        let all = Filter { everything: true, ..Filter::default() };
+        assert!(all.keeps(&agent) && all.keeps(&closed));
+        assert!(Filter { types: vec![IssueType::Agent], ..Filter::default() }.keeps(&agent));
+        assert!(Filter { statuses: vec![Status::Closed], ..Filter::default() }.keeps(&closed));
+        assert!(!Filter { labels: vec!["x".into()], ..Filter::default() }.keeps(&task));
+    }
+}

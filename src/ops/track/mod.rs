@@ -1,0 +1,17 @@
+//! Beads: create, change, close, connect them, and find those that are ready.
+//!
+//! Every verb takes full ids; [`crate::town::Town::resolve_bead`] makes them of what people type. Beads of one
+//! scope change together in one transaction; a verb on beads of several scopes is one transaction a scope.
+
+pub mod create;
+pub mod depend;
+pub mod edit;
+pub mod find;
+pub mod reach;
+pub mod ready;
+
+pub use create::{Draft, create};
+pub use depend::{Connected, connect, disconnect};
+pub use edit::{Closed, Edit, close, reopen, update};
+pub use find::{Filter, Found, Scopes, list};
+pub use ready::{Blocker, Ready, ready};
