@@ -26,12 +26,9 @@ fail() { printf 'agent: %s\n' "$*" >&2; exit 1; }
 
 gt prime || fail 'gt prime failed'
 
-# The hook's bead: from the launch when it is given there, else from gt.
-bead=${GT_BEAD:-}
-if [ -z "$bead" ]; then
-    hook=$(gt hook --json) || { say 'nothing on the hook'; exit 0; }
-    bead=$(printf '%s' "$hook" | tr -d '\n' | sed -n 's/.*"bead" *: *{* *\("id" *: *\)\{0,1\}"\([^"]*\)".*/\2/p')
-fi
+# The first "bead" with a text is the one in the hook; quotes inside of texts are escaped, so no title can pose as it.
+hook=$(gt hook --json) || { say 'nothing on the hook'; exit 0; }
+bead=$(printf '%s' "$hook" | tr ',{}' '\n\n\n' | sed -n 's/^[[:space:]]*"bead"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' | head -n 1)
 [ -n "$bead" ] || { say 'nothing on the hook'; exit 0; }
 
 # Which start this is. One agent works on a bead at a time, so nobody else counts meanwhile.
@@ -47,7 +44,6 @@ while [ "$number" -gt 0 ] && ! [ -r "$GT_PLAN_DIR/$bead.$number.plan" ]; do numb
 plan=$GT_PLAN_DIR/$bead.$number.plan
 say "start $count for $bead, plan $number"
 
-# The text after the path, written with printf's escapes.
 with_directory() { case $1 in */*) mkdir -p "${1%/*}" ;; esac; }
 
 step() {
