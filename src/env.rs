@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A variable gt reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Var {
     Seed,
     /// `GT_LOG`: level of diagnostics on standard error: error, warn, info, debug, trace.
     Log,
-    /// `GT_CRASH_AT`: ends the process at a named step; for tests, ignored unless `GT_SEED` is set too.
+    /// `GT_CRASH_AT`: ends the process at a named step (`step`, or `step:3` for its third time); for tests, ignored unless `GT_SEED` is set too.
     CrashAt,
     /// `NO_COLOR`: no colour in output.
     NoColor,
@@ -101,9 +102,16 @@ pub fn executable() -> Option<PathBuf> {
 
 /// Ends the process on the spot when `GT_CRASH_AT` names this step; crash tests use it to stand in for a kill.
 ///
-/// Ignored unless `GT_SEED` is set too, so that a stray variable does not end real work.
+/// `step:3` waits for the third time that the step is reached. Ignored unless `GT_SEED` is set too, so that a
+/// stray variable does not end real work.
 pub fn crash_point(step: &str) {
-    if text(Var::CrashAt).as_deref() == Some(step) && text(Var::Seed).is_some() {
+    static REACHED: AtomicU32 = AtomicU32::new(0);
+    let Some(wanted) = text(Var::CrashAt).filter(|_| text(Var::Seed).is_some()) else { return };
+    let (name, nth) = match wanted.split_once(':') {
+        Some((name, nth)) => (name, nth.parse().unwrap_or(1)),
+        None => (wanted.as_str(), 1),
+    };
+    if name == step && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == nth {
         std::process::abort();
     }
 }
