@@ -5,3 +5,4 @@ mod planner;
 mod runtime;
 mod tidy;
 mod town;
+mod trees;

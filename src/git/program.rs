@@ -81,6 +81,26 @@ pub fn bare_ok(git_dir: &Path, args: &[&str]) -> Result<String> {
     expect_success(bare(git_dir, args)?, args)
 }
 
+/// As [`run`], with `variables` set for this one child, e.g. `GIT_INDEX_FILE` for an index of its own.
+///
+/// # Errors
+/// External, when git cannot be started.
+pub fn run_with(dir: &Path, args: &[&str], variables: &[(&str, OsString)]) -> Result<Output> {
+    let mut command = command(dir, args);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    finish(command, args)
+}
+
+/// As [`bare`], with `variables` set for this one child, e.g. `GIT_OBJECT_DIRECTORY` for scratch objects.
+///
+/// # Errors
+/// External, when git cannot be started.
+pub fn bare_with(git_dir: &Path, args: &[&str], variables: &[(&str, OsString)]) -> Result<Output> {
+    let mut command = bare_command(git_dir, args);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    finish(command, args)
+}
+
 fn bare_command(git_dir: &Path, args: &[&str]) -> Command {
     let mut command = plain_command(git_dir);
     command.arg("--git-dir").arg(".").args(args);

@@ -1,1 +1,447 @@
 //! Worktrees: made, switched, listed and removed, so that the git program agrees.
+//!
+//! Made through gix with files written side by side. Switched by the git program, which leaves unchanged files
+//! alone; gix has no such verb. Every call names the git directory, found by its registration in the store:
+//! a worktree whose `.git` file is gone never makes git act on a repository further up.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use gix::ObjectId;
+use gix::bstr::ByteSlice;
+use gix::progress::Discard;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::{init, program};
+use crate::store::refs::Swap;
+use crate::store::{Store, sync_dir};
+
+/// What a worktree's HEAD is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head<'a> {
+    /// On the branch `name` (without `refs/heads/`), which points at `at`.
+    Branch {
+        /// The branch, e.g. `polecat/toast/gt-1@abc`.
+        name: &'a str,
+        /// The commit it is created at or reset to.
+        at: ObjectId,
+    },
+    /// At a commit without a branch.
+    Detached(ObjectId),
+}
+
+/// A registered worktree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worktree {
+    /// Its directory, which may be gone.
+    pub dir: PathBuf,
+    /// The branch it is on; `None` when detached.
+    pub branch: Option<String>,
+    /// The commit it is at; `None` when the branch has none yet or HEAD is damaged.
+    pub head: Option<ObjectId>,
+}
+
+/// Makes a worktree of `store` at `dest`, which must not exist or be empty, and checks `head` out in it.
+/// A branch is created; one that is at the same commit already is taken over.
+///
+/// # Errors
+/// Refused, when `dest` holds something; conflict, when the branch exists elsewhere or is checked out; io otherwise.
+/// Nothing is left behind then.
+pub fn add(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
+    if std::fs::read_dir(dest).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Error::refused(format!("make a worktree at {}: it exists and is not empty", dest.display())));
+    }
+    match head {
+        Head::Detached(commit) => add_at(store, dest, gix::worktree::add::Head::Detached(commit)),
+        Head::Branch { name, at } => {
+            let full = full_name(name)?;
+            let is_created = create_branch(store, name, &full, at)?;
+            let target =
+                gix::refs::FullName::try_from(full.as_str()).or_fail(Kind::Usage, || format!("name the branch {name}"))?;
+            let added = add_at(store, dest, gix::worktree::add::Head::Attached(target));
+            if added.is_err() && is_created {
+                // The cause is what counts; a branch left at `at` is taken over by the next try.
+                let _ = store.remove_ref(&full, at);
+            }
+            added
+        }
+    }
+}
+
+fn add_at(store: &Store, dest: &Path, head: gix::worktree::add::Head) -> Result<()> {
+    let deed = || format!("make a worktree at {}", dest.display());
+    let kind_of = |error: &gix::Error| {
+        use gix::worktree::add::Error as Rejected;
+        match error.downcast_any_ref::<Rejected>() {
+            Some(Rejected::CheckedOut { .. } | Rejected::DestinationRegistered { .. }) => Kind::Conflict,
+            _ => Kind::Io,
+        }
+    };
+    let interrupted = AtomicBool::new(false);
+    let prepared = match store.repo.prepare_add_worktree(dest, head, &interrupted) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let kind = kind_of(&error);
+            return Err(error).or_fail(kind, deed);
+        }
+    };
+    let id = prepared.repo().git_dir().file_name().and_then(|name| name.to_str()).or_fail(Kind::Bug, deed)?;
+    init::mark_worktree(store.dir(), id)?;
+    let (repo, _) = prepared.checkout(Discard, &interrupted).or_fail(Kind::Io, deed)?;
+    finish_as_git(store, dest, &repo)
+}
+
+/// Does what git's checkout does and gix's does not: directories where submodules go, and `$Id$` with its space.
+fn finish_as_git(store: &Store, dest: &Path, repo: &gix::Repository) -> Result<()> {
+    let deed = || format!("make a worktree at {}", dest.display());
+    let index = repo.open_index().or_fail(Kind::Io, deed)?;
+    let is_attributes = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(b".gitattributes");
+    let files = index.entries().iter().filter(|entry| is_attributes(entry.path(&index)));
+    let mut attributes = files.map(|entry| store.blob(entry.id)).collect::<Result<Vec<_>>>()?;
+    attributes.extend(std::fs::read(store.dir().join("info/attributes")));
+    if attributes.iter().any(|text| text.contains_str("ident")) {
+        // An index without times makes git write every file anew.
+        remove_all(&repo.index_path())?;
+        for words in [&["read-tree", "HEAD"][..], &["checkout-index", "--all", "--force", "--index", "--quiet"]] {
+            let output = git(dest, repo.git_dir(), words)?;
+            if !output.is_success() {
+                return Err(Error::external(format!("{}: {}", deed(), output.last_line())));
+            }
+        }
+    }
+    // git calls a submodule deleted when its directory is missing.
+    for entry in index.entries().iter().filter(|entry| entry.mode == gix::index::entry::Mode::COMMIT) {
+        let path = entry.path(&index).to_path().or_fail(Kind::Io, deed)?;
+        std::fs::create_dir_all(dest.join(path)).or_fail(Kind::Io, deed)?;
+    }
+    Ok(())
+}
+
+/// Creates the branch and tells whether it is new.
+fn create_branch(store: &Store, name: &str, full: &str, at: ObjectId) -> Result<bool> {
+    match store.swap_ref(full, None, at)? {
+        Swap::Moved => Ok(true),
+        Swap::Lost(Some(actual)) if actual == at => Ok(false),
+        Swap::Lost(_) => Err(Error::conflict(format!("create the branch {name}: it exists at another commit"))),
+    }
+}
+
+fn full_name(name: &str) -> Result<String> {
+    if name.starts_with('-') || name == "HEAD" {
+        return Err(Error::usage(format!("'{}' is not a branch name", name.escape_debug())));
+    }
+    Ok(format!("refs/heads/{name}"))
+}
+
+/// Brings the existing worktree at `dest` to `head` by force: what is not committed goes, ignored files stay,
+/// files that are the same keep their times. A branch is created or reset. Ends a rebase or merge under way.
+///
+/// Whoever calls has saved what is worth saving and knows that nobody works there.
+///
+/// # Errors
+/// Not found, when the directory is gone or no worktree of `store`; conflict, when the branch is checked out
+/// elsewhere; refused, when its `.git` file points elsewhere; external, when git fails.
+pub fn switch(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
+    let private = registered(store, dest)?;
+    check_backlink(dest, &private)?;
+    end_operations(&private)?;
+    straighten_index(store, dest, &private)?;
+    let (branch, commit) = match head {
+        Head::Branch { name, at } => (Some((name, full_name(name)?)), at.to_string()),
+        Head::Detached(commit) => (None, commit.to_string()),
+    };
+    let mut words = vec!["-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", "--no-recurse-submodules"];
+    match &branch {
+        Some((name, _)) => words.extend(["--no-track", "-B", name]),
+        None => words.push("--detach"),
+    }
+    words.extend([commit.as_str(), "--"]);
+    let output = git(dest, &private, &words)?;
+    if !output.is_success() {
+        let is_taken = output.stderr.contains("used by worktree") || output.stderr.contains("checked out at");
+        let kind = if is_taken { Kind::Conflict } else { Kind::External };
+        return Err(Error::new(kind, format!("switch {} to {commit}: {}", dest.display(), output.last_line())));
+    }
+    if let Some((_, full)) = branch.filter(|_| store.is_durable()) {
+        sync_dir(store.dir().join(full).parent().unwrap_or(store.dir()))?;
+    }
+    clean(dest, &private)
+}
+
+fn clean(dest: &Path, private: &Path) -> Result<()> {
+    // Twice `f`: an untracked repository inside is untracked work like any other.
+    let words = ["clean", "--quiet", "-ffd"];
+    let mut output = git(dest, private, &words)?;
+    if !output.is_success() {
+        open_up(dest);
+        output = git(dest, private, &words)?;
+    }
+    if output.is_success() {
+        return Ok(());
+    }
+    Err(Error::external(format!("clean {}: {}", dest.display(), output.last_line())))
+}
+
+/// What git keeps in a worktree's private directory while an operation waits to be continued, and locks that a
+/// killed git left there.
+pub(crate) const OPERATIONS: &[&str] = &[
+    "rebase-merge",
+    "rebase-apply",
+    "sequencer",
+    "MERGE_HEAD",
+    "MERGE_MSG",
+    "MERGE_MODE",
+    "MERGE_RR",
+    "MERGE_AUTOSTASH",
+    "AUTO_MERGE",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "REBASE_HEAD",
+    "SQUASH_MSG",
+    "BISECT_LOG",
+    "BISECT_START",
+    "BISECT_NAMES",
+    "BISECT_TERMS",
+    "BISECT_EXPECTED_REV",
+    "BISECT_ANCESTORS_OK",
+];
+
+fn end_operations(private: &Path) -> Result<()> {
+    for name in OPERATIONS.iter().chain(&["index.lock", "HEAD.lock", "refs/bisect"]) {
+        remove_all(&private.join(name))?;
+    }
+    Ok(())
+}
+
+/// Makes the index tell the truth: files marked as unchanged whatever they hold would survive a forced checkout.
+/// An index that cannot be read is made anew from the commit.
+fn straighten_index(store: &Store, dest: &Path, private: &Path) -> Result<()> {
+    let path = private.join("index");
+    let is_sparse = store.repo.config_snapshot().boolean("core.sparseCheckout").unwrap_or(false);
+    let mut ignored_marks = gix::index::entry::Flags::ASSUME_VALID;
+    ignored_marks.set(gix::index::entry::Flags::SKIP_WORKTREE, !is_sparse);
+    if let Some(mut index) = read_index(&path) {
+        if unmark(&mut index, ignored_marks) {
+            index.write(gix::index::write::Options::default()).or_fail(Kind::Io, || format!("write {}", path.display()))?;
+        }
+        return Ok(());
+    }
+    remove_all(&path)?;
+    // A commit that cannot be read leaves an empty index, and the checkout that follows tells what is wrong.
+    git(dest, private, &["read-tree", "HEAD"]).map(drop)
+}
+
+/// The index file at `path`; `None` when it is missing or cannot be read.
+pub(crate) fn read_index(path: &Path) -> Option<gix::index::File> {
+    gix::index::File::at(path, gix::hash::Kind::Sha1, false, gix::index::decode::Options::default()).ok()
+}
+
+/// Takes `marks` off all entries; tells whether there was one.
+pub(crate) fn unmark(index: &mut gix::index::File, marks: gix::index::entry::Flags) -> bool {
+    let mut is_changed = false;
+    for entry in index.entries_mut().iter_mut().filter(|entry| entry.flags.intersects(marks)) {
+        entry.flags.remove(marks);
+        is_changed = true;
+    }
+    is_changed
+}
+
+/// Removes the worktree at `dest` with all it holds; its branch stays.
+///
+/// # Errors
+/// Not found, when `dest` is no worktree of `store`; refused, when a person locked it; io otherwise.
+pub fn remove(store: &Store, dest: &Path) -> Result<()> {
+    let private = registration_of(store, dest)?.or_fail(Kind::NotFound, || format!("{} is no worktree", dest.display()))?;
+    if let Ok(reason) = std::fs::read_to_string(private.join("locked")) {
+        return Err(Error::refused(format!("the worktree {} is locked: {}", dest.display(), reason.trim())).hint(format!(
+            "git -C {} worktree unlock {}",
+            store.dir().display(),
+            dest.display()
+        )));
+    }
+    remove_all(dest)?;
+    remove_all(&private)
+}
+
+/// All worktrees registered in `store`, sorted by directory.
+///
+/// # Errors
+/// Io, when they cannot be listed.
+pub fn list(store: &Store) -> Result<Vec<Worktree>> {
+    let mut worktrees = Vec::new();
+    for (private, dir) in registrations(store)? {
+        let text = std::fs::read_to_string(private.join("HEAD")).unwrap_or_default();
+        let (branch, head) = match text.trim().strip_prefix("ref: ") {
+            Some(full) => (Some(short_name(full)), store.read_ref(full).ok().flatten()),
+            None => (None, ObjectId::from_hex(text.trim().as_bytes()).ok().filter(|id| !id.is_null())),
+        };
+        worktrees.push(Worktree { dir, branch, head });
+    }
+    worktrees.sort_by(|a, b| a.dir.cmp(&b.dir));
+    Ok(worktrees)
+}
+
+/// The branch (`None` when detached) and commit of the checkout at `dest`, a worktree or a clone.
+///
+/// # Errors
+/// Not found, when there is no checkout or its branch has no commit yet; corrupt, when HEAD is damaged.
+pub fn head(dest: &Path) -> Result<(Option<String>, ObjectId)> {
+    let git_dir = git_dir_of(dest)?;
+    let path = git_dir.join("HEAD");
+    let text = std::fs::read_to_string(&path).or_fail(Kind::Corrupt, || format!("read {}", path.display()))?;
+    let Some(full) = text.trim().strip_prefix("ref: ") else {
+        let id = ObjectId::from_hex(text.trim().as_bytes()).or_fail(Kind::Corrupt, || format!("read {}", path.display()))?;
+        return Ok((None, id));
+    };
+    let shared = match std::fs::read_to_string(git_dir.join("commondir")) {
+        Ok(relative) => git_dir.join(relative.trim_end_matches('\n')),
+        Err(_) => git_dir,
+    };
+    let branch = short_name(full);
+    let id = Store::open(&shared)?.read_ref(full)?;
+    let id = id.or_fail(Kind::NotFound, || format!("the branch {branch} of {} has no commit yet", dest.display()))?;
+    Ok((Some(branch), id))
+}
+
+fn short_name(full: &str) -> String {
+    full.strip_prefix("refs/heads/").unwrap_or(full).to_owned()
+}
+
+/// Runs git on the worktree at `dest` whose private git directory is `private`; both are named, none discovered.
+pub(crate) fn git(dest: &Path, private: &Path, words: &[&str]) -> Result<program::Output> {
+    git_with(dest, private, words, &[])
+}
+
+/// As [`git`], with variables for this one child.
+pub(crate) fn git_with(
+    dest: &Path,
+    private: &Path,
+    words: &[&str],
+    variables: &[(&str, std::ffi::OsString)],
+) -> Result<program::Output> {
+    let (git_dir, work_tree) = (git_dir_option(private)?, work_tree_option(dest)?);
+    let mut all = vec![git_dir.as_str(), work_tree.as_str()];
+    all.extend(words);
+    program::run_with(dest, &all, variables)
+}
+
+/// The option that names the git directory.
+pub(crate) fn git_dir_option(git_dir: &Path) -> Result<String> {
+    Ok(format!("--git-dir={}", absolute_text(git_dir)?))
+}
+
+/// The option that names the worktree.
+pub(crate) fn work_tree_option(dest: &Path) -> Result<String> {
+    Ok(format!("--work-tree={}", absolute_text(dest)?))
+}
+
+fn absolute_text(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path).or_fail(Kind::Io, || format!("name {}", path.display()))?;
+    let text = absolute.to_str().or_fail(Kind::Refused, || format!("work in {}: its name is not UTF-8", path.display()))?;
+    Ok(text.to_owned())
+}
+
+/// The git directory that the `.git` of the checkout at `dest` is or points to.
+pub(crate) fn git_dir_of(dest: &Path) -> Result<PathBuf> {
+    let path = dest.join(".git");
+    let absent = || Error::not_found(format!("there is no checkout at {}", dest.display()));
+    let meta = std::fs::symlink_metadata(&path).map_err(|_| absent())?;
+    if meta.is_dir() {
+        return Ok(path);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|_| absent())?;
+    let target = text.strip_prefix("gitdir:").ok_or_else(absent)?.trim();
+    let target = dest.join(target);
+    if target.is_dir() { Ok(target) } else { Err(absent()) }
+}
+
+/// The private git directory of the worktree at `dest`, which must be there.
+pub(crate) fn registered(store: &Store, dest: &Path) -> Result<PathBuf> {
+    if !dest.is_dir() {
+        return Err(Error::not_found(format!("the worktree {} is gone", dest.display())));
+    }
+    registration_of(store, dest)?
+        .or_fail(Kind::NotFound, || format!("{} is no worktree of {}", dest.display(), store.dir().display()))
+}
+
+fn registration_of(store: &Store, dest: &Path) -> Result<Option<PathBuf>> {
+    let wanted = resolved(dest)?;
+    let mut all = registrations(store)?.into_iter();
+    let found = all.find(|(_, dir)| dir == dest || resolved(dir).is_ok_and(|dir| dir == wanted));
+    Ok(found.map(|(private, _)| private))
+}
+
+/// Private git directory and worktree directory of every registered worktree.
+fn registrations(store: &Store) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let parent = std::path::absolute(store.dir()).or_fail(Kind::Io, || "name the git directory")?.join("worktrees");
+    let entries = match std::fs::read_dir(&parent) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).or_fail(Kind::Io, || format!("list the worktrees in {}", parent.display())),
+    };
+    let mut found = Vec::new();
+    for entry in entries.filter_map(std::result::Result::ok) {
+        let private = entry.path();
+        let Ok(link) = std::fs::read(private.join("gitdir")) else { continue };
+        let Ok(link) = link.trim_end_with(|c| c == '\n').to_path().map(Path::to_owned) else { continue };
+        // The link names the `.git` file; a relative one counts from the private directory.
+        let Some(dir) = private.join(link).parent().map(Path::to_owned) else { continue };
+        found.push((private, dir));
+    }
+    Ok(found)
+}
+
+/// The real path of `path`; of one that is gone, the real path of its parent and its name.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    if let Ok(real) = std::fs::canonicalize(path) {
+        return Ok(real);
+    }
+    let absolute = std::path::absolute(path).or_fail(Kind::Io, || format!("name {}", path.display()))?;
+    let real_parent = absolute.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
+    Ok(match (real_parent, absolute.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => absolute,
+    })
+}
+
+/// Refuses a worktree whose `.git` is no file that points to `private`.
+fn check_backlink(dest: &Path, private: &Path) -> Result<()> {
+    let is_file = std::fs::symlink_metadata(dest.join(".git")).is_ok_and(|meta| meta.is_file());
+    let target = git_dir_of(dest).ok().and_then(|target| std::fs::canonicalize(target).ok());
+    if is_file && target.is_some() && target == std::fs::canonicalize(private).ok() {
+        return Ok(());
+    }
+    Err(Error::refused(format!("switch {}: its .git file does not point to its registration", dest.display())).hint(format!(
+        "git worktree repair, or write 'gitdir: {}' to {}/.git",
+        private.display(),
+        dest.display()
+    )))
+}
+
+/// Removes a file or directory with all it holds; links are not followed, what is not there is fine.
+fn remove_all(path: &Path) -> Result<()> {
+    let is_dir = match std::fs::symlink_metadata(path) {
+        Ok(meta) => meta.is_dir(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).or_fail(Kind::Io, || format!("remove {}", path.display())),
+    };
+    let remove = || if is_dir { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    let mut removed = remove();
+    if removed.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) && is_dir {
+        open_up(path);
+        removed = remove();
+    }
+    removed.or_fail(Kind::Io, || format!("remove {}", path.display()))
+}
+
+/// Makes `dir` and all directories below it writable for their owner; caches of some tools are read-only.
+fn open_up(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(dir) = waiting.pop() {
+        // What cannot be opened is met again by the removal, which tells.
+        let _ = std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755));
+        let entries = std::fs::read_dir(&dir).into_iter().flatten().filter_map(std::result::Result::ok);
+        waiting.extend(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+    }
+}

@@ -35,6 +35,8 @@ impl Store {
         }
         let options = gix::open::Options::isolated()
             .open_path_as_is(true)
+            // Reflog lines need a name; the user's own is in the configuration that is ignored here.
+            .config_overrides(["gitoxide.committer.nameFallback=gt", "gitoxide.committer.emailFallback=gt@localhost"])
             .object_store_slots(gix::odb::store::init::Slots::Given(PACK_SLOTS));
         let repo = gix::open_opts(dir, options).or_fail(Kind::Corrupt, || format!("open the repository {}", dir.display()))?;
         let config = repo.config_snapshot();
