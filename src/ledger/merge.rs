@@ -1,1 +1,393 @@
 //! Merges two ledgers into a commit that is the same on every machine.
+//!
+//! The commit is a pure function of the two commits: parents by id, the later parent's time, a fixed author.
+//! So two machines that merge the same pair agree without another round. Which records differ is found here;
+//! what becomes of them is decided by `model::merge`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gix::ObjectId;
+use gix::objs::Kind as ObjectKind;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::ledger::history::{self, Link};
+use crate::ledger::{State, diff, transact, tree};
+use crate::model::merge::{self as rules, Conflict, MERGE_MACHINE, MERGE_VERSION, Touched, Versions};
+use crate::model::record::{self, Class, Object, Rev};
+use crate::model::scope::Scope;
+use crate::name::BeadId;
+use crate::store::Store;
+use crate::store::objects::Batch;
+
+/// A merge that was made but not yet stored.
+pub struct Merge {
+    /// The commit.
+    pub commit: ObjectId,
+    /// Its objects, to be written before a ref names it.
+    pub batch: Batch,
+    /// Choices that had to yield.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Whether histories that were begun apart may be merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Only on request: records of one name unify.
+    Apart,
+    /// The usual: a common ancestor is required.
+    Related,
+}
+
+/// How many levels of common ancestors of common ancestors are merged; below that the first one counts.
+const BASE_DEPTH_MAX: usize = 24;
+
+/// Merges the ledger commits `ours` and `theirs`; swapping them gives the same commit.
+///
+/// # Errors
+/// Refused, when they have no common ancestor and `join` does not allow that, when they are not of one scope,
+/// or when one was merged by rules that this version does not know; corrupt, when one cannot be read.
+pub fn merge(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join) -> Result<Merge> {
+    let bases = history::compare(store, &[ours], &[theirs])?.bases;
+    check_scopes(store, ours, theirs, join == Join::Apart || !bases.is_empty())?;
+    let sides = (history::link(store, ours)?, history::link(store, theirs)?);
+    let merge_rev = rev_above(sides.0.number, sides.1.number);
+    let mut ancestry = Ancestry { store, scratch: Batch::default(), known: BTreeMap::new() };
+    let base = ancestry.merged(&bases, 0)?;
+    let trees = Trees { base: base.tree, ours: sides.0.tree, theirs: sides.1.tree };
+    let mut work = Merger::new(store, &ancestry.scratch, &merge_rev);
+    work.collect(trees)?;
+    work.repair(&State::at(store, Some(ours))?)?;
+    let conflicts = work.report(&State::at(store, Some(ours))?)?;
+    let (edits, mut batch) = work.finish()?;
+    let tree = edit_tree(store, trees.ours, &edits, &mut batch)?;
+    let commit = batch.add_value(&commit_of((ours, &sides.0), (theirs, &sides.1), tree, &merge_rev));
+    Ok(Merge { commit, batch, conflicts })
+}
+
+fn rev_above(a: u64, b: u64) -> Rev {
+    Rev { number: a.max(b) + 1, machine: MERGE_MACHINE.to_owned() }
+}
+
+fn commit_of(ours: (ObjectId, &Link), theirs: (ObjectId, &Link), tree: ObjectId, rev: &Rev) -> gix::objs::Commit {
+    let (first, second) = (ours.0.min(theirs.0), ours.0.max(theirs.0));
+    let who = gix::actor::Signature {
+        name: "gt".into(),
+        email: "gt@localhost".into(),
+        time: gix::date::Time { seconds: ours.1.time.max(theirs.1.time).max(0), offset: 0 },
+    };
+    let short = |id: ObjectId| id.to_string()[..12].to_owned();
+    let message = format!(
+        "merge {} and {}\n\nGt-Op: merge\nGt-Agent: gt\nGt-Machine: {MERGE_MACHINE}\nGt-Rev: {}\n",
+        short(first),
+        short(second),
+        rev.number
+    );
+    gix::objs::Commit {
+        tree,
+        parents: [first, second].into_iter().collect(),
+        author: who.clone(),
+        committer: who,
+        encoding: None,
+        message: message.into(),
+        extra_headers: Vec::new(),
+    }
+}
+
+fn check_scopes(store: &Store, ours: ObjectId, theirs: ObjectId, may_merge: bool) -> Result<()> {
+    let (a, b): (Scope, Scope) = (State::at(store, Some(ours))?.scope()?, State::at(store, Some(theirs))?.scope()?);
+    for scope in [&a, &b] {
+        if scope.merge_v > MERGE_VERSION {
+            return Err(Error::refused(format!(
+                "the ledger of {} is merged by rules of version {}, this gt knows {MERGE_VERSION}",
+                scope.name, scope.merge_v
+            ))
+            .hint("upgrade gt on this machine"));
+        }
+    }
+    if a.kind == b.kind && a.prefix == b.prefix && may_merge {
+        return Ok(());
+    }
+    let title = |scope: &Scope| format!("{:?} {} with prefix {}", scope.kind, scope.name, scope.prefix).to_lowercase();
+    Err(Error::refused(format!("the ledgers here and there were begun apart: {} and {}", title(&a), title(&b)))
+        .hint("if they are to become one: gt remote add --join; else check the URL"))
+}
+
+/// The ledger that several common ancestors amount to.
+struct Ancestry<'s> {
+    store: &'s Store,
+    scratch: Batch,
+    known: BTreeMap<Vec<ObjectId>, Ancestor>,
+}
+
+/// A commit, or what several amount to.
+#[derive(Clone)]
+struct Ancestor {
+    tree: ObjectId,
+    number: u64,
+}
+
+impl Ancestry<'_> {
+    /// Merges `tips` (ascending) pairwise, without reports.
+    fn merged(&mut self, tips: &[ObjectId], depth: usize) -> Result<Ancestor> {
+        let Some(first) = tips.first() else {
+            return Ok(Ancestor { tree: ObjectId::empty_tree(gix::hash::Kind::Sha1), number: 0 });
+        };
+        if let Some(known) = self.known.get(tips) {
+            return Ok(known.clone());
+        }
+        let link = history::link(self.store, *first)?;
+        let mut merged = Ancestor { tree: link.tree, number: link.number };
+        let others = if depth < BASE_DEPTH_MAX { &tips[1..] } else { &[] };
+        for (n, tip) in others.iter().enumerate() {
+            let bases = history::compare(self.store, &tips[..=n], &[*tip])?.bases;
+            let base = self.merged(&bases, depth + 1)?;
+            let next = history::link(self.store, *tip)?;
+            let rev = rev_above(merged.number, next.number);
+            let trees = Trees { base: base.tree, ours: merged.tree, theirs: next.tree };
+            let mut work = Merger::new(self.store, &self.scratch, &rev);
+            work.collect(trees)?;
+            let (edits, made) = work.finish()?;
+            self.scratch.absorb(made);
+            let tree = edit_tree(self.store, trees.ours, &edits, &mut self.scratch)?;
+            merged = Ancestor { tree, number: rev.number };
+        }
+        self.known.insert(tips.to_vec(), merged.clone());
+        Ok(merged)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Trees {
+    base: ObjectId,
+    ours: ObjectId,
+    theirs: ObjectId,
+}
+
+/// What stands at a path after the merge.
+#[derive(Clone)]
+enum Outcome {
+    Blob(Option<ObjectId>),
+    Record(Object),
+    Text(String),
+}
+
+struct Merger<'a> {
+    store: &'a Store,
+    scratch: &'a Batch,
+    rev: &'a Rev,
+    /// Every path that either side changed, and what stands there now.
+    outcomes: BTreeMap<String, Outcome>,
+    /// What stands in ours at these paths.
+    ours: BTreeMap<String, Option<ObjectId>>,
+    touched: BTreeMap<String, Touched>,
+    conflicts: Vec<Conflict>,
+}
+
+impl<'a> Merger<'a> {
+    fn new(store: &'a Store, scratch: &'a Batch, rev: &'a Rev) -> Self {
+        let (outcomes, ours, touched) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { store, scratch, rev, outcomes, ours, touched, conflicts: Vec::new() }
+    }
+
+    /// Merges every record that differs.
+    fn collect(&mut self, trees: Trees) -> Result<()> {
+        let find = self.scratch.over(self.store);
+        let ours = diff::changes(&find, trees.base, trees.ours)?;
+        let theirs = diff::changes(&find, trees.base, trees.theirs)?;
+        let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        for path in paths {
+            let (a, b) = (ours.get(path), theirs.get(path));
+            let base = a.or(b).and_then(|pair| pair.0);
+            let side = |pair: Option<&diff::Pair>| pair.map_or(base, |pair| pair.1);
+            self.ours.insert(path.clone(), side(a));
+            self.merge_path(path, [base, side(a), side(b)])?;
+        }
+        self.check_places()
+    }
+
+    fn merge_path(&mut self, path: &str, [base, ours, theirs]: [Option<ObjectId>; 3]) -> Result<()> {
+        let taken = match (ours == theirs || theirs == base, ours == base) {
+            (true, _) => Some(ours),
+            (false, true) => Some(theirs),
+            (false, false) => None,
+        };
+        let needs_look = matches!(Class::of(path), Class::Bead | Class::Hook);
+        if let Some(taken) = taken.filter(|_| !needs_look) {
+            self.outcomes.insert(path.to_owned(), Outcome::Blob(taken));
+            return Ok(());
+        }
+        let versions =
+            Versions { base: self.record(path, base)?, ours: self.record(path, ours)?, theirs: self.record(path, theirs)? };
+        if let Some(taken) = taken {
+            let merged = if taken == ours { versions.ours.clone() } else { versions.theirs.clone() };
+            self.touched.insert(path.to_owned(), Touched { versions, merged });
+            self.outcomes.insert(path.to_owned(), Outcome::Blob(taken));
+            return Ok(());
+        }
+        // A side that is there but cannot be read yields to one that can, and texts that are no records merge by lines.
+        let is_unread = |id: Option<ObjectId>, object: &Option<Object>| id.is_some() && object.is_none();
+        match (is_unread(ours, &versions.ours), is_unread(theirs, &versions.theirs)) {
+            (false, false) => self.merge_records(path, versions, ours, theirs),
+            (true, false) if versions.theirs.is_some() => self.keep_blob(path, theirs),
+            (false, true) if versions.ours.is_some() => self.keep_blob(path, ours),
+            _ => self.merge_blobs(path, base, ours, theirs)?,
+        }
+        Ok(())
+    }
+
+    fn keep_blob(&mut self, path: &str, id: Option<ObjectId>) {
+        self.outcomes.insert(path.to_owned(), Outcome::Blob(id));
+    }
+
+    fn merge_records(&mut self, path: &str, versions: Versions, ours: Option<ObjectId>, theirs: Option<ObjectId>) {
+        let merged = rules::merge_record(path, &versions, self.rev);
+        self.conflicts.extend(merged.conflicts);
+        let outcome = match &merged.object {
+            None => Outcome::Blob(None),
+            // Taken as it is, so that not even its formatting changes.
+            same if *same == versions.ours && *same == versions.theirs => Outcome::Blob(ours.max(theirs)),
+            same if *same == versions.ours => Outcome::Blob(ours),
+            same if *same == versions.theirs => Outcome::Blob(theirs),
+            Some(object) => Outcome::Record(object.clone()),
+        };
+        self.outcomes.insert(path.to_owned(), outcome);
+        if let Some(second) = merged.second {
+            self.place_second(path, second);
+        }
+        self.touched.insert(path.to_owned(), Touched { versions, merged: merged.object });
+    }
+
+    /// Gives a bead that lost its id to another one an id of its own, named by its content.
+    fn place_second(&mut self, path: &str, mut bead: Object) {
+        let id = bead.get("id").and_then(|id| id.as_str()).unwrap_or_default();
+        let hash = rules::content_hash(&record::encode(&bead));
+        let Ok(new) = format!("{id}-{}", &hash[..8]).parse::<BeadId>() else {
+            // Not even its id can be read: it stays in the report of the merge.
+            tracing::warn!("{path} has no lawful id");
+            return;
+        };
+        bead.insert("id".into(), new.as_str().into());
+        for edge in bead.get_mut("dependencies").and_then(|list| list.as_array_mut()).into_iter().flatten() {
+            if let Some(edge) = edge.as_object_mut() {
+                edge.insert("issue_id".into(), new.as_str().into());
+            }
+        }
+        let path = tree::bead(&new);
+        self.ours.entry(path.clone()).or_insert(None);
+        self.outcomes.insert(path, Outcome::Record(bead));
+    }
+
+    /// Merges what are no records: by lines when all are texts, else the greater id.
+    fn merge_blobs(&mut self, path: &str, base: Option<ObjectId>, a: Option<ObjectId>, b: Option<ObjectId>) -> Result<()> {
+        let (Some(ours), Some(theirs)) = (a, b) else {
+            // An edit outlives a removal.
+            self.keep_blob(path, a.or(b));
+            return Ok(());
+        };
+        let text = |id| self.bytes(id).map(|bytes| String::from_utf8(bytes).ok());
+        let base = base.map_or(Ok(Some(String::new())), text)?;
+        let (strong, weak) = if ours > theirs { (ours, theirs) } else { (theirs, ours) };
+        let is_text = !std::path::Path::new(path).extension().is_some_and(|extension| extension == "json");
+        let (Some(base), Some(strong_text), Some(weak_text), true) = (base, text(strong)?, text(weak)?, is_text) else {
+            self.keep_blob(path, Some(strong));
+            return Ok(());
+        };
+        let merged = rules::merge_texts(&base, &strong_text, &weak_text, false);
+        if merged.is_overlapping {
+            let choice = |text: &str| (text.into(), Rev::default());
+            self.conflicts.push(Conflict::new(path, "text", "overlap", choice(&strong_text), choice(&weak_text)));
+        }
+        self.outcomes.insert(path.to_owned(), Outcome::Text(merged.text));
+        Ok(())
+    }
+
+    /// No path may be both a record and a directory.
+    fn check_places(&self) -> Result<()> {
+        let live = |outcome: &Outcome| !matches!(outcome, Outcome::Blob(None));
+        let places: BTreeSet<&String> = self.outcomes.iter().filter(|(_, outcome)| live(outcome)).map(|(path, _)| path).collect();
+        for path in &places {
+            let below = format!("{path}/");
+            if places.range(&below..).next().is_some_and(|next| next.starts_with(&below)) {
+                return Err(Error::corrupt(format!("{path} is a record on one side and a directory on the other")));
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, id: ObjectId) -> Result<Vec<u8>> {
+        match self.scratch.blob(id) {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None => self.store.blob(id),
+        }
+    }
+
+    /// The record in blob `id`; `None` also when it cannot be read, which damages that record alone.
+    fn record(&self, path: &str, id: Option<ObjectId>) -> Result<Option<Object>> {
+        let Some(id) = id else { return Ok(None) };
+        Ok(record::decode(path, &self.bytes(id)?).ok())
+    }
+
+    /// Restores the invariants; `ours` answers for what neither side changed.
+    fn repair(&mut self, ours: &State<'_>) -> Result<()> {
+        let paths = rules::Paths { bead: tree::bead, hook: tree::hook };
+        let mut read = |path: &str| match ours.object(path) {
+            Err(error) if error.kind == Kind::Corrupt => Ok(None),
+            other => other,
+        };
+        let repaired = rules::repair(&self.touched, paths, self.rev, &mut read)?;
+        for (path, edit) in repaired.edits {
+            if !self.ours.contains_key(&path) {
+                let standing = ours.blob_id(&path)?;
+                self.ours.insert(path.clone(), standing);
+            }
+            self.outcomes.insert(path, edit.map_or(Outcome::Blob(None), Outcome::Record));
+        }
+        self.conflicts.extend(repaired.conflicts);
+        Ok(())
+    }
+
+    /// Adds the reports on choices that had to yield. One that is there already is not written again.
+    fn report(&mut self, ours: &State<'_>) -> Result<Vec<Conflict>> {
+        let mut conflicts = std::mem::take(&mut self.conflicts);
+        for conflict in &mut conflicts {
+            conflict.rev = self.rev.clone();
+            let path = tree::conflict(&conflict.hash());
+            let stands = match self.outcomes.get(&path) {
+                Some(outcome) => !matches!(outcome, Outcome::Blob(None)),
+                None => ours.blob_id(&path)?.is_some(),
+            };
+            if !stands {
+                self.ours.entry(path.clone()).or_insert(None);
+                self.outcomes.insert(path, Outcome::Record(record::object_of(conflict)));
+            }
+        }
+        Ok(conflicts)
+    }
+
+    /// What differs from ours, removals first, and the new blobs.
+    fn finish(self) -> Result<(Vec<Edit>, Batch)> {
+        let mut batch = Batch::default();
+        let mut edits = Vec::new();
+        for (path, outcome) in self.outcomes {
+            let id = match outcome {
+                Outcome::Blob(id) => id,
+                Outcome::Text(text) => Some(batch.add(ObjectKind::Blob, text.into_bytes())),
+                Outcome::Record(object) => Some(batch.add(ObjectKind::Blob, record::encode(&object))),
+            };
+            let standing = self.ours.get(&path).or_fail(Kind::Bug, || format!("merge {path}"))?;
+            if id != *standing {
+                edits.push((path, id));
+            }
+        }
+        // A directory may take the place of a record that goes.
+        edits.sort_by_key(|(_, id)| id.is_some());
+        Ok((edits, batch))
+    }
+}
+
+type Edit = (String, Option<ObjectId>);
+
+fn edit_tree(store: &Store, root: ObjectId, edits: &[Edit], batch: &mut Batch) -> Result<ObjectId> {
+    let edits: Vec<_> = edits.iter().map(|(path, id)| (path.as_str(), *id)).collect();
+    transact::edit_tree(store, root, &edits, batch)
+}

@@ -3,6 +3,8 @@
 //! Reading takes no lock: a [`State`] is the scope at one commit. Writing goes through [`Ledger::transact`].
 //! Nothing above this floor knows how a question is answered, so that an index can take over.
 
+pub mod diff;
+pub mod history;
 pub mod log;
 pub mod merge;
 pub mod read;
