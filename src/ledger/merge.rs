@@ -287,7 +287,7 @@ impl<'a> Merger<'a> {
         let text = |id| self.bytes(id).map(|bytes| String::from_utf8(bytes).ok());
         let base = base.map_or(Ok(Some(String::new())), text)?;
         let (strong, weak) = if ours > theirs { (ours, theirs) } else { (theirs, ours) };
-        let is_text = !std::path::Path::new(path).extension().is_some_and(|extension| extension == "json");
+        let is_text = std::path::Path::new(path).extension().is_none_or(|extension| extension != "json");
         let (Some(base), Some(strong_text), Some(weak_text), true) = (base, text(strong)?, text(weak)?, is_text) else {
             self.keep_blob(path, Some(strong));
             return Ok(());
@@ -304,11 +304,12 @@ impl<'a> Merger<'a> {
     /// No path may be both a record and a directory.
     fn check_places(&self) -> Result<()> {
         let live = |outcome: &Outcome| !matches!(outcome, Outcome::Blob(None));
-        let places: BTreeSet<&String> = self.outcomes.iter().filter(|(_, outcome)| live(outcome)).map(|(path, _)| path).collect();
-        for path in &places {
-            let below = format!("{path}/");
-            if places.range(&below..).next().is_some_and(|next| next.starts_with(&below)) {
-                return Err(Error::corrupt(format!("{path} is a record on one side and a directory on the other")));
+        let places: Vec<&String> = self.outcomes.iter().filter(|(_, outcome)| live(outcome)).map(|(path, _)| path).collect();
+        let known: BTreeSet<&str> = places.iter().map(|path| path.as_str()).collect();
+        for path in places {
+            let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
+            if let Some(record) = above.find(|dir| known.contains(dir)) {
+                return Err(Error::corrupt(format!("{record} is a record on one side and a directory on the other")));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! bytes, so that machines that merge the same pair agree without another round. A choice of a person or an
 //! agent that had to yield is told as a [`Conflict`]. Which records differ is found by `ledger::merge`.
 
+mod cycles;
 mod lists;
 mod record;
 mod repair;

@@ -42,11 +42,10 @@ fn rule_of(class: Class, unit: &str) -> Rule {
         (Class::Bead, "comments") => Rule::Comments,
         (Class::Bead, "description" | "design" | "acceptance_criteria") => Rule::Text { appends: false },
         (Class::Bead, "notes") => Rule::Text { appends: true },
-        (Class::Letter, "read_at" | "acked_at" | "archived_at") => Rule::Earliest,
+        (Class::Letter, "read_at" | "acked_at" | "archived_at") | (_, "created_at") => Rule::Earliest,
         (Class::Letter, "read" | "acked" | "archived") => Rule::Either,
         (Class::Letter, "claim") => Rule::Lowest,
         (_, "labels" | "source_beads" | "watchers" | "subscribers" | "waiters" | "members" | "refs" | "flattened") => Rule::Set,
-        (_, "created_at") => Rule::Earliest,
         (_, "updated_at") => Rule::Latest,
         (_, "v" | "merge_v" | "epoch" | "attempts") => Rule::Highest,
         (_, name) if name.ends_with("_count") => Rule::Counter,
@@ -335,7 +334,7 @@ mod tests {
 
     use super::*;
 
-    fn object(value: Value) -> Object {
+    fn object(value: &Value) -> Object {
         value.as_object().unwrap().clone()
     }
 
@@ -346,10 +345,8 @@ mod tests {
     /// Edits `base` on two machines and merges, both ways round.
     fn merge(path: &str, base: &Value, ours: &Value, theirs: &Value) -> Merged {
         let class = Class::of(path);
-        let base = (!base.is_null()).then(|| record::stamp(class, None, object(base.clone()), &rev(1, "m")));
-        let side = |value: &Value, rev: Rev| {
-            (!value.is_null()).then(|| record::stamp(class, base.as_ref(), object(value.clone()), &rev))
-        };
+        let base = (!base.is_null()).then(|| record::stamp(class, None, object(base), &rev(1, "m")));
+        let side = |value: &Value, rev: Rev| (!value.is_null()).then(|| record::stamp(class, base.as_ref(), object(value), &rev));
         let (ours, theirs) = (side(ours, rev(2, "a")), side(theirs, rev(3, "b")));
         let versions = Versions { base, ours, theirs };
         let swapped = Versions { base: versions.base.clone(), ours: versions.theirs.clone(), theirs: versions.ours.clone() };

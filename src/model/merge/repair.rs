@@ -3,15 +3,14 @@
 //! Looks only at what the merge touched and at what that refers to. Deterministic: order by path, moments
 //! from the records, clocks of the merge.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::lists::{edge_key, field, get};
+use super::lists::get;
 use super::{Conflict, Versions};
 use crate::error::Result;
 use crate::model::address::Address;
-use crate::model::bead::DependencyKind;
 use crate::model::record::{self, Class, Object, Rev};
 use crate::name::BeadId;
 
@@ -77,15 +76,15 @@ pub fn repair(
     Ok(work.done)
 }
 
-struct Repairing<'a> {
-    touched: &'a BTreeMap<String, Touched>,
+pub(super) struct Repairing<'a> {
+    pub(super) touched: &'a BTreeMap<String, Touched>,
     paths: Paths,
-    merge_rev: &'a Rev,
+    pub(super) merge_rev: &'a Rev,
     read: &'a mut dyn FnMut(&str) -> Result<Option<Object>>,
-    done: Repaired,
+    pub(super) done: Repaired,
 }
 
-fn text(object: &Object, name: &str) -> String {
+pub(super) fn text(object: &Object, name: &str) -> String {
     get(Some(object), name).as_str().unwrap_or_default().to_owned()
 }
 
@@ -100,7 +99,7 @@ fn is_live_request(object: &Object) -> bool {
 
 impl Repairing<'_> {
     /// The record at `path` as it is by now.
-    fn now(&mut self, path: &str) -> Result<Option<Object>> {
+    pub(super) fn now(&mut self, path: &str) -> Result<Option<Object>> {
         if let Some(edit) = self.done.edits.get(path) {
             return Ok(edit.clone());
         }
@@ -110,13 +109,13 @@ impl Repairing<'_> {
         }
     }
 
-    fn bead(&mut self, id: &str) -> Result<Option<(String, Object)>> {
+    pub(super) fn bead(&mut self, id: &str) -> Result<Option<(String, Object)>> {
         let Ok(id) = id.parse::<BeadId>() else { return Ok(None) };
         let path = (self.paths.bead)(&id);
         Ok(self.now(&path)?.map(|object| (path, object)))
     }
 
-    fn write(&mut self, path: &str, old: &Object, new: Object) {
+    pub(super) fn write(&mut self, path: &str, old: &Object, new: Object) {
         let stamped = record::stamp(Class::of(path), Some(old), new, self.merge_rev);
         self.done.edits.insert(path.to_owned(), Some(stamped));
     }
@@ -277,107 +276,6 @@ impl Repairing<'_> {
         self.write(path, &old, request);
         Ok(())
     }
-
-    /// Takes away the edge of highest rev from each cycle through an edge that only one side knew.
-    fn break_cycles(&mut self, path: &str) -> Result<()> {
-        // Each round takes one edge away, so the edges bound the rounds.
-        while let Some(bead) = self.now(path)? {
-            let fresh = Self::edges(&bead).into_iter().filter(|edge| self.is_one_sided(path, edge));
-            let mut cycle = None;
-            for edge in fresh.collect::<Vec<_>>() {
-                if let Some(back) = self.way_back(&edge, &text(&bead, "id"))? {
-                    cycle = Some((edge, back));
-                    break;
-                }
-            }
-            let Some((edge, mut cycle)) = cycle else { return Ok(()) };
-            cycle.push((path.to_owned(), edge));
-            let mut revs = Vec::new();
-            for (path, edge) in cycle {
-                revs.push((self.edge_rev(&path, &edge)?, edge_key(&edge).unwrap_or_default(), path, edge));
-            }
-            let Some((rev, key, from, edge)) = revs.into_iter().max_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1))) else {
-                return Ok(());
-            };
-            self.cut(&from, &key, edge, rev)?;
-        }
-        Ok(())
-    }
-
-    fn edges(bead: &Object) -> Vec<Value> {
-        let blocks = |edge: &Value| DependencyKind::from(field(edge, "type")).is_blocking();
-        let mut edges: Vec<Value> =
-            get(Some(bead), "dependencies").as_array().into_iter().flatten().filter(|edge| blocks(edge)).cloned().collect();
-        edges.sort_by_key(edge_key);
-        edges
-    }
-
-    /// Whether one side did not have the edge; a cycle of edges that both had is not the merge's.
-    fn is_one_sided(&self, path: &str, edge: &Value) -> bool {
-        let Some(touched) = self.touched.get(path) else { return false };
-        let has = |side: &Option<Object>| has_edge(side.as_ref(), edge);
-        !has(&touched.versions.ours) || !has(&touched.versions.theirs)
-    }
-
-    /// The edges of a shortest way from the target of `edge` back to the bead `start`.
-    fn way_back(&mut self, edge: &Value, start: &str) -> Result<Option<Vec<(String, Value)>>> {
-        let mut came_by: BTreeMap<String, (String, String, Value)> = BTreeMap::new();
-        let first = field(edge, "depends_on_id");
-        let mut open = VecDeque::from([first.clone()]);
-        let mut seen = BTreeSet::from([first.clone()]);
-        while let Some(id) = open.pop_front() {
-            if id == start {
-                let mut way = Vec::new();
-                let mut at = id;
-                while let Some((from, path, edge)) = came_by.get(&at) {
-                    way.push((path.clone(), edge.clone()));
-                    at.clone_from(from);
-                }
-                return Ok(Some(way));
-            }
-            let Some((path, bead)) = self.bead(&id)? else { continue };
-            for edge in Self::edges(&bead) {
-                let next = field(&edge, "depends_on_id");
-                if seen.insert(next.clone()) {
-                    came_by.insert(next.clone(), (id.clone(), path.clone(), edge));
-                    open.push_back(next);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// The clock of an edge: that of the list it first appeared in.
-    fn edge_rev(&mut self, path: &str, edge: &Value) -> Result<Rev> {
-        let of = |object: &Object| record::unit_rev(object, "dependencies");
-        if let Some(Touched { versions: Versions { base, ours, theirs }, .. }) = self.touched.get(path) {
-            let holders = |side: &Option<Object>| side.as_ref().filter(|side| has_edge(Some(side), edge)).map(of);
-            if let Some(rev) = holders(base).or_else(|| holders(ours).into_iter().chain(holders(theirs)).min()) {
-                return Ok(rev);
-            }
-        }
-        Ok(self.now(path)?.map(|object| of(&object)).unwrap_or_default())
-    }
-
-    fn cut(&mut self, path: &str, key: &str, edge: Value, rev: Rev) -> Result<()> {
-        let Some(old) = self.now(path)? else { return Ok(()) };
-        let mut bead = old.clone();
-        if let Some(Value::Array(edges)) = bead.get_mut("dependencies") {
-            edges.retain(|edge| edge_key(edge).as_deref() != Some(key));
-            if edges.is_empty() {
-                bead.remove("dependencies");
-            }
-        }
-        let kept = (Value::Null, self.merge_rev.clone());
-        self.done.conflicts.push(Conflict::new(path, "dependencies", "cycle", kept, (edge, rev)));
-        self.write(path, &old, bead);
-        Ok(())
-    }
-}
-
-fn has_edge(bead: Option<&Object>, edge: &Value) -> bool {
-    let wanted = edge_key(edge);
-    get(bead, "dependencies").as_array().into_iter().flatten().any(|edge| edge_key(edge) == wanted)
 }
 
 #[cfg(test)]
@@ -395,11 +293,14 @@ mod tests {
         record::stamp(Class::of(path), None, value.as_object().unwrap().clone(), &rev(number))
     }
 
+    /// A side's record and its clock.
+    type Held = Option<(Value, u64)>;
+
     /// Each record: path, ours, theirs, merged. Base is empty.
-    fn run(records: &[(&str, Option<(Value, u64)>, Option<(Value, u64)>, Value)]) -> Repaired {
+    fn run(records: &[(&str, Held, Held, Value)]) -> Repaired {
         let mut touched = BTreeMap::new();
         for (path, ours, theirs, merged) in records {
-            let side = |side: &Option<(Value, u64)>| side.as_ref().map(|(value, number)| stamped(path, value, *number));
+            let side = |side: &Held| side.as_ref().map(|(value, number)| stamped(path, value, *number));
             let versions = Versions { base: None, ours: side(ours), theirs: side(theirs) };
             let merged = (!merged.is_null()).then(|| stamped(path, merged, 9));
             touched.insert((*path).to_owned(), Touched { versions, merged });

@@ -137,6 +137,7 @@ fn field_of(object: Option<&Object>, name: &str) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::Winner::{Ours, Theirs};
     use super::*;
 
     /// (base, ours, rev, theirs, rev) and which side must stand.
@@ -158,7 +159,6 @@ mod tests {
         let review = json!({"status":"in_review","assignee":"a","assigned_rev":"2@m"});
         let hooked = |who: &str, at: u64| json!({"status":"hooked","assignee":who,"assigned_rev":format!("{at}@m")});
         let blocked = json!({"status":"blocked"});
-        use Winner::{Ours, Theirs};
         check(&open, (&landed, 3), (&closed, 9), Ours, "landed");
         check(&open, (&closed, 3), (&review, 9), Ours, "closed");
         check(&closed, (&open, 9), (&json!({"status":"closed","closed_at":"y"}), 8), Ours, "reopened");
