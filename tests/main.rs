@@ -6,4 +6,5 @@ mod planner;
 mod runtime;
 mod tidy;
 mod town;
+mod transport;
 mod trees;

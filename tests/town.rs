@@ -141,7 +141,7 @@ impl Town {
     /// The bead as `gt bead show --json` gives it.
     pub fn show(&self, bead: &str) -> Value {
         let shown = self.gt_args(&["--json", "bead", "show", bead]).json();
-        shown[0].clone()
+        shown.get("bead").cloned().unwrap_or(shown)
     }
 
     /// The bead's status.

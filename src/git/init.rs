@@ -42,23 +42,11 @@ const NOT_BARE: &str = "[core]\n\tbare = false\n";
 /// Directories of an empty repository, parents before children.
 const DIRS: &[&str] = &["objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags", "info", "hooks"];
 
-/// Where a repository was cloned from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin<'a> {
-    /// The URL of remote `origin`.
-    pub(crate) url: &'a str,
-}
-
 /// Makes an empty bare repository at `dir`, which must not hold one; `HEAD` names `default_branch`.
 ///
 /// # Errors
 /// Usage, when the branch name is not one; refused, when there is a repository; io otherwise.
 pub fn init_bare(dir: &Path, default_branch: &str) -> Result<()> {
-    create(dir, default_branch, None)
-}
-
-/// As [`init_bare`], with a remote `origin` when one is given.
-pub(crate) fn create(dir: &Path, default_branch: &str, origin: Option<Origin<'_>>) -> Result<()> {
     check_branch(default_branch)?;
     let deed = || format!("make the repository {}", dir.display());
     if dir.join("HEAD").exists() {
@@ -73,9 +61,6 @@ pub(crate) fn create(dir: &Path, default_branch: &str, origin: Option<Origin<'_>
     let mut config = CONFIG.to_owned();
     if cfg!(target_os = "macos") {
         config.push_str(MAC_CONFIG);
-    }
-    if let Some(origin) = origin {
-        config.push_str(&remote_section(origin.url, default_branch));
     }
     write_file(&dir.join("config"), config.as_bytes())?;
     write_file(&dir.join("config.worktree"), BARE.as_bytes())?;
@@ -128,6 +113,14 @@ pub(crate) fn check_branch(branch: &str) -> Result<()> {
     let full = format!("refs/heads/{branch}");
     let is_good = !branch.starts_with('-') && gix::validate::reference::name(full.as_str().into()).is_ok();
     if is_good { Ok(()) } else { Err(Error::usage(format!("'{}' cannot be a branch", branch.escape_debug()))) }
+}
+
+/// Adds the remote `origin` at `url` to the configuration, fetched into `refs/remotes/origin/`, with `branch` following it.
+pub(crate) fn add_origin(dir: &Path, url: &str, branch: &str) -> Result<()> {
+    let path = dir.join("config");
+    let mut text = std::fs::read_to_string(&path).or_fail(Kind::Io, || format!("read {}", path.display()))?;
+    text.push_str(&remote_section(url, branch));
+    write_file(&path, text.as_bytes())
 }
 
 fn remote_section(url: &str, branch: &str) -> String {

@@ -10,6 +10,8 @@ pub mod pack;
 pub mod program;
 pub mod progress;
 pub mod push;
+pub mod reach;
+pub mod remote;
 pub mod salvage;
 pub mod status;
 pub mod worktree;

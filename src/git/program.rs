@@ -62,7 +62,7 @@ pub fn run(dir: &Path, args: &[&str]) -> Result<Output> {
 /// # Errors
 /// External, when git cannot be started or ends with anything but 0.
 pub fn run_ok(dir: &Path, args: &[&str]) -> Result<String> {
-    expect_success(run(dir, args)?, args)
+    expect_success(&run(dir, args)?, args)
 }
 
 /// Runs `git` with `args` on the bare repository `git_dir`. Any exit code is an answer.
@@ -78,7 +78,7 @@ pub fn bare(git_dir: &Path, args: &[&str]) -> Result<Output> {
 /// # Errors
 /// External, when git cannot be started or ends with anything but 0.
 pub fn bare_ok(git_dir: &Path, args: &[&str]) -> Result<String> {
-    expect_success(bare(git_dir, args)?, args)
+    expect_success(&bare(git_dir, args)?, args)
 }
 
 /// As [`run`], with `variables` set for this one child, e.g. `GIT_INDEX_FILE` for an index of its own.
@@ -140,7 +140,7 @@ fn finish(mut command: Command, args: &[&str]) -> Result<Output> {
     Ok(Output { code: finished.status.code(), stdout: finished.stdout, stderr })
 }
 
-fn expect_success(output: Output, args: &[&str]) -> Result<String> {
+fn expect_success(output: &Output, args: &[&str]) -> Result<String> {
     if output.is_success() {
         return Ok(output.text());
     }

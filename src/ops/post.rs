@@ -193,9 +193,7 @@ fn carry(town: &Town) -> Result<BTreeMap<String, BeadId>> {
         crate::env::crash_point("post.delivered");
         let deed = town.deed("deliver", format!("drop {} delivered parcels", delivered.len()));
         source.transact(&deed, |change| {
-            for key in delivered.keys() {
-                change.remove(&tree::parcel(key));
-            }
+            delivered.keys().for_each(|key| change.remove(&tree::parcel(key)));
             Ok(())
         })?;
         arrived.extend(delivered);

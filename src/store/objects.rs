@@ -45,6 +45,12 @@ impl Batch {
         self.0.get(&id).map(|(_, bytes)| bytes.as_slice())
     }
 
+    /// Whether the object is in the batch.
+    #[must_use]
+    pub fn has(&self, id: ObjectId) -> bool {
+        self.0.contains_key(&id)
+    }
+
     /// Takes over all objects of `other`.
     pub fn absorb(&mut self, other: Self) {
         self.0.extend(other.0);
@@ -189,10 +195,16 @@ impl Store {
 }
 
 /// A directory of our own for objects that are not yet synced; goes away with its value.
-struct Staging(PathBuf);
+pub(crate) struct Staging(PathBuf);
 
 impl Staging {
-    fn create(objects: &Path) -> Result<Self> {
+    /// The directory, which is on the file system of the objects.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes one inside the objects' directory.
+    pub(crate) fn create(objects: &Path) -> Result<Self> {
         let dir = objects.join(format!("gt-tmp-{}-{}", std::process::id(), crate::name::base36(fastrand::u64(..))));
         std::fs::create_dir(&dir).or_fail(Kind::Io, || format!("create {}", dir.display()))?;
         Ok(Self(dir))

@@ -1,0 +1,290 @@
+//! Where a remote is, and the line to it.
+//!
+//! A URL is looked at once, here: local paths become absolute, transports that run commands and unknown ones are
+//! refused, and what would be read as an option is no URL. The user's own git configuration applies to the way
+//! there (ssh command, URL rewrites, credentials); the configuration of the environment does not.
+
+use std::path::Path;
+
+use gix::ObjectId;
+use gix::open::permissions::{Config, Environment};
+use gix::protocol::handshake::Ref;
+use gix::protocol::ls_refs::RefPrefixes;
+use gix::protocol::transport::Service;
+use gix::protocol::transport::client::blocking_io::{Transport, connect, ssh};
+use gix::protocol::{Handshake, LsRefsCommand, SendFlushOnDrop};
+use gix::url::Scheme;
+
+use crate::env;
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::progress::{Progress, is_direction, one_line};
+use crate::store::Store;
+
+/// A checked URL.
+#[derive(Clone, Debug)]
+pub struct Place {
+    url: gix::Url,
+}
+
+impl Place {
+    /// Reads a URL or path as git-fetch(1) lists them; a local path that is not absolute starts at the current directory.
+    ///
+    /// # Errors
+    /// Usage, when it is none of `file`, `ssh`, `git`, `http` or `https`, or could be read as an option.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |why: &str| {
+            Error::usage(format!("'{}' cannot be a remote: {why}", text.escape_debug()))
+                .hint("give a path, or a URL that starts with file://, ssh:// or git://")
+        };
+        if text.is_empty() || text.starts_with('-') || text.chars().any(char::is_control) {
+            return Err(wrong("it is no path and no URL"));
+        }
+        let mut url = gix::url::parse(text).map_err(|error| wrong(&one_line(&error.to_string())))?;
+        match &url.scheme {
+            Scheme::File => {
+                let path = url.path.to_string();
+                let base = env::current_dir().unwrap_or_else(|| Path::new("/").to_owned());
+                let absolute = base.join(&path);
+                let plain: std::path::PathBuf =
+                    absolute.components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect();
+                let plain = plain.to_str().ok_or_else(|| wrong("the current directory's name is not UTF-8"))?.to_owned();
+                url = gix::url::parse(plain.as_str()).map_err(|error| wrong(&one_line(&error.to_string())))?;
+            }
+            Scheme::Ssh | Scheme::Git | Scheme::Http | Scheme::Https => {
+                let is_option = |part: Option<&str>| part.is_some_and(|part| part.starts_with('-'));
+                if is_option(url.host()) || is_option(url.user()) || url.path.starts_with(b"-") {
+                    return Err(wrong("a part of it could be read as an option"));
+                }
+            }
+            Scheme::Ext | Scheme::Helper(_) | Scheme::HelperUrl(_) => {
+                return Err(wrong("its transport is not one that gt uses"));
+            }
+        }
+        Ok(Self { url })
+    }
+
+    /// The URL as it is kept in a configuration.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.url.scheme {
+            Scheme::File => self.url.path.to_string(),
+            _ => self.url.to_bstring().to_string(),
+        }
+    }
+
+    /// The URL for people: without a password.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_password(None);
+        one_line(&Self { url }.text())
+    }
+
+    fn check_present(&self) -> Result<()> {
+        if self.url.scheme == Scheme::File && !Path::new(&self.text()).exists() {
+            return Err(Error::external(format!("there is nothing at {}", self.shown())).hint("check the path of the remote"));
+        }
+        Ok(())
+    }
+}
+
+/// A ref that a remote advertises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advertised {
+    pub(crate) name: String,
+    /// What it holds; `None` for a symbolic ref to a branch without commits.
+    pub(crate) id: Option<ObjectId>,
+    /// The object that the tag there stands for.
+    pub(crate) peeled: Option<ObjectId>,
+    /// The ref that it is a name for.
+    pub(crate) target: Option<String>,
+}
+
+/// An open connection, after its handshake.
+pub(crate) struct Link {
+    pub(crate) transport: SendFlushOnDrop<Box<dyn Transport + Send>>,
+    pub(crate) handshake: Handshake,
+    shown: String,
+}
+
+impl Link {
+    /// Connects the repository `store` to `place`.
+    pub(crate) fn open(store: &Store, place: &Place, side: Service, progress: &Progress) -> Result<Self> {
+        place.check_present()?;
+        let deed = || format!("reach {}", place.shown());
+        let hint = |error: Error| error.hint("check the URL and that git can reach it: git ls-remote URL");
+        let repo = with_user_settings(store)?;
+        let remote = repo.remote_at(place.url.clone()).or_fail(Kind::External, deed).map_err(hint)?;
+        let direction = match side {
+            Service::UploadPack => gix::remote::Direction::Fetch,
+            Service::ReceivePack => gix::remote::Direction::Push,
+        };
+        let (url, version) = remote.sanitized_url_and_version(direction).or_fail(Kind::External, deed).map_err(hint)?;
+        let ssh = match url.scheme {
+            Scheme::Ssh => repo.ssh_connect_options().or_fail(Kind::External, deed)?,
+            _ => ssh::connect::Options::default(),
+        };
+        let options = connect::Options { version, ssh, trace: false };
+        let mut transport = connect::connect(url.clone(), options).or_fail(Kind::External, deed).map_err(hint)?;
+        let text = url.to_bstring();
+        if let Some(settings) =
+            repo.transport_options(gix::bstr::ByteSlice::as_bstr(text.as_slice()), None).or_fail(Kind::External, deed)?
+        {
+            transport.configure(&*settings).or_fail(Kind::External, deed)?;
+        }
+        let ask = |action| {
+            let (mut cascade, _, prompt) = repo.config_snapshot().credential_helpers(url.clone())?;
+            cascade.invoke(action, prompt)
+        };
+        let handshake = gix::protocol::handshake(&mut transport, side, ask, Vec::new(), &mut progress.item("connecting"))
+            .or_fail(Kind::External, deed)
+            .map_err(hint)?;
+        check_format(&handshake, place)?;
+        Ok(Self { transport: SendFlushOnDrop::new(transport, false), handshake, shown: place.shown() })
+    }
+
+    /// The remote for people.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Whether the remote offers `capability`.
+    pub(crate) fn can(&self, capability: &str) -> bool {
+        self.handshake.capabilities.contains(capability)
+    }
+
+    /// The remote's refs whose names start with one of `prefixes`; those that are not UTF-8 are left out.
+    pub(crate) fn refs(&mut self, prefixes: &[&str], progress: &Progress) -> Result<Vec<Advertised>> {
+        let refs = if let Some(refs) = &self.handshake.refs {
+            refs.clone()
+        } else {
+            let mut asked = RefPrefixes::new();
+            asked.extend(prefixes.iter().map(|prefix| (*prefix).into()));
+            LsRefsCommand::new(Some(asked), &self.handshake.capabilities, agent())
+                .invoke_blocking(&mut self.transport.inner, &mut progress.item("listing refs"), false)
+                .or_fail(Kind::External, || format!("list the refs of {}", self.shown))?
+        };
+        let wanted = |one: &Advertised| prefixes.iter().any(|prefix| one.name.starts_with(prefix));
+        Ok(refs.into_iter().filter_map(advertised).filter(wanted).collect())
+    }
+}
+
+/// How gt names itself to a remote.
+pub(crate) fn agent() -> (&'static str, Option<String>) {
+    ("agent", Some(gix::protocol::agent(concat!("gastown/", env!("CARGO_PKG_VERSION")))))
+}
+
+fn check_format(handshake: &Handshake, place: &Place) -> Result<()> {
+    let format = handshake.capabilities.capability("object-format").and_then(|one| one.value().map(ToString::to_string));
+    match format.as_deref() {
+        None | Some("sha1") => Ok(()),
+        Some(other) => {
+            let message = format!("{} names its objects by {}, which gt cannot exchange", place.shown(), one_line(other));
+            Err(Error::external(message))
+        }
+    }
+}
+
+fn advertised(one: Ref) -> Option<Advertised> {
+    let utf8 = |name: gix::bstr::BString| String::from_utf8(name.into()).ok();
+    Some(match one {
+        Ref::Direct { full_ref_name, object } => {
+            Advertised { name: utf8(full_ref_name)?, id: Some(object), peeled: None, target: None }
+        }
+        Ref::Peeled { full_ref_name, tag, object } => {
+            Advertised { name: utf8(full_ref_name)?, id: Some(tag), peeled: Some(object), target: None }
+        }
+        Ref::Symbolic { full_ref_name, target, tag, object } => {
+            let peeled = tag.map(|_| object);
+            Advertised { name: utf8(full_ref_name)?, id: Some(tag.unwrap_or(object)), peeled, target: utf8(target) }
+        }
+        Ref::Unborn { full_ref_name, target } => {
+            Advertised { name: utf8(full_ref_name)?, id: None, peeled: None, target: utf8(target) }
+        }
+    })
+}
+
+/// The repository with the user's configuration, which names the way to remotes.
+///
+/// What an outer git hands down in the environment (`GIT_DIR`, `GIT_CONFIG_COUNT`, object directories) is not looked at.
+fn with_user_settings(store: &Store) -> Result<gix::Repository> {
+    let permissions = gix::open::Permissions {
+        env: Environment { objects: gix::sec::Permission::Deny, ..Environment::all() },
+        config: Config { env: false, ..Config::all() },
+        ..gix::open::Permissions::isolated()
+    };
+    let options = gix::open::Options::default().permissions(permissions).open_path_as_is(true);
+    gix::open_opts(store.dir(), options).or_fail(Kind::Corrupt, || format!("open the repository {}", store.dir().display()))
+}
+
+/// Whether `name` below `refs/heads/` or `refs/tags/` is one that gt takes from a remote.
+///
+/// git allows far more, such as `$(id)`, `-rf` and characters that turn the direction of text; those are ignored.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let is_good_char = |c: char| (c.is_alphanumeric() || "/._-+@#=,%".contains(c)) && !is_direction(c);
+    name.chars().all(is_good_char)
+        && name.split('/').all(|part| !part.starts_with('-') && part != "HEAD")
+        && gix::validate::reference::name(name.into()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_is_a_path_or_a_url_of_a_known_transport() {
+        for (text, kept) in [
+            ("/srv/hub.git", "/srv/hub.git"),
+            ("file:///srv/hub.git", "/srv/hub.git"),
+            ("/srv/./hub.git", "/srv/hub.git"),
+            ("ssh://git@example.org/x.git", "ssh://git@example.org/x.git"),
+            ("git@example.org:x/y.git", "git@example.org:x/y.git"),
+            ("git://example.org/x", "git://example.org/x"),
+        ] {
+            assert_eq!(Place::parse(text).unwrap().text(), kept, "{text}");
+        }
+        assert!(Place::parse("hub.git").unwrap().text().starts_with('/'));
+    }
+
+    #[test]
+    fn what_runs_commands_or_reads_as_an_option_is_refused() {
+        for text in [
+            "",
+            "-oProxyCommand=id",
+            "--upload-pack=id",
+            "ext::sh -c id",
+            "ext://x",
+            "foo::bar",
+            "foo://bar/baz",
+            "ssh://-oProxyCommand=id/x",
+            "a\nb",
+        ] {
+            assert_eq!(Place::parse(text).unwrap_err().kind, Kind::Usage, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let place = Place::parse("https://me:secret@example.org/x.git").unwrap();
+        assert!(!place.shown().contains("secret"), "{}", place.shown());
+    }
+
+    #[test]
+    fn only_plain_names_are_taken() {
+        for good in ["refs/heads/main", "refs/heads/feature/x-1_2.y", "refs/tags/v1.0+b", "refs/heads/größe"] {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in [
+            "refs/heads/$(id)",
+            "refs/heads/-rf",
+            "refs/heads/a\u{202e}b",
+            "refs/heads/a\u{9b}b",
+            "refs/heads/a b",
+            "refs/heads/HEAD",
+            "refs/heads/a;b",
+            "refs/heads/a..b",
+        ] {
+            assert!(!is_plain(bad), "{bad:?}");
+        }
+    }
+}
