@@ -122,7 +122,7 @@ pub fn recipient(town: &Town, text: &str) -> Result<Address> {
         Err(error) if matches!(error.kind, Kind::NotFound | Kind::Usage) => error,
         Err(error) => return Err(error),
     };
-    let near = near(text, &directory(town)?);
+    let near = near(text, &directory(town).unwrap_or_default());
     let hint = if near.is_empty() {
         "for example overseer, mayor or <rig>/refinery".to_owned()
     } else {

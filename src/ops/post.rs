@@ -146,7 +146,9 @@ pub fn send(town: &Town, mailing: &Mailing) -> Result<Vec<Sent>> {
     let posted = ledger.transact(&deed, |change| {
         all.iter().map(|to| put(change, to, |id| mailing.letter(town, id, to))).collect::<Result<Vec<Posted>>>()
     })?;
-    let delivered = if posted.iter().all(|p| matches!(p, Posted::Laid(_))) { BTreeMap::new() } else { carry(town)? };
+    let is_parcelled = posted.iter().any(|posted| matches!(posted, Posted::Parcelled(_)));
+    // The parcels are safe in the outbox; that they cannot be carried now is no failure of sending.
+    let delivered = if is_parcelled { carry(town).unwrap_or_default() } else { BTreeMap::new() };
     let sent = all.into_iter().zip(posted).map(|(to, posted)| {
         let id = match posted {
             Posted::Laid(id) => Some(id),
@@ -175,7 +177,7 @@ impl Mailing {
 /// in its outbox for the next time.
 ///
 /// # Errors
-/// Io or corrupt, when an outbox cannot be read or emptied.
+/// Corrupt, when the registry of rigs cannot be read; io, when a delivered parcel cannot be dropped.
 pub fn deliver(town: &Town) -> Result<u32> {
     Ok(u32::try_from(carry(town)?.len()).unwrap_or(u32::MAX))
 }
@@ -183,10 +185,18 @@ pub fn deliver(town: &Town) -> Result<u32> {
 /// Delivers, and tells under which id each key arrived.
 fn carry(town: &Town) -> Result<BTreeMap<String, BeadId>> {
     let mut arrived = BTreeMap::new();
-    let mut scopes = vec![town.scope_of(&Prefix::hq())?];
-    scopes.extend(town.places()?.into_iter().map(|place| place.ledger));
-    for source in &scopes {
-        let delivered = carry_from(town, source)?;
+    let mut prefixes = vec![Prefix::hq()];
+    prefixes.extend(town.rigs()?.into_iter().map(|rig| rig.prefix));
+    for prefix in prefixes {
+        // A rig that is away or damaged keeps its own parcels back, and nobody else's.
+        let Ok(source) = town.scope_of(&prefix) else { continue };
+        let delivered = match carry_from(town, &source) {
+            Ok(delivered) => delivered,
+            Err(error) => {
+                tracing::warn!("the outbox of scope {prefix} cannot be emptied: {}", error.line());
+                continue;
+            }
+        };
         if delivered.is_empty() {
             continue;
         }
