@@ -94,6 +94,12 @@ pub fn current_dir() -> Option<PathBuf> {
     std::env::current_dir().ok()
 }
 
+/// The directory for temporary files.
+#[must_use]
+pub fn temporary_dir() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// This executable's path; `None` when it cannot be told.
 #[must_use]
 pub fn executable() -> Option<PathBuf> {

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::config;
 use crate::env::{self, Var};
 use crate::error::{Error, Kind, OrFail, Result};
@@ -11,7 +9,7 @@ use crate::ledger::{Actor, Deed, Ledger};
 use crate::model::address::{Address, Typed};
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
-use crate::model::scope::Rig;
+use crate::model::scope::{LocalMachine, Rig};
 use crate::name::{BeadId, Name, Prefix};
 use crate::time::{self, Moment};
 
@@ -22,17 +20,6 @@ pub struct Start {
     pub dir: Option<PathBuf>,
     /// `--actor ADDRESS`: act as this one.
     pub actor: Option<String>,
-}
-
-/// `.repo.git/gt/machine.json`: who this machine is in this town; never synced.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LocalMachine {
-    /// Its id in every scope.
-    pub id: String,
-    /// For people.
-    pub name: String,
-    /// The operating system's id of the host with device and inode of the town's `.repo.git`.
-    pub host: String,
 }
 
 /// A town on this machine, and who acts in it.

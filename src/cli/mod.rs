@@ -3,6 +3,9 @@
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
 pub mod out;
+pub mod rig;
+pub mod town;
+pub mod work;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,7 +45,20 @@ struct Global {
 
 /// What to do.
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Install(town::Install),
+    Rig(rig::RigArgs),
+    Config(rig::ConfigArgs),
+    Trust(rig::TrustArgs),
+    Status(town::StatusArgs),
+    Log(town::LogArgs),
+    Sling(work::SlingArgs),
+    Unsling(work::UnslingArgs),
+    Hook(work::HookArgs),
+    Prime(work::PrimeArgs),
+    Polecat(work::PolecatArgs),
+    Session(work::SessionArgs),
+}
 
 /// Runs the program with `args` (the first is its name) and tells the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -60,7 +76,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 /// The town, with a warning when environment and directory name two identities.
-fn town(start: &Start, out: Out) -> Result<Town> {
+fn find_town(start: &Start, out: Out) -> Result<Town> {
     let town = Town::find(start)?;
     if let Some(other) = &town.contradiction {
         out.note(&format!("warning: acting as {}, but this directory belongs to {other}", town.me));
@@ -69,6 +85,23 @@ fn town(start: &Start, out: Out) -> Result<Town> {
 }
 
 fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
-    let _ = (start, out, town);
-    match command {}
+    match &command {
+        Command::Install(install) => return Ok(out.show(&install.run(out)?)),
+        _ => {}
+    }
+    let town = &find_town(start, out)?;
+    match command {
+        Command::Install(_) => unreachable!("handled above, before a town is needed"),
+        Command::Rig(args) => args.run(town, out),
+        Command::Config(args) => args.run(town, out),
+        Command::Trust(args) => args.run(town, out),
+        Command::Status(args) => Ok(out.show(&args.run(town)?)),
+        Command::Log(args) => Ok(out.show(&args.run(town)?)),
+        Command::Sling(args) => Ok(out.show(&args.run(town)?)),
+        Command::Unsling(args) => Ok(out.show(&args.run(town)?)),
+        Command::Hook(args) => Ok(out.show(&args.run(town)?)),
+        Command::Prime(args) => Ok(out.show(&args.run(town)?)),
+        Command::Polecat(args) => args.run(town, out),
+        Command::Session(args) => args.run(town, out),
+    }
 }

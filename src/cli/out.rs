@@ -148,10 +148,19 @@ impl Out {
         }
     }
 
+    /// Tells a person what happens while it happens: on standard output, or beside the document with `--json`.
+    pub fn tell(&self, line: &str) {
+        if self.json {
+            return self.note(line);
+        }
+        let _ = writeln!(std::io::stdout().lock(), "{}", escape(line));
+    }
+
     /// A sink for progress lines: one line rewritten on a terminal, a line now and then elsewhere.
     pub fn progress(&self) -> impl Fn(&str) + Send + Sync + 'static {
         let (quiet, terminal) = (self.quiet, std::io::stderr().is_terminal());
-        let last = std::sync::Mutex::new(None::<crate::time::Stopwatch>);
+        // Elsewhere than on a terminal, what ends soon needs no line at all.
+        let last = std::sync::Mutex::new(if terminal { None } else { Some(crate::time::Stopwatch::start()) });
         move |line: &str| {
             let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let is_due = last.is_none_or(|watch| watch.millis() > if terminal { 100 } else { 3_000 });

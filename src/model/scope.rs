@@ -66,6 +66,17 @@ pub struct Machine {
     pub extra: Object,
 }
 
+/// `.repo.git/gt/machine.json`: who this machine is in this town; never synced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LocalMachine {
+    /// Its id in every scope.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// The operating system's id of the host with device and inode of the town's `.repo.git`.
+    pub host: String,
+}
+
 /// `rigs/<name>.json` in the town's ledger: the registry entry of a rig.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rig {

@@ -1,5 +1,14 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
+pub mod hook;
+pub mod install;
 pub mod mailbox;
+pub mod polecat;
 pub mod post;
+pub mod prime;
+pub mod rig;
+pub mod session;
+pub mod sling;
+pub mod status;
 pub mod track;
+pub mod trust;

@@ -263,8 +263,37 @@ fn spawn(launch: &Launch, mark: &str) -> Result<Child> {
         .or_fail(Kind::External, deed)
 }
 
-/// Looks the command's program up where the session would, and answers how long the start is to be watched.
+/// Refuses a command line whose program is not there, before anything is assigned to it. What only the
+/// sandbox can tell (a relative path, an expansion) is left to [`start`].
+///
+/// # Errors
+/// External, naming the program and how to set another.
+pub fn check_program(command: &str, dir: &Path, env: &[(String, OsString)]) -> Result<()> {
+    let word = first_word(command);
+    let is_relative = word.contains('/') && !word.starts_with('/');
+    if !is_plain(&word) || is_relative || is_found(&word, dir, env)? {
+        return Ok(());
+    }
+    Err(Error::external(format!("the agent program '{}' was not found", word.escape_debug()))
+        .hint("name another: gt config set agent.command '…'"))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the runtime owns processes")]
+fn is_found(word: &str, dir: &Path, env: &[(String, OsString)]) -> Result<bool> {
+    let found = std::process::Command::new("sh")
+        .args(["-c", r#"command -v -- "$1""#, "sh", word])
+        .current_dir(dir)
+        .env_clear()
+        .envs(group::environment(For::Agent, env, ""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .or_fail(Kind::External, || "run sh to look a program up")?;
+    Ok(found.success())
+}
+
+/// Looks the command's program up where the session would, and answers how long the start is to be watched.
 fn look_up(launch: &Launch) -> Result<u64> {
     let word = first_word(&launch.command);
     if !is_plain(&word) {
@@ -273,17 +302,10 @@ fn look_up(launch: &Launch) -> Result<u64> {
     if !launch.dir.is_dir() {
         return Err(Error::not_found(format!("start a session in {}, which is no directory", launch.dir.display())));
     }
-    let found = std::process::Command::new("sh")
-        .args(["-c", r#"command -v -- "$1""#, "sh", &word])
-        .current_dir(&launch.dir)
-        .env_clear()
-        .envs(group::environment(For::Agent, &launch.env, ""))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .or_fail(Kind::External, || "run sh to look a program up")?;
-    if found.success() { Ok(WATCH_FOUND_MILLIS) } else { Err(not_startable(launch, &word, 127)) }
+    if is_found(&word, &launch.dir, &launch.env)? {
+        return Ok(WATCH_FOUND_MILLIS);
+    }
+    Err(not_startable(launch, &word, 127))
 }
 
 fn first_word(command: &str) -> String {

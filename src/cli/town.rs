@@ -1,0 +1,205 @@
+//! `gt install`, `gt status`, `gt log`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::error::{Error, Result};
+use crate::git::progress::Progress;
+use crate::ledger::log::Entry;
+use crate::name::{Name, Prefix};
+use crate::ops::install::{self, Installed};
+use crate::ops::status::{self, TownStatus};
+use crate::time;
+use crate::town::Town;
+
+/// Make a town, or join one that exists on another machine
+///
+/// Example: gt install ~/gt --owner ann@example.org
+#[derive(Args)]
+pub struct Install {
+    /// The town's directory
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// The town's name; the directory's when not given
+    #[arg(long)]
+    name: Option<String>,
+    /// The owner's e-mail, for the commits that agents make; git's user.email when not given
+    #[arg(long, value_name = "EMAIL")]
+    owner: Option<String>,
+    /// This machine's name, for people
+    #[arg(long, value_name = "NAME")]
+    machine: Option<String>,
+    /// Join the town whose ledger is at this git remote
+    #[arg(long, value_name = "URL")]
+    from: Option<String>,
+}
+
+impl Install {
+    /// Makes or joins the town.
+    ///
+    /// # Errors
+    /// As [`install::install`].
+    pub fn run(&self, out: Out) -> Result<Installed> {
+        let plan = install::Plan {
+            path: self.path.clone(),
+            name: self.name.clone(),
+            owner: self.owner.clone(),
+            machine: self.machine.clone(),
+            from: self.from.clone(),
+        };
+        install::install(&plan, time::now()?, &Progress::to(out.progress()))
+    }
+}
+
+impl Show for Installed {
+    fn show(&self, page: &mut Page) {
+        match self {
+            Self::Founded { path, name } => {
+                page.line(format!("founded the town {} at {}", escape(name), path.display()));
+                page.line("next: cd there, then gt rig add NAME URL");
+            }
+            Self::Joined { path, name, rigs } => {
+                page.line(format!("joined the town {} at {}", escape(name), path.display()));
+                for rig in rigs {
+                    page.line(format!("next: gt rig add {rig} URL"));
+                }
+            }
+            Self::AlreadyThere { path } => page.line(format!("there is a town at {} already", path.display())),
+        }
+    }
+}
+
+/// Show the town at a glance: rigs, agents, hooks, queue, mail
+///
+/// Example: gt status --json
+#[derive(Args)]
+pub struct StatusArgs {}
+
+impl StatusArgs {
+    /// Looks.
+    ///
+    /// # Errors
+    /// As [`status::look`].
+    pub fn run(&self, town: &Town) -> Result<TownStatus> {
+        status::look(town)
+    }
+}
+
+impl Show for TownStatus {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("town {} at {}", escape(&self.town), self.root.display()));
+        page.line(format!("you are {}, with {} unread", self.me, letters(self.mail_unread)));
+        page.line(format!("town ledger: {}", sync_line(self.sync.as_deref())));
+        for rig in &self.rigs {
+            page.gap();
+            page.line(format!("rig {} → {}", rig.rig, escape(&rig.target)));
+            let beads = rig.beads;
+            page.line(format!(
+                "  beads: {} open, {} in work, {} in review, {} blocked, {} closed",
+                beads.open, beads.in_work, beads.in_review, beads.blocked, beads.closed
+            ));
+            page.line(format!("  merge queue: {} queued, {} held", rig.queued, rig.held));
+            page.line(format!("  ledger: {}", sync_line(rig.sync.as_deref())));
+            for polecat in &rig.polecats {
+                let bead = polecat.bead.as_ref().map(|bead| format!(" on {bead}")).unwrap_or_default();
+                page.line(format!("  {} is {}{bead}", polecat.address, polecat.state.word()));
+            }
+            for damaged in &rig.damaged {
+                page.line(format!("  damaged: {}: {}", damaged.path, escape(&damaged.fault)));
+            }
+        }
+        for rig in &self.elsewhere {
+            page.gap();
+            page.line(format!("rig {rig} is not on this machine: gt rig add {rig} URL"));
+        }
+        if self.rigs.is_empty() && self.elsewhere.is_empty() {
+            page.gap();
+            page.line("no rigs yet: gt rig add NAME URL");
+        }
+    }
+}
+
+fn letters(count: usize) -> String {
+    if count == 1 { "1 letter".to_owned() } else { format!("{count} letters") }
+}
+
+fn sync_line(remote: Option<&str>) -> String {
+    remote.map_or_else(|| "stays on this machine (no sync remote)".to_owned(), |url| format!("synced with {}", escape(url)))
+}
+
+/// Show what happened: the ledger's history as events
+///
+/// Example: gt log --bead wi-x7k2m
+#[derive(Args)]
+pub struct LogArgs {
+    /// Only this rig; else the one here, else the town
+    #[arg(long)]
+    rig: Option<Name>,
+    /// The town's own ledger
+    #[arg(long)]
+    town: bool,
+    /// Only events of this bead
+    #[arg(long, value_name = "ID")]
+    bead: Option<String>,
+    /// Only events whose actor's address contains this
+    #[arg(long = "by", value_name = "TEXT")]
+    by: Option<String>,
+    /// Only this verb, for example sling or land
+    #[arg(long)]
+    op: Option<String>,
+    /// At most this many; 0 for all
+    #[arg(short = 'n', long, default_value_t = 50)]
+    limit: usize,
+}
+
+/// Events, newest first.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Events(Vec<Entry>);
+
+impl LogArgs {
+    /// Reads the history.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn run(&self, town: &Town) -> Result<Events> {
+        if self.town && self.rig.is_some() {
+            return Err(Error::usage("--town and --rig exclude each other"));
+        }
+        let (ledger, bead) = match (&self.bead, &self.rig) {
+            (Some(text), _) => {
+                let (ledger, id) = town.resolve_bead(text)?;
+                (ledger, Some(id.to_string()))
+            }
+            (None, Some(rig)) => (town.rig(rig)?.ledger, None),
+            (None, None) if self.town => (town.scope_of(&Prefix::hq())?, None),
+            (None, None) => match town.find_rig_here()? {
+                Some(place) => (place.ledger, None),
+                None => (town.scope_of(&Prefix::hq())?, None),
+            },
+        };
+        let fits = |entry: &Entry| {
+            bead.as_ref().is_none_or(|id| entry.beads.contains(id))
+                && self.by.as_ref().is_none_or(|text| entry.actor.contains(text))
+                && self.op.as_ref().is_none_or(|op| entry.op == *op)
+        };
+        let is_filtered = bead.is_some() || self.by.is_some() || self.op.is_some();
+        let mut entries = ledger.log(if is_filtered { 0 } else { self.limit })?;
+        entries.retain(fits);
+        if self.limit > 0 {
+            entries.truncate(self.limit);
+        }
+        Ok(Events(entries))
+    }
+}
+
+impl Show for Events {
+    fn show(&self, page: &mut Page) {
+        let row =
+            |entry: &Entry| vec![entry.at.to_string()[..19].replace('T', " "), entry.actor.clone(), shorten(&entry.subject, 90)];
+        page.table(&["WHEN (UTC)", "WHO", "WHAT"], &self.0.iter().map(row).collect::<Vec<_>>());
+    }
+}

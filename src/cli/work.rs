@@ -1,0 +1,365 @@
+//! `gt sling`, `gt unsling`, `gt hook`, `gt prime`, `gt done`, `gt polecat`, `gt session`.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::cli::out::{Out, Page, Show, escape};
+use crate::env::{self, Var};
+use crate::error::{Error, Result};
+use crate::name::Name;
+use crate::ops::hook::{self, Hung};
+use crate::ops::polecat::{self, Listed, Nuked};
+use crate::ops::post;
+use crate::ops::prime::{self, Primed};
+use crate::ops::sling::{self, Slung, Unslung};
+use crate::runtime::process;
+use crate::town::Town;
+
+/// Give a bead to a worker: hook, sandbox, session
+///
+/// Example: gt sling wi-x7k2m widgets
+#[derive(Args)]
+pub struct SlingArgs {
+    /// The bead, or a unique abbreviation of its id
+    bead: String,
+    /// A rig (an idle or new polecat) or a polecat; the bead's rig when not given
+    target: Option<String>,
+    /// Further words for the agent
+    #[arg(long, default_value = "")]
+    args: String,
+    /// The model to run, for the agent command as GT_MODEL
+    #[arg(long)]
+    model: Option<String>,
+    /// Sling it though something blocks it
+    #[arg(long)]
+    force: bool,
+    /// Only assign; a second sling starts the session
+    #[arg(long)]
+    no_start: bool,
+}
+
+impl SlingArgs {
+    /// Slings.
+    ///
+    /// # Errors
+    /// As [`sling::sling`].
+    pub fn run(&self, town: &Town) -> Result<Slung> {
+        let plan = sling::Plan {
+            bead: self.bead.clone(),
+            target: self.target.clone(),
+            args: self.args.clone(),
+            model: self.model.clone(),
+            force: self.force,
+            no_start: self.no_start,
+        };
+        sling::sling(town, &plan)
+    }
+}
+
+impl Show for Slung {
+    fn show(&self, page: &mut Page) {
+        match self {
+            Self::Assigned { bead, agent, branch, pid, salvage } => {
+                page.line(format!("slung {bead} to {agent} on branch {branch}"));
+                if let Some(salvage) = salvage {
+                    page.line(format!("what its sandbox still held is kept at {salvage}"));
+                }
+                match pid {
+                    Some(pid) => page.line(format!("its session runs as process {pid}")),
+                    None => page.line(format!("not started; gt sling {bead} {agent} starts it")),
+                }
+            }
+            Self::Restarted { bead, agent, pid } => {
+                page.line(format!("{bead} was on the hook of {agent}; its session runs again as process {pid}"))
+            }
+            Self::AlreadyThere { bead, agent } => page.line(format!("{bead} is on the hook of {agent} already")),
+        }
+    }
+}
+
+/// Take a bead off the hook it hangs on; unsaved work is salvaged first
+///
+/// Example: gt unsling wi-x7k2m
+#[derive(Args)]
+pub struct UnslingArgs {
+    /// The bead
+    bead: String,
+}
+
+impl UnslingArgs {
+    /// Unslings.
+    ///
+    /// # Errors
+    /// As [`sling::unsling`].
+    pub fn run(&self, town: &Town) -> Result<Unslung> {
+        sling::unsling(town, &self.bead)
+    }
+}
+
+impl Show for Unslung {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("{} is off the hook of {} and open again", self.bead, self.agent));
+        if let Some(salvage) = &self.salvage {
+            page.line(format!("unsaved work is kept at {salvage}"));
+        }
+    }
+}
+
+/// Show what is on a hook; exit 1 when it is empty
+///
+/// Example: gt hook widgets/toast
+#[derive(Args)]
+pub struct HookArgs {
+    /// Whose; yours when not given
+    agent: Option<String>,
+}
+
+impl HookArgs {
+    /// Looks.
+    ///
+    /// # Errors
+    /// Corrupt, when the hook cannot be read.
+    pub fn run(&self, town: &Town) -> Result<Hung> {
+        let agent = self.agent.as_deref().map_or_else(|| Ok(town.me.clone()), |text| town.resolve_address(text))?;
+        hook::show(town, &agent)
+    }
+}
+
+impl Show for Hung {
+    fn show(&self, page: &mut Page) {
+        let (Some(hook), Some(bead)) = (&self.hook, &self.bead) else {
+            return page.line(format!("nothing is on the hook of {}", self.agent));
+        };
+        page.line(format!("{} {} ({})", bead.id, escape(&bead.title), bead.status));
+        page.line(format!("  agent:  {}", hook.agent));
+        if !hook.branch.is_empty() {
+            page.line(format!("  branch: {} → {}", escape(&hook.branch), escape(&hook.target)));
+        }
+        page.line(format!("  slung:  by {} at {}", escape(&hook.slung_by), hook.slung_at));
+        if !hook.args.is_empty() {
+            page.line(format!("  args:   {}", escape(&hook.args)));
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        u8::from(self.hook.is_none())
+    }
+}
+
+/// Print what an agent must know: who it is, its work, how it hands in
+///
+/// Example: gt prime
+#[derive(Args)]
+pub struct PrimeArgs {}
+
+impl PrimeArgs {
+    /// Primes; within a session it marks the start of work.
+    ///
+    /// # Errors
+    /// As [`prime::prime`].
+    pub fn run(&self, town: &Town) -> Result<Primed> {
+        let primed = prime::prime(town, env::text(Var::Session).as_deref())?;
+        if primed.has_started {
+            post::deliver(town)?;
+        }
+        Ok(primed)
+    }
+}
+
+impl Show for Primed {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("# You are {}", self.agent));
+        page.gap();
+        page.line(self.role.trim_end());
+        page.gap();
+        let (Some(hook), Some(bead)) = (&self.hook, &self.bead) else {
+            page.line("Nothing is on your hook.");
+            return page.line(format!("Unread mail: {}. gt mail inbox shows it.", self.mail_unread));
+        };
+        page.line(format!("# Your work: {} {}", bead.id, escape(&bead.title)));
+        page.line(format!("Branch {} → {}. Priority {}.", escape(&hook.branch), escape(&hook.target), bead.priority));
+        for (name, text) in [
+            ("Description", &bead.description),
+            ("Design", &bead.design),
+            ("Done when", &bead.acceptance_criteria),
+            ("Notes", &bead.notes),
+            ("Asked of you", &hook.args),
+        ] {
+            if !text.is_empty() {
+                page.gap();
+                page.line(format!("## {name}"));
+                page.block(0, &prime::bounded(bead, text));
+            }
+        }
+        if let Some(failure) = &self.previous_failure {
+            page.gap();
+            page.line("## The last attempt was sent back");
+            page.block(0, &prime::bounded(bead, failure));
+        }
+        page.gap();
+        page.line(format!("Unread mail: {}.", self.mail_unread));
+        page.line("You have work on your hook: begin.");
+    }
+}
+
+fn kept(page: &mut Page, salvage: Option<&str>) {
+    if let Some(salvage) = salvage {
+        page.line(format!("unsaved work is kept at {salvage}"));
+    }
+}
+
+/// Look after polecats, the workers of a rig
+#[derive(Args)]
+pub struct PolecatArgs {
+    #[command(subcommand)]
+    verb: PolecatVerb,
+}
+
+#[derive(Subcommand)]
+enum PolecatVerb {
+    /// List them with what they are doing
+    List {
+        /// Of this rig; else of all
+        #[arg(long)]
+        rig: Option<Name>,
+    },
+    /// End a polecat's session and remove its sandbox; unsaved work is salvaged first
+    Nuke {
+        /// The polecat, for example widgets/toast
+        agent: String,
+        /// Also when work is on its hook; the bead is given back
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Polecats(Vec<Listed>);
+
+impl PolecatArgs {
+    /// Runs the verb and tells the exit code.
+    ///
+    /// # Errors
+    /// As the verb.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        match &self.verb {
+            PolecatVerb::List { rig } => {
+                let places = match rig {
+                    Some(rig) => vec![town.rig(rig)?],
+                    None => town.places()?,
+                };
+                let mut listed = Vec::new();
+                for place in &places {
+                    listed.extend(polecat::list(town, place)?);
+                }
+                Ok(out.show(&Polecats(listed)))
+            }
+            PolecatVerb::Nuke { agent, force } => {
+                let address = town.resolve_address(agent)?;
+                let rig = address.rig().cloned().ok_or_else(|| Error::usage(format!("{address} is no polecat")))?;
+                Ok(out.show(&polecat::nuke(town, &town.rig(&rig)?, &address, *force)?))
+            }
+        }
+    }
+}
+
+impl Show for Polecats {
+    fn show(&self, page: &mut Page) {
+        if self.0.is_empty() {
+            return page.line("no polecats yet; gt sling BEAD RIG makes one");
+        }
+        let row = |one: &Listed| {
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+            vec![
+                one.address.to_string(),
+                one.state.word().to_owned(),
+                text(&one.bead.as_ref().map(ToString::to_string)),
+                text(&one.pid.map(|pid| pid.to_string())),
+                text(&one.branch),
+            ]
+        };
+        page.table(&["POLECAT", "STATE", "BEAD", "PROCESS", "BRANCH"], &self.0.iter().map(row).collect::<Vec<_>>());
+    }
+}
+
+impl Show for Nuked {
+    fn show(&self, page: &mut Page) {
+        if self.was_there {
+            page.line(format!("the sandbox of {} is gone; its identity and mail stay", self.address));
+        } else {
+            page.line(format!("{} had no sandbox", self.address));
+        }
+        kept(page, self.salvage.as_deref());
+        if let Some(bead) = &self.released {
+            page.line(format!("{bead} is open again"));
+        }
+    }
+}
+
+/// Look after running agents
+#[derive(Args)]
+pub struct SessionArgs {
+    #[command(subcommand)]
+    verb: SessionVerb,
+}
+
+#[derive(Subcommand)]
+enum SessionVerb {
+    /// List the sessions that run on this machine
+    List,
+    /// End an agent's session; its hook keeps its work, and gt sling starts it again
+    Stop {
+        /// The agent
+        agent: String,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Sessions(Vec<process::Session>);
+
+#[derive(Serialize)]
+struct Stopped {
+    agent: String,
+    was_running: bool,
+}
+
+impl SessionArgs {
+    /// Runs the verb and tells the exit code.
+    ///
+    /// # Errors
+    /// Io, when session records cannot be read.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        match &self.verb {
+            SessionVerb::List => Ok(out.show(&Sessions(process::all(&town.runtime_dir())?))),
+            SessionVerb::Stop { agent } => {
+                let address = town.resolve_address(agent)?;
+                let was_running = process::stop(&town.runtime_dir(), &address, 5_000)?;
+                Ok(out.show(&Stopped { agent: address.to_string(), was_running }))
+            }
+        }
+    }
+}
+
+impl Show for Sessions {
+    fn show(&self, page: &mut Page) {
+        if self.0.is_empty() {
+            return page.line("no sessions run");
+        }
+        let row = |one: &process::Session| {
+            vec![one.agent.to_string(), one.pid.to_string(), one.bead.clone(), one.log.display().to_string()]
+        };
+        page.table(&["AGENT", "PROCESS", "BEAD", "LOG"], &self.0.iter().map(row).collect::<Vec<_>>());
+    }
+}
+
+impl Show for Stopped {
+    fn show(&self, page: &mut Page) {
+        page.line(if self.was_running {
+            format!("the session of {} has ended", self.agent)
+        } else {
+            format!("{} has no session", self.agent)
+        });
+    }
+}

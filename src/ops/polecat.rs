@@ -1,0 +1,267 @@
+//! Polecats: who is free, the sandbox each works in, and what may be done with it.
+//!
+//! Nothing is reset or removed before what it holds is saved under a salvage ref, which is named to the user.
+
+use std::path::PathBuf;
+
+use gix::ObjectId;
+use serde::Serialize;
+
+use crate::config;
+use crate::error::{Error, Result};
+use crate::git::worktree::{self, Head};
+use crate::ledger::tree;
+use crate::model::address::Address;
+use crate::model::agent::{AgentState, pool_name};
+use crate::model::bead::Status;
+use crate::model::hook::Hook;
+use crate::name::{BeadId, Name};
+use crate::runtime::process;
+use crate::store::lock::KernelLock;
+use crate::town::{RigPlace, Town};
+
+/// A polecat that nobody else can take while this value lives.
+pub struct Taken {
+    /// Who.
+    pub address: Address,
+    /// Its sandbox.
+    pub dir: PathBuf,
+    /// Whether the sandbox exists already.
+    pub is_reused: bool,
+    _lock: KernelLock,
+}
+
+/// The sandbox of polecat `name`.
+#[must_use]
+pub fn sandbox(place: &RigPlace, name: &Name) -> PathBuf {
+    place.dir.join("polecats").join(name.as_str())
+}
+
+fn lock_path(place: &RigPlace, address: &Address) -> PathBuf {
+    place.ledger.store.private_dir().join("agents").join(format!("{}.flock", address.as_component()))
+}
+
+/// What ends the names of polecats on this machine: nothing on the machine that made the rig.
+fn mark(town: &Town, place: &RigPlace) -> Result<String> {
+    if place.rig.home == town.machine {
+        return Ok(String::new());
+    }
+    let machine: Option<crate::model::scope::Machine> = place.ledger.state()?.get(&tree::machine(&town.machine))?;
+    machine
+        .map(|machine| machine.slot.mark())
+        .ok_or_else(|| Error::refused("this machine has no slot in the rig").hint("gt sync takes one"))
+}
+
+/// Takes an idle polecat of the rig, else the next free name of its pool.
+///
+/// # Errors
+/// Refused, when the rig has as many polecats as it may and none is idle.
+pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
+    let mark = mark(town, place)?;
+    let most = usize::try_from(config::number(town, Some(place), "polecats.max")?.unwrap_or(30)).unwrap_or(30);
+    // Idle ones first: their sandbox is already there.
+    for want_existing in [true, false] {
+        for n in 0..most {
+            let name: Name = pool_name(n, &mark).parse()?;
+            if sandbox(place, &name).exists() != want_existing {
+                continue;
+            }
+            if let Some(taken) = try_take(town, place, &Address::Polecat(place.rig.name.clone(), name))? {
+                return Ok(taken);
+            }
+        }
+    }
+    Err(Error::refused(format!("rig {} has {most} polecats and all of them are busy", place.rig.name))
+        .hint("wait for one, or raise the limit: gt config set polecats.max N"))
+}
+
+/// Takes the named polecat.
+///
+/// # Errors
+/// Refused, when it is busy or belongs to another machine; conflict, when another command holds it.
+pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
+    if let Some(bead) = place.ledger.state()?.find_bead(&address.bead_id(&place.rig.prefix))? {
+        let agent = crate::model::agent::Agent::of(&bead)?;
+        if agent.machine != town.machine {
+            return Err(Error::refused(format!("{address} runs on another machine ({})", agent.machine))
+                .hint("sling to the rig, which takes a polecat of this machine"));
+        }
+    }
+    if let Some(hook) = place.ledger.state()?.hook(address)? {
+        return Err(Error::refused(format!("{address} already has {} on its hook", hook.bead))
+            .hint("sling to the rig, which takes a free polecat"));
+    }
+    try_take(town, place, address)?
+        .ok_or_else(|| Error::conflict(format!("another command is busy with {address}")).hint("try again"))
+}
+
+fn try_take(town: &Town, place: &RigPlace, address: &Address) -> Result<Option<Taken>> {
+    let Address::Polecat(_, name) = address else {
+        return Err(Error::usage(format!("{address} is no polecat")).hint("name a rig or <rig>/polecats/<name>"));
+    };
+    let Some(lock) = KernelLock::try_take(&lock_path(place, address))? else { return Ok(None) };
+    if place.ledger.state()?.hook(address)?.is_some() {
+        return Ok(None);
+    }
+    // A session without a hook has handed in and was told to end; give it no second life in a reused sandbox.
+    process::stop(&town.runtime_dir(), address, 2_000)?;
+    let dir = sandbox(place, name);
+    Ok(Some(Taken { address: address.clone(), is_reused: dir.exists(), dir, _lock: lock }))
+}
+
+impl Taken {
+    /// Makes the sandbox ready on a fresh `branch` from `base`, saving first what an old one holds.
+    ///
+    /// # Errors
+    /// Io or external, when the worktree cannot be made; what was saved is then still there.
+    pub fn prepare(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Option<Salvaged>> {
+        let store = &place.ledger.store;
+        let head = Head::Branch { name: branch, at: base };
+        if !self.is_reused {
+            worktree::add(store, &self.dir, head)?;
+            return Ok(None);
+        }
+        let saved = save(town, place, &self.address, &self.dir)?;
+        crate::env::crash_point("sling.salvaged");
+        worktree::switch(store, &self.dir, head)?;
+        Ok(saved)
+    }
+
+    /// Takes back what [`Taken::prepare`] made for an assignment that was not recorded.
+    pub fn undo(&self, place: &RigPlace, branch: &str, base: ObjectId) {
+        let store = &place.ledger.store;
+        // Best effort: a sandbox that stays is an idle one, and the next sling uses it.
+        if self.is_reused {
+            let _ = worktree::switch(store, &self.dir, Head::Detached(base));
+        } else {
+            let _ = worktree::remove(store, &self.dir);
+        }
+        let _ = store.remove_ref(&format!("refs/heads/{branch}"), base);
+    }
+}
+
+/// Saves what the sandbox of `address` holds that no kept ref does.
+///
+/// # Errors
+/// Io, when it cannot be made durable; then nothing may be removed.
+pub fn save(town: &Town, place: &RigPlace, address: &Address, dir: &std::path::Path) -> Result<Option<Salvaged>> {
+    let store = &place.ledger.store;
+    let mut known: Vec<ObjectId> = Vec::new();
+    for prefix in ["refs/heads/", "refs/gt/mr/", "refs/remotes/"] {
+        known.extend(store.refs_below(prefix)?.into_iter().map(|(_, id)| id));
+    }
+    let _ = (dir, known, address, town);
+    Err(Error::refused("a sandbox cannot be reused yet"))
+}
+
+/// A polecat as lists show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Who.
+    pub address: Address,
+    /// What it is doing, derived from hook and session.
+    pub state: AgentState,
+    /// What is on its hook.
+    pub bead: Option<BeadId>,
+    /// The branch of its assignment.
+    pub branch: Option<String>,
+    /// Its session's process, when it runs here.
+    pub pid: Option<u32>,
+    /// Its session's log.
+    pub log: Option<PathBuf>,
+}
+
+/// All polecats of a rig, by address.
+///
+/// # Errors
+/// Corrupt, when hooks or agents cannot be read.
+pub fn list(town: &Town, place: &RigPlace) -> Result<Vec<Listed>> {
+    let hooks: Vec<Hook> = place.ledger.state()?.hooks()?;
+    let mut listed = Vec::new();
+    for agent in town.agents_of(place)?.into_iter().filter(|agent| matches!(agent.address, Address::Polecat(..))) {
+        let hook = hooks.iter().find(|hook| hook.agent == agent.address);
+        let session = process::find(&town.runtime_dir(), &agent.address)?;
+        let is_here = agent.machine == town.machine;
+        listed.push(Listed {
+            state: if is_here { AgentState::of(hook.is_some(), session.is_some()) } else { AgentState::Elsewhere },
+            bead: hook.map(|hook| hook.bead.clone()),
+            branch: hook.map(|hook| hook.branch.clone()),
+            pid: session.as_ref().map(|session| session.pid),
+            log: session.map(|session| session.log),
+            address: agent.address,
+        });
+    }
+    listed.sort_by(|a, b| a.address.cmp(&b.address));
+    Ok(listed)
+}
+
+/// What `gt polecat nuke` did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Nuked {
+    /// Whose sandbox.
+    pub address: Address,
+    /// Whether there was one.
+    pub was_there: bool,
+    /// The ref that keeps what it held, when it held something unsaved.
+    pub salvage: Option<String>,
+    /// The bead that is open again.
+    pub released: Option<BeadId>,
+}
+
+/// Ends the session, saves what the sandbox holds, and removes it. The identity stays.
+///
+/// # Errors
+/// Refused, when work is on its hook and `force` is not set.
+pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Result<Nuked> {
+    let Address::Polecat(_, name) = address else {
+        return Err(Error::usage(format!("{address} is no polecat")).hint("gt polecat list shows them"));
+    };
+    let hook = place.ledger.state()?.hook(address)?;
+    if let Some(hook) = hook.as_ref().filter(|_| !force) {
+        return Err(Error::refused(format!("{address} has {} on its hook", hook.bead))
+            .hint("add --force to give the bead back; what is unsaved is salvaged first"));
+    }
+    let lock = KernelLock::try_take(&lock_path(place, address))?;
+    let _lock = lock.ok_or_else(|| Error::conflict(format!("another command is busy with {address}")).hint("try again"))?;
+    process::stop(&town.runtime_dir(), address, 5_000)?;
+    let dir = sandbox(place, name);
+    let was_there = dir.exists();
+    let saved = if was_there { save(town, place, address, &dir)? } else { None };
+    crate::env::crash_point("nuke.salvaged");
+    let released = hook.map(|hook| release(town, place, address, &hook.bead, saved.as_ref())).transpose()?;
+    if was_there {
+        worktree::remove(&place.ledger.store, &dir)?;
+    }
+    Ok(Nuked { address: address.clone(), was_there, salvage: saved.map(|saved| saved.ref_name), released })
+}
+
+/// Gives a bead back: open again, hook empty, in one transaction; the salvage is noted on it.
+///
+/// # Errors
+/// Conflict or io, when nothing was written.
+pub fn release(town: &Town, place: &RigPlace, address: &Address, bead_id: &BeadId, saved: Option<&Salvaged>) -> Result<BeadId> {
+    let deed = town.deed("release", format!("release {bead_id} from {address}"));
+    place.ledger.transact(&deed, |change| {
+        let path = tree::hook(address);
+        if change.get::<Hook>(&path)?.is_some_and(|hook| hook.bead == *bead_id) {
+            change.remove(&path);
+        }
+        let mut bead = change.bead(bead_id)?;
+        if bead.status.is_assigned_work() && bead.assignee.as_deref() == Some(&address.to_string()) {
+            bead.become_status(Status::Open, change.now())?;
+            if let Some(saved) = saved {
+                let text = format!("Unsaved work of {address} is kept at {}.", saved.ref_name);
+                bead.comment(format!("salvage-{}", change.rev().number), town.actor.name.as_str(), &text, change.now());
+            }
+            change.put_bead(&bead)?;
+        }
+        Ok(())
+    })?;
+    Ok(bead_id.clone())
+}
+
+/// What was saved.
+pub struct Salvaged {
+    /// The ref that keeps it.
+    pub ref_name: String,
+}

@@ -1,0 +1,117 @@
+//! Prime: what an agent reads first, and again when its context was lost. Deterministic and bounded.
+//!
+//! Read-only, except that within a session it marks the start of work: the bead becomes in progress and the
+//! witness is told, in one transaction.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::ledger::tree;
+use crate::model::address::Address;
+use crate::model::bead::{Bead, Status};
+use crate::model::hook::Hook;
+use crate::model::protocol::Protocol;
+use crate::ops::{hook, post};
+use crate::town::Town;
+
+/// Most characters of a bead's text that prime repeats; the rest is one command away.
+const TEXT_CHARS_MAX: usize = 16_000;
+
+/// All that an agent must know.
+#[derive(Clone, Debug, Serialize)]
+pub struct Primed {
+    /// Who it is.
+    pub agent: Address,
+    /// What its role does, as Markdown.
+    pub role: String,
+    /// Its assignment, if any.
+    pub hook: Option<Hook>,
+    /// The bead on it.
+    pub bead: Option<Bead>,
+    /// Why the last attempt at this bead was sent back, for people.
+    pub previous_failure: Option<String>,
+    /// Unread letters.
+    pub mail_unread: usize,
+    /// Whether this call marked the start of work.
+    pub has_started: bool,
+}
+
+/// Gathers what the acting agent must know; in a session it also starts the assignment.
+///
+/// # Errors
+/// Corrupt, when hook or bead cannot be read: that is never "no work".
+pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
+    let mut has_started = false;
+    if let (Some(session), Some(hook)) = (session, hook::of(town, &town.me)?) {
+        has_started = start(town, &hook, session)?;
+    }
+    let hook = hook::of(town, &town.me)?;
+    let bead = match &hook {
+        Some(hook) => Some(town.scope_of(&hook.bead.prefix())?.state()?.bead(&hook.bead)?),
+        None => None,
+    };
+    let (letters, _) = town.ledger_for(&town.me)?.state()?.letters(&town.me)?;
+    Ok(Primed {
+        agent: town.me.clone(),
+        role: role_text(&town.me).to_owned(),
+        previous_failure: bead.as_ref().and_then(previous_failure),
+        mail_unread: letters.iter().filter(|letter| letter.is_unread()).count(),
+        hook,
+        bead,
+        has_started,
+    })
+}
+
+fn role_text(me: &Address) -> &'static str {
+    match me {
+        Address::Polecat(..) => include_str!("role.polecat.md"),
+        Address::Overseer(_)
+        | Address::Mayor
+        | Address::Deacon
+        | Address::Dog(_)
+        | Address::Witness(_)
+        | Address::Refinery(_)
+        | Address::Crew(..)
+        | Address::Plugin(..) => include_str!("role.any.md"),
+    }
+}
+
+/// Marks the start of work once: hooked becomes in progress, and the witness hears of it.
+fn start(town: &Town, hook: &Hook, session: &str) -> Result<bool> {
+    let ledger = town.scope_of(&hook.bead.prefix())?;
+    if ledger.state()?.bead(&hook.bead)?.status != Status::Hooked {
+        return Ok(false);
+    }
+    let deed = town.deed("start", format!("start {}", hook.bead));
+    ledger.transact(&deed, |change| {
+        let holds = change.get::<Hook>(&tree::hook(&town.me))?.is_some_and(|now| now.bead == hook.bead);
+        let mut bead = change.bead(&hook.bead)?;
+        if !holds || bead.status != Status::Hooked {
+            return Ok(false);
+        }
+        bead.become_status(Status::InProgress, change.now())?;
+        change.put_bead(&bead)?;
+        if let Some(rig) = town.me.rig() {
+            let message =
+                Protocol::PolecatStarted { bead: hook.bead.clone(), branch: hook.branch.clone(), session: session.to_owned() };
+            post::post(change, &message, &town.me, &Address::Witness(rig.clone()))?;
+        }
+        Ok(true)
+    })
+}
+
+/// The newest remark of the refinery on the bead, when its last attempt was sent back.
+fn previous_failure(bead: &Bead) -> Option<String> {
+    bead.extra.get("last_failure")?;
+    bead.comments.iter().rev().find(|comment| comment.author.ends_with("/refinery")).map(|comment| comment.text.clone())
+}
+
+/// Shortens a text to what prime repeats, saying where the rest is.
+#[must_use]
+pub fn bounded(bead: &Bead, text: &str) -> String {
+    if text.chars().count() <= TEXT_CHARS_MAX {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(TEXT_CHARS_MAX).collect();
+    format!("{start}\n[cut here; the whole text: gt show {}]", bead.id)
+}

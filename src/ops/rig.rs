@@ -1,0 +1,314 @@
+//! Rigs: a project cloned bare, its ledger, its role worktrees, and its entry in the town's registry.
+//!
+//! All or nothing: the registry entry is the last step, and a directory without one that carries the mark
+//! of an unfinished `rig add` is removed by the next try.
+
+use std::path::{Path, PathBuf};
+
+use crate::config;
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::progress::Progress;
+use crate::git::worktree::{self, Head};
+use crate::git::{clone, fetch, program};
+use crate::ledger::{Ledger, tree};
+use crate::model::address::Address;
+use crate::model::record::{Object, Rev, SCHEMA_VERSION};
+use crate::model::scope::{LocalMachine, Rig, ScopeKind};
+use crate::name::{Name, Prefix, Slot};
+use crate::ops::install::{self, sync};
+use crate::store;
+use crate::town::{RigPlace, Town, read_machine};
+
+/// What to add.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The rig's name and directory.
+    pub name: Name,
+    /// The project.
+    pub url: String,
+    /// The prefix of its ids; derived from the name when not given.
+    pub prefix: Option<Prefix>,
+    /// The branch that work is merged into; the project's default when not given.
+    pub branch: Option<String>,
+    /// The remote whose branch is the target; only `origin` exists.
+    pub land: Option<String>,
+    /// The URL its ledger is exchanged with, or `none`.
+    pub sync: Option<String>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Added {
+    /// A new rig.
+    New {
+        /// Its registry entry.
+        rig: Box<Rig>,
+        /// Where its ledger goes, if anywhere.
+        sync: Option<String>,
+    },
+    /// A rig of another machine, now here too.
+    Joined {
+        /// Its registry entry.
+        rig: Box<Rig>,
+        /// Where its ledger goes.
+        sync: Option<String>,
+    },
+    /// It was here already.
+    AlreadyThere {
+        /// Its name.
+        name: Name,
+    },
+}
+
+/// The file that marks a directory as unfinished.
+const UNFINISHED: &str = ".repo.git/gt/adding";
+/// Where the mayor and the refinery read the project.
+const ROLE_WORKTREES: [&str; 2] = ["mayor/rig", "refinery/rig"];
+
+/// Clones the project, makes or joins its ledger, lays out the rig and registers it.
+///
+/// # Errors
+/// Refused, when name, prefix or place are taken; external, when the project cannot be cloned.
+pub fn add(town: &Town, plan: &Plan, progress: &Progress) -> Result<Added> {
+    let dir = town.root.join(plan.name.as_str());
+    let _turn = store::lock::KernelLock::take(&town.hq.store.private_dir().join("rig-add.flock"))?;
+    let registered = town.hq.state()?.rig(&plan.name)?;
+    if dir.join(".repo.git").is_dir() && registered.is_some() && !dir.join(UNFINISHED).exists() {
+        return Ok(Added::AlreadyThere { name: plan.name.clone() });
+    }
+    clear_unfinished(&dir)?;
+    if dir.exists() {
+        return Err(Error::refused(format!("{} exists and is no rig", dir.display()))
+            .hint("choose another name or move that directory away"));
+    }
+    check_land(plan)?;
+    let made = build(town, plan, &dir, registered, progress);
+    if made.is_err() {
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+    made
+}
+
+fn clear_unfinished(dir: &Path) -> Result<()> {
+    if dir.join(UNFINISHED).is_file() {
+        std::fs::remove_dir_all(dir).or_fail(Kind::Io, || format!("remove the unfinished {}", dir.display()))?;
+    }
+    Ok(())
+}
+
+fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress: &Progress) -> Result<Added> {
+    let url = absolute_url(&plan.url);
+    let repo = dir.join(".repo.git");
+    install::create_dir(&repo.join("gt"))?;
+    // The clone replaces the directory as a whole, so the mark is set anew once it stands.
+    std::fs::remove_dir_all(&repo).or_fail(Kind::Io, || format!("prepare {}", repo.display()))?;
+    let cloned =
+        clone::clone_bare(&url, &repo, plan.branch.as_deref().or(registered.as_ref().map(|rig| rig.target.as_str())), progress)?;
+    install::create_dir(&repo.join("gt"))?;
+    store::write_file(&dir.join(UNFINISHED), b"")?;
+    crate::env::crash_point("rig.cloned");
+    if cloned.tip.is_none() {
+        return Err(Error::refused(format!("{url} has no commit yet")).hint("push a first commit, then add it again"));
+    }
+    let local = read_machine(town.hq.store.dir())?;
+    let ledger = Ledger::open(&repo, &local.id)?;
+    let remote = sync_remote(plan, &url, &ledger)?;
+    let has_ledger = match &remote {
+        Some(remote) => fetch::advertised(&ledger.store, remote)?.contains_key(tree::LEDGER),
+        None => false,
+    };
+    if let Some(remote) = &remote {
+        install::remember_remote(&repo, remote)?;
+    }
+    let rig = if has_ledger {
+        let remote = remote.as_deref().unwrap_or_default();
+        sync::join(&ledger, remote, progress)?;
+        sync::take_slot(&ledger, &local, remote, &town.actor, town.now, progress)?;
+        entry_for(town, plan, &url, &cloned.default_branch, ledger.state()?.scope()?.prefix, registered)?
+    } else {
+        let prefix = plan.prefix.clone().unwrap_or_else(|| Prefix::derived_from(&plan.name));
+        let rig = entry_for(town, plan, &url, &cloned.default_branch, prefix, registered)?;
+        found(town, &ledger, &rig, &local)?;
+        rig
+    };
+    // Opened anew: the clone's configuration changed since.
+    let place = RigPlace { rig: rig.clone(), dir: dir.to_owned(), ledger: Ledger::open(&repo, &local.id)? };
+    lay_out(&place)?;
+    crate::env::crash_point("rig.laid-out");
+    register(town, &rig)?;
+    std::fs::remove_file(dir.join(UNFINISHED)).or_fail(Kind::Io, || format!("finish {}", dir.display()))?;
+    let rig = Box::new(rig);
+    Ok(if has_ledger { Added::Joined { rig, sync: remote } } else { Added::New { rig, sync: remote } })
+}
+
+/// A local path is made absolute, so that it means the same from every directory.
+fn absolute_url(url: &str) -> String {
+    let path = Path::new(url);
+    if path.is_dir() { path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string() } else { url.to_owned() }
+}
+
+/// Where the ledger goes: as told, else to origin when that is a path of this machine or has one already.
+fn sync_remote(plan: &Plan, url: &str, ledger: &Ledger) -> Result<Option<String>> {
+    match plan.sync.as_deref() {
+        Some("none") => Ok(None),
+        Some("origin") => Ok(Some(url.to_owned())),
+        Some(other) => Ok(Some(absolute_url(other))),
+        None => {
+            let is_local = url.starts_with('/') || url.starts_with("file://");
+            let is_used = is_local || fetch::advertised(&ledger.store, url)?.contains_key(tree::LEDGER);
+            Ok(is_used.then(|| url.to_owned()))
+        }
+    }
+}
+
+/// Refuses a target that cannot be landed on: an unknown remote, or a branch checked out where it is pushed to.
+fn check_land(plan: &Plan) -> Result<()> {
+    match plan.land.as_deref() {
+        None => return Ok(()),
+        Some("origin") => {}
+        Some(other) => {
+            return Err(Error::usage(format!("there is no remote '{}' to land on", other.escape_debug()))
+                .hint("the project's remote is called origin: --land origin"));
+        }
+    }
+    let path = PathBuf::from(plan.url.trim_start_matches("file://"));
+    if !path.join(".git").exists() {
+        return Ok(());
+    }
+    let checked_out = program::run_ok(&path, &["symbolic-ref", "--short", "HEAD"]).unwrap_or_default();
+    if plan.branch.as_ref().is_none_or(|branch| *branch == checked_out) {
+        return Err(Error::refused(format!(
+            "{} has the branch {checked_out} checked out, so nothing can be landed on it from outside",
+            path.display()
+        ))
+        .hint("give the URL of a bare repository, or leave out --land to land in the rig's own branch"));
+    }
+    Ok(())
+}
+
+fn entry_for(town: &Town, plan: &Plan, url: &str, branch: &str, prefix: Prefix, registered: Option<Rig>) -> Result<Rig> {
+    if let Some(rig) = registered {
+        if rig.prefix != prefix {
+            return Err(Error::refused(format!(
+                "the town knows rig {} by the prefix {}, but the ledger found has {prefix}",
+                rig.name, rig.prefix
+            ))
+            .hint("give the remote of its own ledger with --sync"));
+        }
+        return Ok(rig);
+    }
+    let taken = prefix == Prefix::hq() || town.rigs()?.iter().any(|rig| rig.prefix == prefix);
+    if taken {
+        return Err(Error::refused(format!("the prefix {prefix} is taken in this town")).hint("choose another with --prefix"));
+    }
+    Ok(Rig {
+        v: SCHEMA_VERSION,
+        name: plan.name.clone(),
+        prefix,
+        url: url.to_owned(),
+        target: branch.to_owned(),
+        land_remote: plan.land.is_some(),
+        sync: None,
+        home: town.machine.clone(),
+        rev: Rev::default(),
+        extra: Object::new(),
+    })
+}
+
+/// Writes the first records of a rig, all in one transaction.
+fn found(town: &Town, ledger: &Ledger, rig: &Rig, local: &LocalMachine) -> Result<()> {
+    let deed = town.deed("rig-add", format!("found the rig {}", rig.name));
+    ledger.transact(&deed, |change| {
+        install::put_scope(change, ScopeKind::Rig, &rig.prefix, rig.name.as_str())?;
+        install::put_machine(change, local, Slot(0))?;
+        let agents = [Address::Witness(rig.name.clone()), Address::Refinery(rig.name.clone())];
+        install::put_agents(change, &rig.prefix, &agents)
+    })
+}
+
+/// Makes the directories and the role worktrees.
+fn lay_out(place: &RigPlace) -> Result<()> {
+    for dir in ["mayor", "refinery", "witness", "polecats", "crew", "plugins"] {
+        install::create_dir(&place.dir.join(dir))?;
+    }
+    let branch = format!("refs/heads/{}", place.rig.target);
+    let tip =
+        place.ledger.store.read_ref(&branch)?.or_fail(Kind::Corrupt, || format!("find the branch {branch} after cloning"))?;
+    for role in ROLE_WORKTREES {
+        worktree::add(&place.ledger.store, &place.dir.join(role), Head::Detached(tip))?;
+    }
+    let view = serde_json::json!({
+        "name": place.rig.name, "prefix": place.rig.prefix, "url": place.rig.url, "default_branch": place.rig.target,
+        "generated": "a view of the town's ledger; edit with gt config",
+    });
+    store::write_file(&place.dir.join("config.json"), format!("{view:#}\n").as_bytes())
+}
+
+fn register(town: &Town, rig: &Rig) -> Result<()> {
+    let deed = town.deed("rig-add", format!("register the rig {}", rig.name));
+    town.hq.transact(&deed, |change| {
+        let path = tree::rig(&rig.name);
+        if change.has(&path)? { Ok(()) } else { change.put(&path, rig) }
+    })
+}
+
+/// Moves the reading worktrees of mayor and refinery to the target's tip; dirty ones are left as they are.
+///
+/// # Errors
+/// Corrupt, when the target cannot be read. A worktree that cannot be moved is not an error.
+pub fn refresh_readers(place: &RigPlace) -> Result<()> {
+    let branch = format!("refs/heads/{}", place.rig.target);
+    let Some(tip) = place.ledger.store.read_ref(&branch)? else { return Ok(()) };
+    for role in ROLE_WORKTREES {
+        let dir = place.dir.join(role);
+        let is_clean = crate::git::status::status(&dir).is_ok_and(|status| status.is_clean());
+        if is_clean && worktree::head(&dir).is_ok_and(|(_, head)| head != tip) {
+            let _ = worktree::switch(&place.ledger.store, &dir, Head::Detached(tip));
+        }
+    }
+    Ok(())
+}
+
+/// A rig as `gt rig list` shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Listed {
+    /// Its registry entry.
+    #[serde(flatten)]
+    pub rig: Rig,
+    /// Whether it is on this machine.
+    pub is_here: bool,
+    /// Polecats with a worktree here.
+    pub polecats: usize,
+    /// Where its ledger goes from here.
+    pub sync_remote: Option<String>,
+    /// Names of its gates.
+    pub gates: Vec<String>,
+}
+
+/// All rigs of the town.
+///
+/// # Errors
+/// Corrupt, when the registry cannot be read.
+pub fn list(town: &Town) -> Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    for rig in town.rigs()? {
+        let place = town.rig(&rig.name).ok();
+        let polecats = place.as_ref().map_or(0, |place| std::fs::read_dir(place.dir.join("polecats")).map_or(0, Iterator::count));
+        let gates = match &place {
+            Some(place) => config::all(town, Some(place))?
+                .into_iter()
+                .filter_map(|s| Some(s.key.strip_prefix("gates.")?.strip_suffix(".command")?.to_owned()))
+                .collect(),
+            None => Vec::new(),
+        };
+        listed.push(Listed {
+            is_here: place.is_some(),
+            polecats,
+            sync_remote: place.and_then(|place| install::remote_of(&place.ledger)),
+            gates,
+            rig,
+        });
+    }
+    Ok(listed)
+}

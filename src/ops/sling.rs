@@ -1,0 +1,286 @@
+//! Sling: put a bead on an agent's hook, in a sandbox of its own, and start the agent.
+//!
+//! Order: checks, worktree, one transaction, session. The assignment is durable before anything runs; a
+//! failure before it removes what was made, a failure after it leaves work on a hook that a second sling starts.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::ledger::{Change, tree};
+use crate::model::address::{Address, Typed};
+use crate::model::agent::Agent;
+use crate::model::bead::{Bead, Status};
+use crate::model::hook::Hook;
+use crate::name::{BeadId, base36};
+use crate::ops::polecat::Salvaged;
+use crate::ops::polecat::{self, Taken};
+use crate::ops::session;
+use crate::ops::track::reach::Reach;
+use crate::ops::track::ready;
+use crate::runtime::process;
+use crate::store::lock::KernelLock;
+use crate::town::{RigPlace, Town};
+
+/// What to sling, where, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The bead, or an abbreviation of its id.
+    pub bead: String,
+    /// A rig or a polecat; the bead's rig when not given.
+    pub target: Option<String>,
+    /// Further words for the agent.
+    pub args: String,
+    /// The model to run.
+    pub model: Option<String>,
+    /// Sling though it is blocked.
+    pub force: bool,
+    /// Only assign.
+    pub no_start: bool,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Slung {
+    /// Assigned now.
+    Assigned {
+        /// What.
+        bead: BeadId,
+        /// To whom.
+        agent: Address,
+        /// On which branch.
+        branch: String,
+        /// The process that runs, unless only assigned.
+        pid: Option<u32>,
+        /// What the reused sandbox held, saved.
+        salvage: Option<String>,
+    },
+    /// It was on that hook already; its session was started.
+    Restarted {
+        /// What.
+        bead: BeadId,
+        /// To whom.
+        agent: Address,
+        /// The process that runs now.
+        pid: u32,
+    },
+    /// It is on that hook and its session runs, or was not to be started.
+    AlreadyThere {
+        /// What.
+        bead: BeadId,
+        /// To whom.
+        agent: Address,
+    },
+}
+
+/// Where a sling goes.
+enum Target {
+    AnyOf(RigPlace),
+    One(RigPlace, Address),
+}
+
+/// Assigns the bead and starts its agent.
+///
+/// # Errors
+/// Not found, refused (closed, blocked, held by another, no agent command), conflict, or external when the
+/// agent cannot be started.
+pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
+    let (ledger, bead_id) = town.resolve_bead(&plan.bead)?;
+    let target = target_of(town, plan, &bead_id)?;
+    let place = target.place();
+    if ledger.store.dir() != place.ledger.store.dir() {
+        return Err(Error::refused(format!("{bead_id} does not belong to rig {}", place.rig.name))
+            .hint(format!("its prefix routes it to another rig; file it there: gt bead create … --rig {}", place.rig.name)));
+    }
+    // Held from the checks to the transaction, so that of many slings one makes a worktree and the others wait to see it taken.
+    let _turn = KernelLock::take(&place.ledger.store.private_dir().join("beads").join(format!("{bead_id}.flock")))?;
+    let state = place.ledger.state()?;
+    let bead = state.bead(&bead_id)?;
+    if let Some(there) = already(town, plan, &target, &bead)? {
+        return Ok(there);
+    }
+    check(town, plan, &bead)?;
+    let command = if plan.no_start { None } else { Some(session::command(town, place)?) };
+    let taken = match &target {
+        Target::AnyOf(place) => polecat::take_any(town, place)?,
+        Target::One(place, address) => polecat::take(town, place, address)?,
+    };
+    let (hook, saved) = assign(town, plan, place, &taken, &bead)?;
+    crate::env::crash_point("sling.assigned");
+    let pid = match command {
+        Some(command) => Some(session::start(town, place, &hook, &command)?.pid),
+        None => None,
+    };
+    Ok(Slung::Assigned { bead: bead_id, agent: hook.agent, branch: hook.branch, pid, salvage: saved.map(|saved| saved.ref_name) })
+}
+
+impl Target {
+    fn place(&self) -> &RigPlace {
+        match self {
+            Self::AnyOf(place) | Self::One(place, _) => place,
+        }
+    }
+}
+
+fn target_of(town: &Town, plan: &Plan, bead_id: &BeadId) -> Result<Target> {
+    let Some(text) = plan.target.as_deref() else {
+        let rigs = town.rigs()?;
+        let rig = rigs.iter().find(|rig| rig.prefix == bead_id.prefix());
+        let rig = rig.ok_or_else(|| {
+            Error::refused(format!("{bead_id} belongs to the town, not to a rig"))
+                .hint("file the work in a rig: gt bead create … --rig NAME")
+        })?;
+        return Ok(Target::AnyOf(town.rig(&rig.name)?));
+    };
+    if let Ok(name) = text.trim_end_matches('/').parse() {
+        return Ok(Target::AnyOf(town.rig(&name)?));
+    }
+    let address = match text.parse()? {
+        Typed::Full(address) => address,
+        // A polecat that does not exist yet may be named too.
+        Typed::Short(rig, name) => town.resolve_address(text).unwrap_or(Address::Polecat(rig, name)),
+    };
+    match &address {
+        Address::Polecat(rig, _) => Ok(Target::One(town.rig(rig)?, address.clone())),
+        other => {
+            Err(Error::usage(format!("work is slung to a rig or a polecat, not to {other}"))
+                .hint("for example: gt sling BEAD RIG"))
+        }
+    }
+}
+
+/// The same bead to the same target again: start what is missing, else nothing.
+fn already(town: &Town, plan: &Plan, target: &Target, bead: &Bead) -> Result<Option<Slung>> {
+    let (true, Some(assignee)) = (bead.status.is_assigned_work(), bead.assignee.as_deref()) else { return Ok(None) };
+    let Ok(agent) = assignee.parse::<Address>() else { return Ok(None) };
+    let is_same = match target {
+        Target::AnyOf(place) => agent.rig() == Some(&place.rig.name),
+        Target::One(_, address) => *address == agent,
+    };
+    let place = target.place();
+    let hook = place.ledger.state()?.hook(&agent)?.filter(|hook| hook.bead == bead.id);
+    let Some(hook) = hook.filter(|hook| is_same && hook.machine == town.machine) else { return Ok(None) };
+    let runs = process::find(&town.runtime_dir(), &agent)?.is_some();
+    if runs || plan.no_start {
+        return Ok(Some(Slung::AlreadyThere { bead: bead.id.clone(), agent }));
+    }
+    let command = session::command(town, place)?;
+    let started = session::start(town, place, &hook, &command)?;
+    Ok(Some(Slung::Restarted { bead: bead.id.clone(), agent, pid: started.pid }))
+}
+
+/// Whether the bead may be slung at all; asked before the worktree and again in the transaction.
+fn check(town: &Town, plan: &Plan, bead: &Bead) -> Result<()> {
+    check_free(bead)?;
+    let blockers = ready::blockers(&mut Reach::new(town), &mut BTreeMap::new(), bead);
+    if blockers.is_empty() || plan.force {
+        return Ok(());
+    }
+    let names: Vec<String> = blockers.iter().map(|blocker| format!("{} ({})", blocker.id, blocker.why)).collect();
+    Err(Error::refused(format!("{} is blocked by {}", bead.id, names.join(", "))).hint("finish those first, or add --force"))
+}
+
+fn check_free(bead: &Bead) -> Result<()> {
+    if !bead.issue_type.is_work() {
+        return Err(Error::refused(format!("{} is a {}, which nobody can work on", bead.id, bead.issue_type))
+            .hint("sling a task, bug, feature or chore"));
+    }
+    if bead.status == Status::Open {
+        return Ok(());
+    }
+    let held = bead.assignee.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
+    let hint = match bead.status {
+        Status::Closed => format!("reopen it first: gt bead update {} --status open", bead.id),
+        Status::InReview => "it was handed in; see: gt mq list".to_owned(),
+        _ => format!("see: gt show {}", bead.id),
+    };
+    Err(Error::refused(format!("{} is {}{held} and cannot be slung", bead.id, bead.status)).hint(hint))
+}
+
+/// Makes the sandbox and records the assignment; takes the sandbox back when that is refused.
+fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead) -> Result<(Hook, Option<Salvaged>)> {
+    let target = format!("refs/heads/{}", place.rig.target);
+    let base = place
+        .ledger
+        .store
+        .read_ref(&target)?
+        .or_fail(Kind::NotFound, || format!("find the branch {} of rig {}", place.rig.target, place.rig.name))?;
+    let Address::Polecat(_, name) = &taken.address else {
+        return Err(Error::bug(format!("{} was taken as a polecat", taken.address)));
+    };
+    let stamp = base36(u64::try_from(town.now.millis()).unwrap_or(0));
+    let branch = format!("polecat/{name}/{}@{stamp}{}", bead.id, base36(fastrand::u64(..36 * 36)));
+    let saved = taken.prepare(town, place, &branch, base)?;
+    crate::env::crash_point("sling.worktree");
+    let mut hook = Hook::new(taken.address.clone(), bead.id.clone(), &town.actor.name, &town.machine, town.now);
+    hook.branch.clone_from(&branch);
+    hook.target.clone_from(&place.rig.target);
+    hook.args.clone_from(&plan.args);
+    hook.model.clone_from(&plan.model);
+    let deed = town.deed("sling", format!("sling {} → {}", bead.id, taken.address));
+    let recorded = place.ledger.transact(&deed, |change| record(change, place, &hook));
+    if let Err(error) = recorded {
+        taken.undo(place, &branch, base);
+        return Err(error);
+    }
+    Ok((hook, saved))
+}
+
+fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> {
+    let mut bead = change.bead(&hook.bead)?;
+    check_free(&bead)?;
+    let slot = tree::hook(&hook.agent);
+    if let Some(other) = change.get::<Hook>(&slot)? {
+        return Err(Error::conflict(format!("{} got {} on its hook meanwhile", hook.agent, other.bead)).hint("try again"));
+    }
+    bead.become_status(Status::Hooked, change.now())?;
+    bead.assignee = Some(hook.agent.to_string());
+    bead.assigned_rev = Some(change.rev().clone());
+    change.put_bead(&bead)?;
+    change.put(&slot, hook)?;
+    let agent_id = hook.agent.bead_id(&place.rig.prefix);
+    if !change.has(&tree::bead(&agent_id))? {
+        let agent = Agent::bead(&hook.agent, &place.rig.prefix, &hook.machine, &hook.slung_by, change.now())?;
+        change.put(&tree::bead(&agent_id), &agent)?;
+    }
+    Ok(())
+}
+
+/// What `gt unsling` did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unslung {
+    /// The bead, open again.
+    pub bead: BeadId,
+    /// Who had it.
+    pub agent: Address,
+    /// The ref that keeps what its sandbox held, when it held something unsaved.
+    pub salvage: Option<String>,
+}
+
+/// Takes a bead off the hook it hangs on: session ended, work saved, bead open.
+///
+/// # Errors
+/// Refused, when it is on no hook, or on that of another machine's agent.
+pub fn unsling(town: &Town, text: &str) -> Result<Unslung> {
+    let (ledger, bead) = town.resolve_bead(text)?;
+    let hooks = ledger.state()?.hooks()?;
+    let hook = hooks
+        .into_iter()
+        .find(|hook| hook.bead == bead)
+        .ok_or_else(|| Error::refused(format!("{bead} is on nobody's hook")).hint(format!("see: gt show {bead}")))?;
+    if hook.machine != town.machine {
+        return Err(Error::refused(format!("{bead} is on the hook of {}, whose machine is {}", hook.agent, hook.machine))
+            .hint("unsling it there"));
+    }
+    let Address::Polecat(rig, name) = &hook.agent else {
+        return Err(Error::refused(format!("{} is no polecat", hook.agent)));
+    };
+    let place = town.rig(rig)?;
+    process::stop(&town.runtime_dir(), &hook.agent, 5_000)?;
+    let dir = polecat::sandbox(&place, name);
+    let saved = if dir.exists() { polecat::save(town, &place, &hook.agent, &dir)? } else { None };
+    polecat::release(town, &place, &hook.agent, &bead, saved.as_ref())?;
+    Ok(Unslung { bead, agent: hook.agent, salvage: saved.map(|saved| saved.ref_name) })
+}

@@ -1,0 +1,119 @@
+//! The town at a glance.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::ledger::Damaged;
+use crate::model::address::Address;
+use crate::model::bead::{IssueType, Status};
+use crate::model::merge_request::{MergeRequest, MrState};
+use crate::name::Name;
+use crate::ops::install;
+use crate::ops::polecat::{self, Listed};
+use crate::town::{RigPlace, Town};
+
+/// Beads by where they stand.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Counts {
+    /// Open work.
+    pub open: usize,
+    /// On a hook or in progress.
+    pub in_work: usize,
+    /// Handed in.
+    pub in_review: usize,
+    /// Waiting for a person or something outside.
+    pub blocked: usize,
+    /// Done.
+    pub closed: usize,
+}
+
+/// A rig at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct RigStatus {
+    /// Its name.
+    pub rig: Name,
+    /// Its target branch.
+    pub target: String,
+    /// Work by where it stands.
+    pub beads: Counts,
+    /// Its polecats.
+    pub polecats: Vec<Listed>,
+    /// Merge requests waiting.
+    pub queued: usize,
+    /// Merge requests held.
+    pub held: usize,
+    /// Where its ledger goes from here; `None`: nowhere.
+    pub sync: Option<String>,
+    /// Records that cannot be read.
+    pub damaged: Vec<Damaged>,
+}
+
+/// The town at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct TownStatus {
+    /// Its name.
+    pub town: String,
+    /// Its directory.
+    pub root: std::path::PathBuf,
+    /// Who asks.
+    pub me: Address,
+    /// Where the town's ledger goes from here; `None`: nowhere.
+    pub sync: Option<String>,
+    /// Unread mail of whoever asks.
+    pub mail_unread: usize,
+    /// Its rigs on this machine.
+    pub rigs: Vec<RigStatus>,
+    /// Rigs that are registered but not on this machine.
+    pub elsewhere: Vec<Name>,
+}
+
+/// Looks at the whole town.
+///
+/// # Errors
+/// Corrupt, when a ledger cannot be read.
+pub fn look(town: &Town) -> Result<TownStatus> {
+    let state = town.hq.state()?;
+    let places = town.places()?;
+    let here: Vec<Name> = places.iter().map(|place| place.rig.name.clone()).collect();
+    let elsewhere = state.rigs()?.into_iter().map(|rig| rig.name).filter(|name| !here.contains(name)).collect();
+    let (letters, _) = town.ledger_for(&town.me)?.state()?.letters(&town.me)?;
+    Ok(TownStatus {
+        town: state.scope()?.name,
+        root: town.root.clone(),
+        me: town.me.clone(),
+        sync: install::remote_of(&town.hq),
+        mail_unread: letters.iter().filter(|letter| letter.is_unread()).count(),
+        rigs: places.iter().map(|place| look_at(town, place)).collect::<Result<_>>()?,
+        elsewhere,
+    })
+}
+
+fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
+    let (beads, damaged) = place.ledger.state()?.beads()?;
+    let mut counts = Counts::default();
+    for bead in beads.iter().filter(|bead| bead.issue_type.is_work() || bead.issue_type == IssueType::Epic) {
+        match bead.status {
+            Status::Open => counts.open += 1,
+            Status::Hooked | Status::InProgress => counts.in_work += 1,
+            Status::InReview => counts.in_review += 1,
+            Status::Blocked | Status::Deferred => counts.blocked += 1,
+            Status::Closed => counts.closed += 1,
+            Status::Pinned | Status::Other(_) => {}
+        }
+    }
+    let in_state = |wanted: &[MrState]| {
+        let requests =
+            beads.iter().filter(|bead| bead.issue_type == IssueType::MergeRequest).filter_map(|bead| MergeRequest::of(bead).ok());
+        requests.filter(|request| wanted.contains(&request.state)).count()
+    };
+    Ok(RigStatus {
+        rig: place.rig.name.clone(),
+        target: place.rig.target.clone(),
+        beads: counts,
+        polecats: polecat::list(town, place)?,
+        queued: in_state(&[MrState::Queued, MrState::Landing]),
+        held: in_state(&[MrState::Held]),
+        sync: install::remote_of(&place.ledger),
+        damaged,
+    })
+}

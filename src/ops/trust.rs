@@ -1,0 +1,118 @@
+//! Setting configuration, and trusting commands that came from elsewhere.
+
+use serde::Serialize;
+
+use crate::config::{self, Setting, Source, Trust};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::program;
+use crate::model::config_keys::{self, KeyType};
+use crate::ops::install;
+use crate::town::{RigPlace, Town};
+
+/// Where a value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScopeChoice {
+    /// Only on this machine
+    Machine,
+    /// For one rig, on all machines
+    Rig,
+    /// For the town, on all machines
+    Town,
+}
+
+/// Sets `key`; a command set here is trusted here.
+///
+/// # Errors
+/// Usage, when key or value are wrong; refused, when the identity may not set commands.
+pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str, text: &str) -> Result<Setting> {
+    let known = config_keys::find(key)?;
+    let value = known.parse(text)?;
+    let deed = town.deed("config", format!("set {key}"));
+    let source = match (scope, place) {
+        (ScopeChoice::Machine, _) => {
+            let git_key = format!("gt.{key}");
+            let output = program::bare(town.hq.store.dir(), &["config", &git_key, text])?;
+            output.is_success().then_some(()).or_fail(Kind::External, || format!("set {key}: {}", output.last_line()))?;
+            Source::Machine
+        }
+        (ScopeChoice::Rig, Some(place)) => {
+            install::set_in_ledger(&place.ledger, &deed, key, Some(&value))?;
+            Source::Rig
+        }
+        (ScopeChoice::Rig, None) => return Err(Error::usage("which rig?").hint("add --rig NAME")),
+        (ScopeChoice::Town, _) => {
+            install::set_in_ledger(&town.hq, &deed, key, Some(&value))?;
+            Source::Town
+        }
+    };
+    if known.key_type == KeyType::Command && source != Source::Machine {
+        Trust::pin(town, &config::scope_name(place, source), key, text)?;
+    }
+    Ok(Setting { key: key.to_owned(), value, source })
+}
+
+/// Removes `key` from where it is set.
+///
+/// # Errors
+/// Usage, when there is no such key.
+pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str) -> Result<()> {
+    config_keys::find(key)?;
+    let deed = town.deed("config", format!("unset {key}"));
+    match (scope, place) {
+        (ScopeChoice::Machine, _) => {
+            program::bare(town.hq.store.dir(), &["config", "--unset-all", &format!("gt.{key}")]).map(|_| ())
+        }
+        (ScopeChoice::Rig, Some(place)) => install::set_in_ledger(&place.ledger, &deed, key, None),
+        (ScopeChoice::Rig, None) => Err(Error::usage("which rig?").hint("add --rig NAME")),
+        (ScopeChoice::Town, _) => install::set_in_ledger(&town.hq, &deed, key, None),
+    }
+}
+
+/// A command that is configured, and whether this machine runs it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// `town` or `rig NAME`.
+    pub scope: String,
+    /// The key.
+    pub key: String,
+    /// The command line.
+    pub command: String,
+    /// Whether it may run here.
+    pub is_trusted: bool,
+}
+
+/// All commands of the town and its rigs.
+///
+/// # Errors
+/// Corrupt, when configuration or pins cannot be read.
+pub fn list(town: &Town) -> Result<Vec<Listed>> {
+    let trust = Trust::read(town)?;
+    let mut listed = Vec::new();
+    let mut add = |scope: String, commands: Vec<(String, String)>| {
+        for (key, command) in commands {
+            let is_trusted = trust.holds(&scope, &key, &command);
+            listed.push(Listed { scope: scope.clone(), key, command, is_trusted });
+        }
+    };
+    add("town".to_owned(), config::commands_in(&town.hq.state()?)?);
+    for place in town.places()? {
+        add(config::scope_name(Some(&place), Source::Rig), config::commands_in(&place.ledger.state()?)?);
+    }
+    Ok(listed)
+}
+
+/// Pins the commands that `chosen` picks; tells which are now trusted.
+///
+/// # Errors
+/// Not found, when it picks none; io, when the pins cannot be written.
+pub fn allow(town: &Town, chosen: impl Fn(&Listed) -> bool) -> Result<Vec<Listed>> {
+    let mut allowed: Vec<Listed> = list(town)?.into_iter().filter(|one| chosen(one)).collect();
+    if allowed.is_empty() {
+        return Err(Error::not_found("no such command is configured").hint("gt trust lists them"));
+    }
+    for one in &mut allowed {
+        Trust::pin(town, &one.scope, &one.key, &one.command)?;
+        one.is_trusted = true;
+    }
+    Ok(allowed)
+}
