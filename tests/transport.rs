@@ -295,25 +295,34 @@ fn what_an_earlier_attempt_left_half_done_is_fetched_again() {
 }
 
 #[test]
-fn a_remote_with_holes_is_refused_and_nothing_of_it_stays() {
+fn the_git_program_goes_where_it_is_asked_to() {
     let place = Place::with_history();
-    let store = place.clone();
-    let tree = place.work(&["rev-parse", "HEAD^{tree}"]);
     let origin = place.path("origin.git");
-    let commit = place.git_in(&origin, &["commit-tree", &tree, "-p", "main", "-m", "hole"]);
-    place.git_in(&origin, &["update-ref", "refs/heads/main", &commit]);
-    let loose = |id: &str| origin.join("objects").join(&id[..2]).join(&id[2..]);
-    // A commit whose tree the remote has lost; its own upload-pack notices that and hangs up.
-    let lost = place.git_in(&origin, &["mktree"]);
-    let bad = place.git_in(&origin, &["commit-tree", &lost, "-p", "main", "-m", "bad"]);
-    std::fs::remove_file(loose(&lost)).unwrap();
-    place.git_in(&origin, &["update-ref", "refs/heads/bad", &bad]);
-    let error = fetch(&store, &place.url(), &["refs/heads/bad".into()], &Progress::silent());
-    if let Err(error) = error {
-        assert_eq!(error.kind, Kind::External, "{}", error.line());
-    }
-    assert!(leftovers(store.dir()).is_empty());
-    assert!(fetch(&store, &place.url(), &["refs/heads/main".into()], &Progress::silent()).is_ok());
+    let store = place.clone();
+    let main = place.id(&origin, "main");
+    place.git_in(store.dir(), &["config", "gt.transport", "git"]);
+    let store = Store::open(store.dir()).unwrap();
+    let before = place.refs(store.dir());
+    assert_eq!(advertised(&store, &place.url()).unwrap()["refs/heads/main"], main);
+    let tip = place.commit("by-program", "1");
+    place.work(&["push", "-q", "../origin.git", "main"]);
+    let fetched = fetch(&store, &place.url(), &["refs/heads/main".into()], &Progress::silent()).unwrap();
+    assert_eq!(fetched["refs/heads/main"], tip);
+    assert_eq!(place.refs(store.dir()), before);
+    assert!(!store.dir().join("FETCH_HEAD").exists());
+    let next = place.local_commit("next", "1");
+    let updates = [to("refs/heads/main", Some(tip), Some(next)), to("refs/gt/ledger", None, Some(next))];
+    assert_eq!(pushed(&store, &place.url(), &updates), [Outcome::Accepted, Outcome::Accepted]);
+    assert_eq!(place.id(&origin, "refs/gt/ledger"), next);
+    assert_eq!(pushed(&store, &place.url(), &[to("refs/gt/ledger", Some(next), None)]), [Outcome::Accepted]);
+    let stale = pushed(&store, &place.url(), &[to("refs/heads/main", Some(tip), Some(main))]);
+    assert!(rejected(&stale[0]).contains("moved"));
+    place.git_in(&origin, &["config", "receive.denyDeletes", "true"]);
+    let denied = pushed(&store, &place.url(), &[to("refs/heads/main", Some(next), None)]);
+    assert!(rejected(&denied[0]).contains("rejected"), "{denied:?}");
+    let gone = place.path("gone.git");
+    let error = fetch(&store, gone.to_str().unwrap(), &["refs/gt/ledger".into()], &Progress::silent()).unwrap_err();
+    assert_eq!(error.kind, Kind::External);
 }
 
 #[test]

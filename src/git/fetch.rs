@@ -14,10 +14,11 @@ use gix::protocol::fetch::{Arguments, Context, Negotiate, Options, Response, Sha
 use gix::protocol::transport::Service;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::by_program;
 use crate::git::pack::Received;
 use crate::git::progress::Progress;
 use crate::git::reach;
-use crate::git::remote::{Link, Place, agent, is_plain};
+use crate::git::remote::{Link, Place, Wire, agent, is_plain};
 use crate::name::BeadId;
 use crate::store::Store;
 use crate::store::objects::Staging;
@@ -31,7 +32,7 @@ const PREFIXES: &[&str] = &["refs/heads/", "refs/gt/ledger", "refs/gt/archive", 
 /// Usage, when the URL is none; external, when the remote cannot be reached.
 pub fn advertised(store: &Store, url: &str) -> Result<BTreeMap<String, ObjectId>> {
     let silent = Progress::silent();
-    let mut link = Link::open(store, &Place::parse(url)?, Service::UploadPack, &silent)?;
+    let mut link = Link::open(store, Place::parse(url)?, Service::UploadPack, &silent)?;
     let refs = link.refs(PREFIXES, &silent)?;
     Ok(refs.into_iter().filter(|one| is_ours(&one.name)).filter_map(|one| Some((one.name, one.id?))).collect())
 }
@@ -50,7 +51,7 @@ pub fn fetch(store: &Store, url: &str, names: &[String], progress: &Progress) ->
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut link = Link::open(store, &Place::parse(url)?, Service::UploadPack, progress)?;
+    let mut link = Link::open(store, Place::parse(url)?, Service::UploadPack, progress)?;
     let prefixes: Vec<&str> = names.iter().map(String::as_str).collect();
     let refs = link.refs(&prefixes, progress)?;
     let found: BTreeMap<String, ObjectId> =
@@ -78,7 +79,7 @@ fn is_ours(name: &str) -> bool {
 /// Receives what is reachable from `tips` and missing here.
 ///
 /// A tip counts as present only with its whole history, so that what an earlier attempt left half done is fetched again.
-pub(crate) fn receive(link: &mut Link, store: &Store, tips: &[ObjectId], progress: &Progress) -> Result<()> {
+pub(crate) fn receive(link: &mut Link<'_>, store: &Store, tips: &[ObjectId], progress: &Progress) -> Result<()> {
     let known = reach::local_tips(store)?;
     let exists = |id| store.repo.has_object(id);
     let is_complete = |tip: &ObjectId| {
@@ -95,37 +96,38 @@ pub(crate) fn receive(link: &mut Link, store: &Store, tips: &[ObjectId], progres
         return Ok(());
     }
     let shared = reach::commits_among(store, complete);
-    let received = exchange(link, store, &wants, &shared, &known, progress)?;
-    received.keep(store, &wants, &known).map_err(|error| match error.kind {
+    let kept = match &mut link.wire {
+        Some(wire) => {
+            let talk = Talk { wants: &wants, shared: &shared, known: &known };
+            exchange(wire, &link.place, store, &talk, progress)?.keep(store, &wants, &known)
+        }
+        None => {
+            by_program::fetch(store, &link.place, &wants)?;
+            reach::check_complete(&store.repo.objects, &exists, &wants, &known)
+        }
+    };
+    kept.map_err(|error| match error.kind {
         Kind::Corrupt => Error::external(format!("{} sent a history with holes", link.shown())).caused_by(error),
         _ => error,
     })
 }
 
 /// Agrees with the remote on what is missing and reads the pack it sends.
-fn exchange(
-    link: &mut Link,
-    store: &Store,
-    wants: &[ObjectId],
-    shared: &[ObjectId],
-    known: &[ObjectId],
-    progress: &Progress,
-) -> Result<Received> {
-    let deed = format!("fetch from {}", link.shown());
-    let deed = || deed.clone();
+fn exchange(wire: &mut Wire, place: &Place, store: &Store, talk: &Talk<'_>, progress: &Progress) -> Result<Received> {
+    let deed = || format!("fetch from {}", place.shown());
     let mut repo = store.repo.clone();
     // The negotiator asks for many objects that are not here; looking for new packs each time would be slow.
     repo.objects.refresh = gix::odb::store::RefreshMode::Never;
     let graph = repo.revision_graph(None);
-    let mut haves = Haves { graph, negotiator: Algorithm::Consecutive.into_negotiator(), wants, shared, known };
+    let mut haves = Haves { graph, negotiator: Algorithm::Consecutive.into_negotiator(), talk };
     let mut received = None;
     let mut staging = Some(Staging::create(&store.dir().join("objects"))?);
     let shallow = Shallow::NoChange;
     let options =
         Options { shallow_file: store.dir().join("shallow"), shallow: &shallow, tags: Tags::None, reject_shallow_remote: true };
     let context = Context {
-        handshake: &mut link.handshake,
-        transport: &mut link.transport.inner,
+        handshake: &mut wire.handshake,
+        transport: &mut wire.transport.inner,
         user_agent: agent(),
         trace_packetlines: false,
     };
@@ -146,32 +148,39 @@ fn exchange(
     received.or_fail(Kind::External, || format!("{}: it sent nothing", deed()))
 }
 
-/// Our side of the talk about what both have.
-struct Haves<'a, 'graph> {
-    graph: Graph<'graph, 'graph>,
-    negotiator: Box<dyn Negotiator>,
+/// What is talked about.
+struct Talk<'a> {
+    /// Tips that are missing here.
     wants: &'a [ObjectId],
     /// Commits that both have.
     shared: &'a [ObjectId],
+    /// Commits that are here with all their history.
     known: &'a [ObjectId],
+}
+
+/// Our side of the talk.
+struct Haves<'a, 'graph> {
+    graph: Graph<'graph, 'graph>,
+    negotiator: Box<dyn Negotiator>,
+    talk: &'a Talk<'a>,
 }
 
 impl Negotiate for Haves<'_, '_> {
     fn mark_complete_and_common_ref(&mut self) -> gix::Result<Action> {
-        for id in self.shared {
+        for id in self.talk.shared {
             self.negotiator.known_common(*id, &mut self.graph)?;
         }
-        for id in self.known {
+        for id in self.talk.known {
             self.negotiator.add_tip(*id, &mut self.graph)?;
         }
         Ok(Action::MustNegotiate { remote_ref_target_known: Vec::new() })
     }
 
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
-        for id in self.wants {
+        for id in self.talk.wants {
             arguments.want(id);
         }
-        !self.wants.is_empty()
+        !self.talk.wants.is_empty()
     }
 
     fn one_round(

@@ -357,6 +357,33 @@ mod tests {
     }
 
     #[test]
+    fn a_received_history_with_holes_is_not_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("r");
+        init_bare(&dir, "main").unwrap();
+        let store = Store::open(&dir).unwrap();
+        let mut whole = Batch::default();
+        let blob = whole.add(ObjectKind::Blob, b"text".to_vec());
+        let entry = gix::objs::tree::Entry { mode: gix::objs::tree::EntryKind::Blob.into(), filename: "a".into(), oid: blob };
+        let tree = whole.add_value(&gix::objs::Tree { entries: vec![entry] });
+        let commit = format!("tree {tree}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n").into_bytes();
+        let tip = whole.add(ObjectKind::Commit, commit.clone());
+        let tree_bytes = [b"100644 a\0", blob.as_slice()].concat();
+        let parts = [(ObjectKind::Commit, commit), (ObjectKind::Tree, tree_bytes), (ObjectKind::Blob, b"text".to_vec())];
+        for many in [1, 2, 3] {
+            let mut bytes = Vec::new();
+            let mut pack = PackWriter::begin(&mut bytes, u32::try_from(many).unwrap()).unwrap();
+            parts.iter().take(many).for_each(|(kind, bytes)| pack.whole(*kind, bytes).unwrap());
+            pack.finish().unwrap();
+            let staging = Staging::create(&dir.join("objects")).unwrap();
+            let mut item = Progress::silent().item("test");
+            let kept = Received::read(&store, staging, &mut bytes.as_slice(), &mut item).unwrap().keep(&store, &[tip], &[]);
+            assert_eq!(kept.is_ok(), many == 3, "{many}");
+            assert_eq!(store.repo.has_object(tip), many == 3);
+        }
+    }
+
+    #[test]
     fn many_objects_become_one_pack_that_git_accepts() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("r");

@@ -15,10 +15,11 @@ use gix::protocol::transport::client::blocking_io::Transport as _;
 use gix::protocol::transport::client::{MessageKind, WriteMode};
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::by_program;
 use crate::git::pack::{self, PackWriter};
 use crate::git::progress::{Heard, Progress, one_line};
 use crate::git::reach::{self, Found};
-use crate::git::remote::{Link, Place, agent};
+use crate::git::remote::{Link, Place, Wire, agent};
 use crate::store::Store;
 
 /// One ref to move at the remote.
@@ -53,7 +54,7 @@ pub fn push(store: &Store, url: &str, updates: &[Update], progress: &Progress) -
     if updates.is_empty() {
         return Ok(Vec::new());
     }
-    let mut link = Link::open(store, &Place::parse(url)?, Service::ReceivePack, progress)?;
+    let mut link = Link::open(store, Place::parse(url)?, Service::ReceivePack, progress)?;
     let theirs: BTreeMap<String, ObjectId> =
         link.refs(&["refs/"], progress)?.into_iter().filter_map(|one| Some((one.name, one.id?))).collect();
     let mut outcomes = match decide(updates, &theirs) {
@@ -62,10 +63,13 @@ pub fn push(store: &Store, url: &str, updates: &[Update], progress: &Progress) -
     };
     let sent: Vec<&Update> = updates.iter().filter(|update| !outcomes.contains_key(&update.name)).collect();
     let objects = missing_there(store, &sent, &theirs)?;
-    let heard = Heard::default();
-    let report = send(&mut link, store, &sent, &objects, &heard, progress)?;
-    for update in &sent {
-        outcomes.insert(update.name.clone(), report.outcome(&update.name, &heard));
+    match &mut link.wire {
+        Some(wire) => {
+            let heard = Heard::default();
+            let report = send(wire, &link.place, store, (&sent, &objects), &heard, progress)?;
+            outcomes.extend(sent.iter().map(|update| (update.name.clone(), report.outcome(&update.name, &heard))));
+        }
+        None => outcomes.extend(by_program::push(store, &link.place, &sent)?),
     }
     Ok(in_order(updates, &mut outcomes))
 }
@@ -134,22 +138,21 @@ fn missing_there(store: &Store, sent: &[&Update], theirs: &BTreeMap<String, Obje
 
 /// Sends commands and pack, and reads the report.
 fn send(
-    link: &mut Link,
+    wire: &mut Wire,
+    place: &Place,
     store: &Store,
-    sent: &[&Update],
-    objects: &[Found],
+    (sent, objects): (&[&Update], &[Found]),
     heard: &Heard,
     progress: &Progress,
 ) -> Result<Report> {
-    let deed = format!("push to {}", link.shown());
-    let deed = || deed.clone();
-    let has_side_band = link.can("side-band-64k");
-    let may_be_thin = !link.can("no-thin");
-    if sent.iter().any(|update| update.new.is_none()) && !link.can("delete-refs") {
+    let deed = || format!("push to {}", place.shown());
+    let has_side_band = wire.can("side-band-64k");
+    let may_be_thin = !wire.can("no-thin");
+    if sent.iter().any(|update| update.new.is_none()) && !wire.can("delete-refs") {
         return Err(Error::external(format!("{}: it does not delete refs", deed())));
     }
-    let lines = commands(link, sent);
-    let mut request = link.transport.inner.request(WriteMode::Binary, MessageKind::Flush, false).or_fail(Kind::External, deed)?;
+    let lines = commands(wire, sent);
+    let mut request = wire.transport.inner.request(WriteMode::Binary, MessageKind::Flush, false).or_fail(Kind::External, deed)?;
     let mut talk =
         || lines.iter().try_for_each(|line| request.write_all(line)).and_then(|()| request.write_message(MessageKind::Flush));
     talk().or_fail(Kind::External, deed)?;
@@ -180,17 +183,17 @@ fn send(
 }
 
 /// The command lines: old value, new value and name of each ref, and what we can do after the first.
-fn commands(link: &Link, sent: &[&Update]) -> Vec<Vec<u8>> {
+fn commands(wire: &Wire, sent: &[&Update]) -> Vec<Vec<u8>> {
     let null = ObjectId::null(gix::hash::Kind::Sha1);
     let mut can: Vec<String> = ["report-status", "side-band-64k", "atomic", "quiet"]
         .into_iter()
-        .filter(|one| link.can(one))
+        .filter(|one| wire.can(one))
         .map(str::to_owned)
         .collect();
-    if link.can("object-format") {
+    if wire.can("object-format") {
         can.push("object-format=sha1".into());
     }
-    if link.can("agent") {
+    if wire.can("agent") {
         can.push(format!("agent={}", agent().1.unwrap_or_default()));
     }
     let command = |(n, update): (usize, &&Update)| {

@@ -17,6 +17,7 @@ use gix::url::Scheme;
 
 use crate::env;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::by_program;
 use crate::git::progress::{Progress, is_direction, one_line};
 use crate::store::Store;
 
@@ -34,7 +35,7 @@ impl Place {
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |why: &str| {
             Error::usage(format!("'{}' cannot be a remote: {why}", text.escape_debug()))
-                .hint("give a path, or a URL that starts with file://, ssh:// or git://")
+                .hint("give a path, or a URL that starts with https://, ssh://, git:// or file://")
         };
         if text.is_empty() || text.starts_with('-') || text.chars().any(char::is_control) {
             return Err(wrong("it is no path and no URL"));
@@ -100,17 +101,48 @@ pub(crate) struct Advertised {
     pub(crate) target: Option<String>,
 }
 
-/// An open connection, after its handshake.
-pub(crate) struct Link {
-    pub(crate) transport: SendFlushOnDrop<Box<dyn Transport + Send>>,
-    pub(crate) handshake: Handshake,
-    shown: String,
+/// A remote at the other end.
+pub(crate) struct Link<'s> {
+    /// The line of gix's own; `None` where the git program goes instead.
+    pub(crate) wire: Option<Wire>,
+    /// Where it is.
+    pub(crate) place: Place,
+    store: &'s Store,
 }
 
-impl Link {
+/// An open connection, after its handshake.
+pub(crate) struct Wire {
+    pub(crate) transport: SendFlushOnDrop<Box<dyn Transport + Send>>,
+    pub(crate) handshake: Handshake,
+}
+
+impl<'s> Link<'s> {
     /// Connects the repository `store` to `place`.
-    pub(crate) fn open(store: &Store, place: &Place, side: Service, progress: &Progress) -> Result<Self> {
+    pub(crate) fn open(store: &'s Store, place: Place, side: Service, progress: &Progress) -> Result<Self> {
         place.check_present()?;
+        let is_for_program = matches!(place.url.scheme, Scheme::Http | Scheme::Https)
+            || store.repo.config_snapshot().string("gt.transport").is_some_and(|way| way.as_slice() == b"git");
+        let wire = if is_for_program { None } else { Some(Wire::open(store, &place, side, progress)?) };
+        Ok(Self { wire, place, store })
+    }
+
+    /// The remote for people.
+    pub(crate) fn shown(&self) -> String {
+        self.place.shown()
+    }
+
+    /// The remote's refs whose names start with one of `prefixes`; those that are not UTF-8 are left out.
+    pub(crate) fn refs(&mut self, prefixes: &[&str], progress: &Progress) -> Result<Vec<Advertised>> {
+        let refs = match &mut self.wire {
+            Some(wire) => wire.refs(prefixes, &self.place, progress)?,
+            None => by_program::refs(self.store, &self.place)?,
+        };
+        Ok(refs.into_iter().filter(|one| prefixes.iter().any(|prefix| one.name.starts_with(prefix))).collect())
+    }
+}
+
+impl Wire {
+    fn open(store: &Store, place: &Place, side: Service, progress: &Progress) -> Result<Self> {
         let deed = || format!("reach {}", place.shown());
         let hint = |error: Error| error.hint("check the URL and that git can reach it: git ls-remote URL");
         let repo = with_user_settings(store)?;
@@ -140,12 +172,7 @@ impl Link {
             .or_fail(Kind::External, deed)
             .map_err(hint)?;
         check_format(&handshake, place)?;
-        Ok(Self { transport: SendFlushOnDrop::new(transport, false), handshake, shown: place.shown() })
-    }
-
-    /// The remote for people.
-    pub(crate) fn shown(&self) -> &str {
-        &self.shown
+        Ok(Self { transport: SendFlushOnDrop::new(transport, false), handshake })
     }
 
     /// Whether the remote offers `capability`.
@@ -153,8 +180,7 @@ impl Link {
         self.handshake.capabilities.contains(capability)
     }
 
-    /// The remote's refs whose names start with one of `prefixes`; those that are not UTF-8 are left out.
-    pub(crate) fn refs(&mut self, prefixes: &[&str], progress: &Progress) -> Result<Vec<Advertised>> {
+    fn refs(&mut self, prefixes: &[&str], place: &Place, progress: &Progress) -> Result<Vec<Advertised>> {
         let refs = if let Some(refs) = &self.handshake.refs {
             refs.clone()
         } else {
@@ -162,10 +188,9 @@ impl Link {
             asked.extend(prefixes.iter().map(|prefix| (*prefix).into()));
             LsRefsCommand::new(Some(asked), &self.handshake.capabilities, agent())
                 .invoke_blocking(&mut self.transport.inner, &mut progress.item("listing refs"), false)
-                .or_fail(Kind::External, || format!("list the refs of {}", self.shown))?
+                .or_fail(Kind::External, || format!("list the refs of {}", place.shown()))?
         };
-        let wanted = |one: &Advertised| prefixes.iter().any(|prefix| one.name.starts_with(prefix));
-        Ok(refs.into_iter().filter_map(advertised).filter(wanted).collect())
+        Ok(refs.into_iter().filter_map(advertised).collect())
     }
 }
 
