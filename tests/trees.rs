@@ -1,5 +1,7 @@
 //! Worktrees, merges and salvage, each beside what the git program does.
 
+mod history;
 mod merges;
+mod salvages;
 mod worktrees;
 mod world;

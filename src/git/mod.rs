@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod init;
 pub mod merge;
 pub mod pack;
+mod place;
 pub mod program;
 pub mod progress;
 pub mod push;

@@ -9,7 +9,7 @@ use gix::ObjectId;
 use gix::bstr::{BString, ByteSlice};
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::{program, worktree};
+use crate::git::place;
 
 /// What differs, by path; what is not UTF-8 is replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,10 +35,8 @@ impl Status {
 /// # Errors
 /// Not found, when there is no checkout; external, when git cannot tell.
 pub fn status(worktree: &Path) -> Result<Status> {
-    let git_dir = worktree::git_dir_of(worktree)?;
+    let git_dir = place::git_dir_of(worktree)?;
     let words = [
-        &worktree::git_dir_option(&git_dir)?,
-        &worktree::work_tree_option(worktree)?,
         "--no-optional-locks",
         "status",
         "--porcelain=v2",
@@ -47,7 +45,7 @@ pub fn status(worktree: &Path) -> Result<Status> {
         "--ignore-submodules=dirty",
         "--untracked-files=normal",
     ];
-    let output = program::run(worktree, &words)?;
+    let output = place::git(worktree, &git_dir, &words)?;
     if !output.is_success() {
         return Err(Error::external(format!("git status in {} failed: {}", worktree.display(), output.last_line())));
     }
