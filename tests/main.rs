@@ -1,8 +1,11 @@
 //! The one integration test binary: a file per capability.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod beads;
+mod mail;
 mod merge;
 mod planner;
+mod ready;
 mod runtime;
 mod tidy;
 mod town;

@@ -141,7 +141,7 @@ impl Town {
     /// The bead as `gt bead show --json` gives it.
     pub fn show(&self, bead: &str) -> Value {
         let shown = self.gt_args(&["--json", "bead", "show", bead]).json();
-        shown.get("bead").cloned().unwrap_or(shown)
+        shown[0].clone()
     }
 
     /// The bead's status.

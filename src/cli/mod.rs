@@ -2,6 +2,8 @@
 //!
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
+pub mod bead;
+pub mod mail;
 pub mod out;
 pub mod rig;
 pub mod town;
@@ -58,11 +60,22 @@ enum Command {
     Prime(work::PrimeArgs),
     Polecat(work::PolecatArgs),
     Session(work::SessionArgs),
+    #[command(alias = "bd")]
+    Bead(bead::BeadArgs),
+    Create(bead::Create),
+    Show(bead::Show),
+    List(bead::List),
+    Ready(bead::Ready),
+    Update(bead::Update),
+    Close(bead::Close),
+    Mail(mail::MailArgs),
+    Send(mail::Send),
+    Inbox(mail::Inbox),
 }
 
 /// Runs the program with `args` (the first is its name) and tells the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(as_bead_command(args.into_iter().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe has read enough.
@@ -73,6 +86,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let out = Out { json: cli.global.json, quiet: cli.global.quiet };
     let start = Start { dir: cli.global.dir, actor: cli.global.actor };
     run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error))
+}
+
+/// Called as `bd`, the program is `gt bead`, so that prompts and scripts written for that tool keep working.
+fn as_bead_command(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_bd = args.first().is_some_and(|name| std::path::Path::new(name).file_stem().is_some_and(|stem| stem == "bd"));
+    if is_bd {
+        args.insert(1, "bead".into());
+    }
+    args
 }
 
 /// The town, with a warning when environment and directory name two identities.
@@ -87,11 +109,13 @@ fn find_town(start: &Start, out: Out) -> Result<Town> {
 fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     match &command {
         Command::Install(install) => return Ok(out.show(&install.run(out)?)),
+        // What a prompt is told of its mail must not fail with the town.
+        Command::Mail(mail) => return mail.run(|| find_town(start, out), out),
         _ => {}
     }
     let town = &find_town(start, out)?;
     match command {
-        Command::Install(_) => unreachable!("handled above, before a town is needed"),
+        Command::Install(_) | Command::Mail(_) => unreachable!("handled above, without a town"),
         Command::Rig(args) => args.run(town, out),
         Command::Config(args) => args.run(town, out),
         Command::Trust(args) => args.run(town, out),
@@ -103,5 +127,14 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Prime(args) => Ok(out.show(&args.run(town)?)),
         Command::Polecat(args) => args.run(town, out),
         Command::Session(args) => args.run(town, out),
+        Command::Bead(args) => args.run(town, out),
+        Command::Create(args) => args.run(town, out),
+        Command::Show(args) => args.run(town, out),
+        Command::List(args) => args.run(town, out),
+        Command::Ready(args) => args.run(town, out),
+        Command::Update(args) => args.run(town, out),
+        Command::Close(args) => args.run(town, out),
+        Command::Send(args) => args.run(town, out),
+        Command::Inbox(args) => args.run(town, out),
     }
 }

@@ -203,7 +203,9 @@ fn carry(town: &Town) -> Result<BTreeMap<String, BeadId>> {
         crate::env::crash_point("post.delivered");
         let deed = town.deed("deliver", format!("drop {} delivered parcels", delivered.len()));
         source.transact(&deed, |change| {
-            delivered.keys().for_each(|key| change.remove(&tree::parcel(key)));
+            for key in delivered.keys() {
+                change.remove(&tree::parcel(key));
+            }
             Ok(())
         })?;
         arrived.extend(delivered);

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::ledger::{Change, Ledger, tree};
-use crate::model::bead::{Bead, Dependency, DependencyKind};
+use crate::model::bead::{Bead, Dependency, DependencyKind, Status};
 use crate::model::dependency::{find_ring, parent_of};
 use crate::name::{BeadId, Prefix};
+use crate::ops::track::find::Scopes;
 use crate::ops::track::reach::{Reach, Sight};
 use crate::town::Town;
 
@@ -121,6 +122,74 @@ pub fn check_no_ring(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, 
     let names: Vec<&str> = ring.iter().map(BeadId::as_str).collect();
     Err(Error::refused(format!("{start} would wait for itself: {}", names.join(" → ")))
         .hint("leave this edge out, or take away another one of the ring; --kind related connects without blocking"))
+}
+
+/// One end of an edge, as the other end sees it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Neighbour {
+    /// The bead at the other end.
+    pub id: BeadId,
+    /// How they are connected.
+    #[serde(rename = "type")]
+    pub kind: DependencyKind,
+    /// Its title; `None` when it cannot be read.
+    pub title: Option<String>,
+    /// Where it stands; `None` when it cannot be read.
+    pub status: Option<Status>,
+}
+
+/// What a bead is connected with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Neighbours {
+    /// The bead.
+    pub id: BeadId,
+    /// What it depends on.
+    pub depends_on: Vec<Neighbour>,
+    /// What depends on it, in all scopes that can be reached.
+    pub needed_by: Vec<Neighbour>,
+}
+
+/// What `bead` depends on, wherever that lives.
+#[must_use]
+pub fn depends_on(town: &Town, bead: &Bead) -> Vec<Neighbour> {
+    let mut reach = Reach::new(town);
+    let mut seen = |edge: &Dependency| {
+        let target = match reach.bead(&edge.depends_on_id) {
+            Sight::Seen(target) => Some(target),
+            Sight::Missing | Sight::Unreadable(_) => None,
+        };
+        Neighbour {
+            id: edge.depends_on_id.clone(),
+            kind: edge.kind.clone(),
+            title: target.as_ref().map(|target| target.title.clone()),
+            status: target.map(|target| target.status),
+        }
+    };
+    bead.dependencies.iter().map(&mut seen).collect()
+}
+
+/// Everything that `bead` is connected with.
+///
+/// # Errors
+/// Not found, when there is no such bead; corrupt, when it cannot be read.
+pub fn neighbours(town: &Town, ledger: &Ledger, bead: &BeadId) -> Result<Neighbours> {
+    let found = ledger.state()?.bead(bead)?;
+    let mut reach = Reach::new(town);
+    let mut needed_by = Vec::new();
+    for prefix in Scopes::of(town, None, true)?.asked {
+        // A scope that cannot be reached has edges that nobody here can list.
+        let Ok(whole) = reach.whole(&prefix) else { continue };
+        for other in whole.beads.values() {
+            let edges = other.dependencies.iter().filter(|edge| edge.depends_on_id == *bead);
+            needed_by.extend(edges.map(|edge| Neighbour {
+                id: other.id.clone(),
+                kind: edge.kind.clone(),
+                title: Some(other.title.clone()),
+                status: Some(other.status.clone()),
+            }));
+        }
+    }
+    Ok(Neighbours { id: bead.clone(), depends_on: depends_on(town, &found), needed_by })
 }
 
 fn waits_for(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, id: &BeadId) -> Result<Vec<BeadId>> {

@@ -17,7 +17,7 @@ use crate::time::Moment;
 use crate::town::Town;
 
 /// What to change; `None` and empty sets leave things as they are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edit {
     /// Move to this status.
     pub status: Option<Status>,

@@ -11,7 +11,7 @@ pub mod reach;
 pub mod ready;
 
 pub use create::{Draft, create};
-pub use depend::{Connected, connect, disconnect};
+pub use depend::{Connected, Ending, Neighbour, Neighbours, connect, depends_on, disconnect, neighbours};
 pub use edit::{Closed, Edit, close, reopen, update};
-pub use find::{Filter, Found, Scopes, list};
-pub use ready::{Blocker, Ready, ready};
+pub use find::{Filter, Found, LIMIT, Scopes, list, scope_named};
+pub use ready::{Blocker, Order, Ready, ready};

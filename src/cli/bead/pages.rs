@@ -1,0 +1,233 @@
+//! What the bead verbs print.
+
+use serde::Serialize;
+
+use crate::cli::out::{Out, Page, Show, escape};
+use crate::model::bead::Bead;
+use crate::name::BeadId;
+use crate::ops::track::{Closed, Connected, Ending, Found, Neighbour, Neighbours};
+use crate::time::Moment;
+
+/// A new bead.
+#[derive(Serialize)]
+pub struct Created(pub Bead);
+
+impl Show for Created {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("created {}: {}", self.0.id, escape(&self.0.title)));
+    }
+}
+
+/// The id of a new bead and nothing else.
+#[derive(Serialize)]
+pub struct IdOnly(pub BeadId);
+
+impl Show for IdOnly {
+    fn show(&self, page: &mut Page) {
+        page.line(self.0.as_str());
+    }
+}
+
+/// A bead with what is found beside it.
+#[derive(Serialize)]
+pub struct ShownBead {
+    #[serde(flatten)]
+    pub bead: Bead,
+    pub children: Vec<BeadId>,
+    #[serde(skip)]
+    pub depends_on: Vec<Neighbour>,
+}
+
+/// Beads in full.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Shown {
+    pub beads: Vec<ShownBead>,
+    #[serde(skip)]
+    pub now: Moment,
+}
+
+impl Show for Shown {
+    fn show(&self, page: &mut Page) {
+        for (n, shown) in self.beads.iter().enumerate() {
+            if n > 0 {
+                page.gap();
+            }
+            shown.show(page, self.now);
+        }
+    }
+}
+
+impl ShownBead {
+    fn show(&self, page: &mut Page, now: Moment) {
+        let bead = &self.bead;
+        page.line(format!("{}  {}", bead.id, escape(&bead.title)));
+        let who = bead.assignee.as_deref().map_or_else(|| "nobody has it".to_owned(), |who| format!("held by {}", escape(who)));
+        page.line(format!("  {}, {}, P{}, {who}", escape(bead.status.word()), escape(bead.issue_type.word()), bead.priority));
+        page.line(format!(
+            "  created {} by {}, changed {}",
+            bead.created_at.ago(now),
+            escape(&bead.created_by),
+            bead.updated_at.ago(now)
+        ));
+        if let Some(at) = bead.closed_at {
+            let by = bead.closed_by.as_deref().unwrap_or("somebody");
+            let reason = bead.close_reason.as_deref().unwrap_or_default();
+            page.line(format!("  closed {} by {}: {}", at.ago(now), escape(by), escape(reason)));
+        }
+        let times = [("due", bead.due_at), ("not before", bead.defer_until)];
+        times.iter().filter_map(|(word, at)| at.map(|at| (word, at))).for_each(|(word, at)| page.line(format!("  {word} {at}")));
+        if !bead.labels.is_empty() {
+            let labels: Vec<&str> = bead.labels.iter().map(String::as_str).collect();
+            page.line(format!("  labels: {}", escape(&labels.join(", "))));
+        }
+        if let Some(parent) = &bead.parent {
+            page.line(format!("  child of {parent}"));
+        }
+        self.show_edges(page);
+        for (key, value) in &bead.extra {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            page.line(format!("  {}: {}", escape(key), escape(&text)));
+        }
+        self.show_texts(page, now);
+    }
+
+    fn show_edges(&self, page: &mut Page) {
+        for neighbour in &self.depends_on {
+            page.line(format!("  {} {}", neighbour.kind, neighbour_line(neighbour)));
+        }
+        if !self.children.is_empty() {
+            let ids: Vec<&str> = self.children.iter().map(BeadId::as_str).collect();
+            page.line(format!("  children: {}", ids.join(", ")));
+        }
+    }
+
+    fn show_texts(&self, page: &mut Page, now: Moment) {
+        let bead = &self.bead;
+        let texts = [
+            ("Description", &bead.description),
+            ("Design", &bead.design),
+            ("Acceptance", &bead.acceptance_criteria),
+            ("Notes", &bead.notes),
+        ];
+        for (heading, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
+            page.gap();
+            page.line(format!("{heading}:"));
+            page.block(2, text);
+        }
+        for comment in &bead.comments {
+            page.gap();
+            page.line(format!("{} said {}:", escape(&comment.author), comment.created_at.ago(now)));
+            page.block(2, &comment.text);
+        }
+    }
+}
+
+fn neighbour_line(neighbour: &Neighbour) -> String {
+    match (&neighbour.status, &neighbour.title) {
+        (Some(status), Some(title)) => format!("{} ({}): {}", neighbour.id, escape(status.word()), escape(title)),
+        _ => format!("{}, which cannot be read from here", neighbour.id),
+    }
+}
+
+/// Rows of a list; in JSON a bare array.
+#[derive(Serialize)]
+pub struct Rows(Vec<Bead>);
+
+impl Rows {
+    /// The rows; totals, damage and unreachable scopes are noted beside them.
+    pub fn of(found: Found, out: Out) -> Self {
+        for damaged in &found.damaged {
+            out.note(&format!("damaged: {}: {}", damaged.path, damaged.fault));
+        }
+        found.notes.iter().for_each(|note| out.note(note));
+        let shown = found.beads.len();
+        if shown < found.total {
+            out.note(&format!("{shown} of {} beads; --limit 0 shows all", found.total));
+        } else {
+            out.note(&format!("{shown} bead{}", if shown == 1 { "" } else { "s" }));
+        }
+        Self(found.beads)
+    }
+}
+
+impl Show for Rows {
+    fn show(&self, page: &mut Page) {
+        if self.0.is_empty() {
+            return;
+        }
+        let row = |bead: &Bead| {
+            vec![
+                bead.id.to_string(),
+                format!("P{}", bead.priority),
+                bead.status.to_string(),
+                bead.issue_type.to_string(),
+                bead.assignee.clone().unwrap_or_else(|| "-".into()),
+                bead.title.clone(),
+            ]
+        };
+        page.table(&["ID", "P", "STATUS", "TYPE", "ASSIGNEE", "TITLE"], &self.0.iter().map(row).collect::<Vec<_>>());
+    }
+}
+
+/// Beads after a change.
+#[derive(Serialize)]
+pub struct Changed(pub Vec<Bead>);
+
+impl Show for Changed {
+    fn show(&self, page: &mut Page) {
+        for bead in &self.0 {
+            let who = bead.assignee.as_deref().map(|who| format!(", held by {}", escape(who))).unwrap_or_default();
+            page.line(format!("{} is {}, P{}{who}: {}", bead.id, escape(bead.status.word()), bead.priority, escape(&bead.title)));
+        }
+    }
+}
+
+/// Beads after closing.
+#[derive(Serialize)]
+pub struct ClosedBeads(pub Vec<Closed>);
+
+impl Show for ClosedBeads {
+    fn show(&self, page: &mut Page) {
+        for Closed { bead, was_so } in &self.0 {
+            let words = if *was_so { "was closed already" } else { "is closed" };
+            page.line(format!("{} {words}: {}", bead.id, escape(bead.close_reason.as_deref().unwrap_or_default())));
+        }
+    }
+}
+
+/// Beads after opening them again.
+#[derive(Serialize)]
+pub struct Reopened(pub Vec<Closed>);
+
+impl Show for Reopened {
+    fn show(&self, page: &mut Page) {
+        for Closed { bead, was_so } in &self.0 {
+            let words = if *was_so { "was open already" } else { "is open again" };
+            page.line(format!("{} {words}: {}", bead.id, escape(&bead.title)));
+        }
+    }
+}
+
+impl Show for Connected {
+    fn show(&self, page: &mut Page) {
+        let (a, b, kind) = (&self.issue_id, &self.depends_on_id, &self.kind);
+        page.line(match self.status {
+            Ending::Added => format!("{a} depends on {b} ({kind})"),
+            Ending::AlreadyThere => format!("{a} depended on {b} already ({kind})"),
+            Ending::Removed => format!("{a} no longer depends on {b} ({kind})"),
+            Ending::NotThere => format!("{a} did not depend on {b}"),
+        });
+    }
+}
+
+impl Show for Neighbours {
+    fn show(&self, page: &mut Page) {
+        for (heading, list) in [("depends on", &self.depends_on), ("needed by", &self.needed_by)] {
+            page.line(format!("{} {heading}:{}", self.id, if list.is_empty() { " nothing" } else { "" }));
+            for neighbour in list {
+                page.line(format!("  {} {}", neighbour.kind, neighbour_line(neighbour)));
+            }
+        }
+    }
+}
