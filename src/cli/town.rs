@@ -92,7 +92,7 @@ impl Show for TownStatus {
     fn show(&self, page: &mut Page) {
         page.line(format!("town {} at {}", escape(&self.town), self.root.display()));
         page.line(format!("you are {}, with {} unread", self.me, letters(self.mail_unread)));
-        page.line(format!("town ledger: {}", sync_line(self.sync.as_deref())));
+        page.line(format!("town ledger: {}", sync_line(&self.sync)));
         for rig in &self.rigs {
             page.gap();
             page.line(format!("rig {} → {}", rig.rig, escape(&rig.target)));
@@ -102,7 +102,7 @@ impl Show for TownStatus {
                 beads.open, beads.in_work, beads.in_review, beads.blocked, beads.closed
             ));
             page.line(format!("  merge queue: {} queued, {} held", rig.queued, rig.held));
-            page.line(format!("  ledger: {}", sync_line(rig.sync.as_deref())));
+            page.line(format!("  ledger: {}", sync_line(&rig.sync)));
             for polecat in &rig.polecats {
                 let bead = polecat.bead.as_ref().map(|bead| format!(" on {bead}")).unwrap_or_default();
                 page.line(format!("  {} is {}{bead}", polecat.address, polecat.state.word()));
@@ -126,8 +126,12 @@ fn letters(count: usize) -> String {
     if count == 1 { "1 letter".to_owned() } else { format!("{count} letters") }
 }
 
-fn sync_line(remote: Option<&str>) -> String {
-    remote.map_or_else(|| "stays on this machine (no sync remote)".to_owned(), |url| format!("synced with {}", escape(url)))
+fn sync_line(urls: &[String]) -> String {
+    if urls.is_empty() {
+        "stays on this machine (no sync remote)".to_owned()
+    } else {
+        format!("synced with {}", escape(&urls.join(", ")))
+    }
 }
 
 /// Show what happened: the ledger's history as events

@@ -12,6 +12,7 @@ use crate::model::agent::Agent;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::model::scope::{LocalMachine, Machine, Scope, ScopeKind};
 use crate::name::{Ids, Prefix, Slot};
+use crate::ops::remote;
 use crate::store;
 use crate::time::Moment;
 use crate::town::MARK;
@@ -142,7 +143,7 @@ fn join(ledger: &Ledger, local: &LocalMachine, url: &str, actor: &Actor, now: Mo
         return Err(Error::refused(format!("{url} holds the ledger of rig {}, not of a town", scope.name))
             .hint("in a town: gt rig add NAME URL"));
     }
-    remember_remote(ledger.store.dir(), url)?;
+    remote::add(ledger.store.dir(), remote::ORIGIN, url)?;
     sync::take_slot(ledger, local, url, actor, now, progress)
 }
 
@@ -216,17 +217,6 @@ pub fn put_agents(change: &mut Change<'_>, prefix: &Prefix, agents: &[Address]) 
     Ok(())
 }
 
-/// Names the remote that a ledger is exchanged with, in the machine's own git configuration.
-///
-/// # Errors
-/// External, when git cannot write it.
-pub fn remember_remote(git_dir: &Path, url: &str) -> Result<()> {
-    program::bare(git_dir, &["config", "gt.sync", url]).and_then(|output| {
-        let said = output.stderr.trim().to_owned();
-        (output.code == Some(0)).then_some(()).or_fail(Kind::External, || format!("remember the remote {url}: {said}"))
-    })
-}
-
 fn found_machine(repo: &Path, name: Option<&str>) -> Result<LocalMachine> {
     let host = std::fs::read_to_string("/etc/machine-id").map(|id| id.trim().to_owned()).unwrap_or_default();
     let meta = std::fs::metadata(repo).or_fail(Kind::Io, || format!("read {}", repo.display()))?;
@@ -270,12 +260,6 @@ pub fn create_dir(dir: &Path) -> Result<()> {
 fn restrict(dir: &Path) -> Result<()> {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(dir, mode).or_fail(Kind::Io, || format!("restrict {}", dir.display()))
-}
-
-/// The URL with which `ledger` is exchanged: the machine's own setting.
-#[must_use]
-pub fn remote_of(ledger: &Ledger) -> Option<String> {
-    ledger.store.repo.config_snapshot().string("gt.sync").map(|url| url.to_string())
 }
 
 /// Sets `key` in a ledger's own configuration, or removes it with `None`, in one transaction.

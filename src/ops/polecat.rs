@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::git::salvage::{self, Salvaged};
 use crate::git::worktree::{self, Head};
 use crate::ledger::tree;
 use crate::model::address::Address;
@@ -150,8 +151,8 @@ pub fn save(town: &Town, place: &RigPlace, address: &Address, dir: &std::path::P
     for prefix in ["refs/heads/", "refs/gt/mr/", "refs/remotes/"] {
         known.extend(store.refs_below(prefix)?.into_iter().map(|(_, id)| id));
     }
-    let _ = (dir, known, address, town);
-    Err(Error::refused("a sandbox cannot be reused yet"))
+    let author = (address.to_string(), town.actor.email.clone());
+    salvage::salvage(store, dir, &|n| tree::salvage(address, town.now, n), &known, (&author.0, &author.1), town.now)
 }
 
 /// A polecat as lists show it.
@@ -258,10 +259,4 @@ pub fn release(town: &Town, place: &RigPlace, address: &Address, bead_id: &BeadI
         Ok(())
     })?;
     Ok(bead_id.clone())
-}
-
-/// What was saved.
-pub struct Salvaged {
-    /// The ref that keeps it.
-    pub ref_name: String,
 }

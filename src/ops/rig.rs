@@ -16,6 +16,7 @@ use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::model::scope::{LocalMachine, Rig, ScopeKind};
 use crate::name::{Name, Prefix, Slot};
 use crate::ops::install::{self, sync};
+use crate::ops::remote;
 use crate::store;
 use crate::town::{RigPlace, Town, read_machine};
 
@@ -118,8 +119,8 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
         Some(remote) => fetch::advertised(&ledger.store, remote)?.contains_key(tree::LEDGER),
         None => false,
     };
-    if let Some(remote) = &remote {
-        install::remember_remote(&repo, remote)?;
+    if let Some(remote_url) = &remote {
+        remote::add(&repo, remote::ORIGIN, remote_url)?;
     }
     let rig = if has_ledger {
         let remote = remote.as_deref().unwrap_or_default();
@@ -305,7 +306,7 @@ pub fn list(town: &Town) -> Result<Vec<Listed>> {
         listed.push(Listed {
             is_here: place.is_some(),
             polecats,
-            sync_remote: place.and_then(|place| install::remote_of(&place.ledger)),
+            sync_remote: place.and_then(|place| remote::list(&place.ledger.store).into_iter().next().map(|remote| remote.url)),
             gates,
             rig,
         });

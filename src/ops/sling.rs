@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::salvage::Salvaged;
 use crate::ledger::{Change, tree};
 use crate::model::address::{Address, Typed};
 use crate::model::agent::Agent;
 use crate::model::bead::{Bead, Status};
 use crate::model::hook::Hook;
 use crate::name::{BeadId, base36};
-use crate::ops::polecat::Salvaged;
 use crate::ops::polecat::{self, Taken};
 use crate::ops::session;
 use crate::ops::track::reach::Reach;

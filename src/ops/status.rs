@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::ledger::Damaged;
+use crate::ledger::{Damaged, Ledger};
 use crate::model::address::Address;
 use crate::model::bead::{IssueType, Status};
 use crate::model::merge_request::{MergeRequest, MrState};
 use crate::name::Name;
-use crate::ops::install;
 use crate::ops::polecat::{self, Listed};
+use crate::ops::remote;
 use crate::town::{RigPlace, Town};
 
 /// Beads by where they stand.
@@ -42,8 +42,8 @@ pub struct RigStatus {
     pub queued: usize,
     /// Merge requests held.
     pub held: usize,
-    /// Where its ledger goes from here; `None`: nowhere.
-    pub sync: Option<String>,
+    /// Where its ledger goes from here; empty: nowhere.
+    pub sync: Vec<String>,
     /// Records that cannot be read.
     pub damaged: Vec<Damaged>,
 }
@@ -57,8 +57,8 @@ pub struct TownStatus {
     pub root: std::path::PathBuf,
     /// Who asks.
     pub me: Address,
-    /// Where the town's ledger goes from here; `None`: nowhere.
-    pub sync: Option<String>,
+    /// Where the town's ledger goes from here; empty: nowhere.
+    pub sync: Vec<String>,
     /// Unread mail of whoever asks.
     pub mail_unread: usize,
     /// Its rigs on this machine.
@@ -81,7 +81,7 @@ pub fn look(town: &Town) -> Result<TownStatus> {
         town: state.scope()?.name,
         root: town.root.clone(),
         me: town.me.clone(),
-        sync: install::remote_of(&town.hq),
+        sync: urls(&town.hq),
         mail_unread: letters.iter().filter(|letter| letter.is_unread()).count(),
         rigs: places.iter().map(|place| look_at(town, place)).collect::<Result<_>>()?,
         elsewhere,
@@ -113,7 +113,11 @@ fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
         polecats: polecat::list(town, place)?,
         queued: in_state(&[MrState::Queued, MrState::Landing]),
         held: in_state(&[MrState::Held]),
-        sync: install::remote_of(&place.ledger),
+        sync: urls(&place.ledger),
         damaged,
     })
+}
+
+fn urls(ledger: &Ledger) -> Vec<String> {
+    remote::list(&ledger.store).into_iter().map(|remote| remote.url).collect()
 }
