@@ -22,8 +22,7 @@ pub fn command(town: &Town, place: &RigPlace) -> Result<String> {
         Error::refused("no agent command is configured")
             .hint("set one, for example: gt config set agent.command 'claude -p \"$(gt prime)\"', or only assign with --no-start")
     })?;
-    let path = env::os(Var::Path).map(|path| ("PATH".to_owned(), path));
-    process::check_program(&command, &place.dir, &path.into_iter().collect::<Vec<_>>())?;
+    process::check_program(&command, &place.dir, &[("PATH".to_owned(), search_path(town)?)])?;
     Ok(command)
 }
 
@@ -51,17 +50,12 @@ pub fn start(town: &Town, place: &RigPlace, hook: &Hook, command: &str) -> Resul
 
 fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str) -> Result<Vec<(String, OsString)>> {
     let agent = hook.agent.to_string();
-    let mut path = OsString::from(programs(town)?);
-    if let Some(old) = env::os(Var::Path) {
-        path.push(":");
-        path.push(old);
-    }
     let name = match &hook.agent {
         Address::Polecat(_, name) => name.to_string(),
         _ => String::new(),
     };
     let mut pairs: Vec<(String, OsString)> = vec![
-        ("PATH".into(), path),
+        ("PATH".into(), search_path(town)?),
         ("GT_ROOT".into(), town.root.clone().into()),
         ("GT_ROLE".into(), agent.clone().into()),
         ("GT_ACTOR".into(), agent.clone().into()),
@@ -86,6 +80,16 @@ fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str) -> Res
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value))),
     );
     Ok(pairs)
+}
+
+/// Where an agent's programs are looked up: this program first, then as everywhere.
+fn search_path(town: &Town) -> Result<OsString> {
+    let mut path = OsString::from(programs(town)?);
+    if let Some(old) = env::os(Var::Path) {
+        path.push(":");
+        path.push(old);
+    }
+    Ok(path)
 }
 
 /// The directory with this program under the names that agents call it by: `gt`, `git-gt`, `bd`.
