@@ -90,7 +90,8 @@ fn char_end(chars: &[char], at: usize) -> usize {
     }
 }
 
-/// The index behind the brace that closes the first one at or after `from`; `None` when a `;` comes first.
+/// The index behind the brace that closes the first one at or after `from`; `None` when a `;` or the end of
+/// an enclosing block comes first, as after the type of a function pointer.
 pub fn body_end(code: &str, from: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut brackets = 0_usize;
@@ -101,6 +102,7 @@ pub fn body_end(code: &str, from: usize) -> Option<usize> {
             ';' if depth == 0 && brackets == 0 => return None,
             '{' => depth += 1,
             '}' if depth == 1 => return Some(from + index + 1),
+            '}' if depth == 0 => return None,
             '}' => depth -= 1,
             _ => {}
         }
