@@ -295,6 +295,29 @@ fn what_an_earlier_attempt_left_half_done_is_fetched_again() {
 }
 
 #[test]
+fn ssh_is_spoken_through_the_command_that_git_is_configured_with() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with_history();
+    let store = place.clone();
+    let ssh = place.path("ssh");
+    std::fs::write(&ssh, "#!/bin/sh\ncase $1 in away*) echo Permission denied >&2; exit 255;; esac\nshift\nexec sh -c \"$*\"\n")
+        .unwrap();
+    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.git_in(store.dir(), &["config", "core.sshCommand", ssh.to_str().unwrap()]);
+    place.git_in(store.dir(), &["config", "ssh.variant", "simple"]);
+    let url = format!("ssh://example.org{}", place.url());
+    let tip = place.commit("by-ssh", "1");
+    place.work(&["push", "-q", "../origin.git", "main"]);
+    let fetched = fetch(&store, &url, &["refs/heads/main".into()], &Progress::silent()).unwrap();
+    assert_eq!(fetched["refs/heads/main"], tip);
+    let next = place.local_commit("next", "1");
+    assert_eq!(pushed(&store, &url, &[to("refs/heads/main", Some(tip), Some(next))]), [Outcome::Accepted]);
+    assert_eq!(place.id(&place.path("origin.git"), "main"), next);
+    let away = format!("ssh://away.example.org{}", place.url());
+    assert_eq!(advertised(&store, &away).unwrap_err().kind, Kind::External);
+}
+
+#[test]
 fn the_git_program_goes_where_it_is_asked_to() {
     let place = Place::with_history();
     let origin = place.path("origin.git");

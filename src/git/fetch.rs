@@ -96,15 +96,12 @@ pub(crate) fn receive(link: &mut Link<'_>, store: &Store, tips: &[ObjectId], pro
         return Ok(());
     }
     let shared = reach::commits_among(store, complete);
-    let kept = match &mut link.wire {
-        Some(wire) => {
-            let talk = Talk { wants: &wants, shared: &shared, known: &known };
-            exchange(wire, &link.place, store, &talk, progress)?.keep(store, &wants, &known)
-        }
-        None => {
-            by_program::fetch(store, &link.place, &wants)?;
-            reach::check_complete(&store.repo.objects, &exists, &wants, &known)
-        }
+    let kept = if let Some(wire) = &mut link.wire {
+        let talk = Talk { wants: &wants, shared: &shared, known: &known };
+        exchange(wire, &link.place, store, &talk, progress)?.keep(store, &wants, &known)
+    } else {
+        by_program::fetch(store, &link.place, &wants)?;
+        reach::check_complete(&store.repo.objects, &exists, &wants, &known)
     };
     kept.map_err(|error| match error.kind {
         Kind::Corrupt => Error::external(format!("{} sent a history with holes", link.shown())).caused_by(error),
