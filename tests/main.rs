@@ -6,6 +6,7 @@ mod mail;
 mod merge;
 mod planner;
 mod ready;
+mod refinery;
 mod runtime;
 mod tidy;
 mod town;

@@ -109,6 +109,28 @@ pub fn message(store: &Store, id: ObjectId) -> Result<String> {
     Ok(text.to_string())
 }
 
+/// The name and e-mail of whoever wrote commit `id`, with what is not UTF-8 replaced.
+///
+/// # Errors
+/// Corrupt, when the commit cannot be read.
+pub fn author(store: &Store, id: ObjectId) -> Result<(String, String)> {
+    let deed = || format!("read commit {id}");
+    let commit = store.repo.find_commit(id).or_fail(Kind::Corrupt, deed)?;
+    let author = commit.author().or_fail(Kind::Corrupt, deed)?;
+    Ok((author.name.to_string(), author.email.to_string()))
+}
+
+/// When commit `id` was made, to the second.
+///
+/// # Errors
+/// Corrupt, when the commit cannot be read.
+pub fn committed_at(store: &Store, id: ObjectId) -> Result<Moment> {
+    let deed = || format!("read commit {id}");
+    let commit = store.repo.find_commit(id).or_fail(Kind::Corrupt, deed)?;
+    let time = commit.time().or_fail(Kind::Corrupt, deed)?;
+    Ok(Moment::from_millis(time.seconds.saturating_mul(1000)))
+}
+
 /// Keeps `commit` at `ref_name`: syncs every loose object that it reaches and `known` does not, then creates the ref.
 ///
 /// # Errors

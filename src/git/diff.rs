@@ -34,6 +34,19 @@ pub fn changed_paths(store: &Store, a_tree: ObjectId, b_tree: ObjectId) -> Resul
     Ok(paths)
 }
 
+/// Files that were renamed between the trees `a_tree` and `b_tree`, (old name, new name), as git finds them.
+///
+/// # Errors
+/// External, when the git program fails.
+pub fn renames(store: &Store, a_tree: ObjectId, b_tree: ObjectId) -> Result<Vec<(String, String)>> {
+    let (a, b) = (a_tree.to_string(), b_tree.to_string());
+    let args = ["diff-tree", "-r", "-z", "--find-renames", "--diff-filter=R", "--name-status", &a, &b];
+    let listed = super::program::bare_ok(store.dir(), &args)?;
+    let fields: Vec<&str> = listed.split_terminator('\0').collect();
+    // Each rename is three fields: its similarity, the old name and the new one.
+    Ok(fields.chunks_exact(3).map(|fields| (fields[1].to_owned(), fields[2].to_owned())).collect())
+}
+
 /// The ids of all trees and files in `b_tree` that are not at the same path in `a_tree`; submodules left out.
 pub(crate) fn objects_added(store: &Store, a_tree: ObjectId, b_tree: ObjectId) -> Result<Vec<ObjectId>> {
     let added = changes(&store.repo.objects, a_tree, b_tree)?.into_iter().filter_map(|change| match change {

@@ -11,6 +11,8 @@ pub const LEDGER: &str = "refs/gt/ledger";
 pub const MR: &str = "refs/gt/mr/";
 /// Where commits of a landing under way are pinned, followed by the intent's id.
 pub const LANDING: &str = "refs/gt/landing/";
+/// Where the commit that convicted a request is kept for its author, followed by the request's id; never synced.
+pub const EVIDENCE: &str = "refs/gt/evidence/";
 /// Where unsaved work is kept, followed by agent and time.
 pub const SALVAGE: &str = "refs/gt/salvage/";
 
@@ -34,6 +36,12 @@ pub fn mr_pin(id: &BeadId) -> String {
 #[must_use]
 pub fn landing_pin(id: &str) -> String {
     format!("{LANDING}{id}")
+}
+
+/// The pin of the commit that gates were red on when request `id` was sent back.
+#[must_use]
+pub fn evidence_pin(id: &BeadId) -> String {
+    format!("{EVIDENCE}{id}")
 }
 
 /// A salvage ref for `agent` at `now`; agents' slashes stay, so that `for-each-ref` groups by agent.

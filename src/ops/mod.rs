@@ -6,6 +6,7 @@ pub mod mailbox;
 pub mod polecat;
 pub mod post;
 pub mod prime;
+pub mod refinery;
 pub mod remote;
 pub mod rig;
 pub mod session;

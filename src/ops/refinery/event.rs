@@ -1,0 +1,177 @@
+//! What happens while a queue is worked, as it happens: typed for programs, one line each for people.
+
+use serde::Serialize;
+
+use crate::model::gate::Verdict;
+use crate::name::BeadId;
+
+/// Something that happened in a queue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Requests fit onto the target, in this order.
+    Stacked {
+        /// The branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// The requests, bottom first.
+        mrs: Vec<BeadId>,
+    },
+    /// A gate begins; an empty stack is the bare target.
+    GateStarted {
+        /// The gate.
+        gate: String,
+        /// The requests in the tree, bottom first.
+        stack: Vec<BeadId>,
+        /// The tree.
+        tree: String,
+    },
+    /// A gate ended and its run is recorded.
+    GateEnded {
+        /// The gate.
+        gate: String,
+        /// The requests in the tree, bottom first.
+        stack: Vec<BeadId>,
+        /// What it said.
+        verdict: Verdict,
+        /// Its exit code, when it had one.
+        exit: Option<i32>,
+        /// How long it took.
+        took_millis: u64,
+    },
+    /// A request is in the target.
+    Landed {
+        /// The request.
+        mr: BeadId,
+        /// The work that is done with it.
+        beads: Vec<BeadId>,
+        /// The branch.
+        target: String,
+        /// The commit in the target.
+        commit: String,
+    },
+    /// A request was sent back.
+    Evicted {
+        /// The request.
+        mr: BeadId,
+        /// The work that is open again.
+        beads: Vec<BeadId>,
+        /// `red` or `conflict`.
+        cause: String,
+        /// The gate that was red, or the paths that conflict.
+        detail: String,
+        /// How sure the search was.
+        posterior: f64,
+    },
+    /// A request waits and keeps its place.
+    Held {
+        /// The request.
+        mr: BeadId,
+        /// What for.
+        reason: String,
+    },
+    /// What a request waited for is over.
+    Resumed {
+        /// The request.
+        mr: BeadId,
+    },
+    /// The target itself does not pass; nobody is sent back for that.
+    TargetRed {
+        /// The branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// The gates that are red on it.
+        gates: Vec<String>,
+    },
+    /// A landing that an earlier process left unfinished was finished, done again or called off.
+    Recovered {
+        /// The intent.
+        intent: String,
+        /// How.
+        outcome: Recovery,
+    },
+    /// The target moved under a landing; planned again.
+    Raced {
+        /// The branch.
+        target: String,
+        /// Why the landing was dropped.
+        reason: String,
+    },
+    /// The remote that holds the target cannot be reached; gating goes on, landing waits.
+    RemoteAway {
+        /// What it said.
+        reason: String,
+    },
+    /// A local branch or worktree could not follow the target and was left as it is.
+    LeftBehind {
+        /// What was left.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How an unfinished landing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recovery {
+    /// The target had moved already; the records followed.
+    Finished,
+    /// The target had not moved; it was landed now.
+    Landed,
+    /// It cannot land any more; its requests are queued again.
+    Cancelled,
+}
+
+impl Event {
+    /// The event in one line. Names of branches, gates and paths in it are foreign text.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self {
+            Self::Stacked { target, tip, mrs } => format!("stacked {} on {target} at {}", names(mrs), short(tip)),
+            Self::GateStarted { gate, stack, .. } => format!("gate {gate} runs on {}", names(stack)),
+            Self::GateEnded { gate, stack, verdict, exit, took_millis } => {
+                let exit = exit.filter(|code| *code != 0).map(|code| format!(" (exit {code})")).unwrap_or_default();
+                let secs = took_millis / 1000;
+                format!("gate {gate} is {}{exit} on {} after {secs}.{} s", verdict.word(), names(stack), took_millis % 1000 / 100)
+            }
+            Self::Landed { mr, beads, target, commit } => {
+                format!("landed {mr} ({}) on {target} as {}", names(beads), short(commit))
+            }
+            Self::Evicted { mr, beads, cause, detail, posterior } if cause == "red" => {
+                format!("sent back {mr} ({}): gate {detail} is red, {:.1} % sure", names(beads), posterior * 100.0)
+            }
+            Self::Evicted { mr, beads, cause, detail, .. } => format!("sent back {mr} ({}): {cause} in {detail}", names(beads)),
+            Self::Held { mr, reason } => format!("held {mr}: {reason}"),
+            Self::Resumed { mr } => format!("{mr} is queued again"),
+            Self::TargetRed { target, tip, gates } => {
+                format!("{target} itself is red at {} ({}); nobody is sent back for it", short(tip), gates.join(", "))
+            }
+            Self::Recovered { intent, outcome } => {
+                let outcome = match outcome {
+                    Recovery::Finished => "finished: the target had moved",
+                    Recovery::Landed => "landed now",
+                    Recovery::Cancelled => "called off; its requests are queued again",
+                };
+                format!("unfinished landing {intent} {outcome}")
+            }
+            Self::Raced { target, reason } => format!("landing on {target} dropped and planned again: {reason}"),
+            Self::RemoteAway { reason } => format!("waiting for the remote: {reason}"),
+            Self::LeftBehind { what, reason } => format!("left {what} as it is: {reason}"),
+        }
+    }
+}
+
+fn names(ids: &[BeadId]) -> String {
+    if ids.is_empty() {
+        return "the target".to_owned();
+    }
+    ids.iter().map(BeadId::as_str).collect::<Vec<_>>().join(" + ")
+}
+
+/// The first characters of an object id, for people.
+pub(super) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}

@@ -1,0 +1,302 @@
+//! Landing: intent recorded, everything checked again, target swapped, then one transaction for the records.
+//!
+//! The swap is the landing. Before it nothing has happened that cannot be dropped; after it everything left to
+//! do can be told from the intent, by whoever comes next. What lands is the commit that was gated.
+
+use gix::ObjectId;
+
+use super::event::{Event, short};
+use super::look::{self, Memo, Request, object_id};
+use super::remote::Moved;
+use super::stack::{Stack, foreign_paths};
+use super::{Queue, Turn};
+use crate::env::crash_point;
+use crate::error::Result;
+use crate::git::merge::merge_base;
+use crate::git::{commits, program, worktree};
+use crate::ledger::{Change, tree};
+use crate::model::bead::Status;
+use crate::model::gate::{Intent, Landing};
+use crate::model::merge_request::{MergeRequest, MrState};
+use crate::model::protocol::Protocol;
+use crate::model::record::{Object, Rev, SCHEMA_VERSION};
+use crate::ops::post;
+use crate::store::objects::Batch;
+use crate::store::refs::Swap;
+use crate::time;
+
+/// How an attempt to land ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// The target has it and the records say so.
+    Landed,
+    /// Something changed meanwhile; nothing landed and the intent is gone.
+    Dropped(String),
+    /// The remote could not be asked; the intent stays open.
+    RemoteAway(String),
+}
+
+impl Queue<'_> {
+    /// Lands the first `length` requests of `stack`, whose tree the memo holds green.
+    ///
+    /// # Errors
+    /// Io or corrupt, when something cannot be read or written; what was begun is recovered by the next run.
+    pub(super) fn land(&mut self, stack: &Stack, length: usize, say: &mut dyn FnMut(&Event)) -> Result<Attempt> {
+        let store = &self.place.ledger.store;
+        let mut batch = Batch::default();
+        let made = stack.commits(store, &mut batch, length, self.committer(), !self.gates.is_empty())?;
+        let new = made.last().copied().unwrap_or(stack.tip);
+        store.write(&batch)?;
+        let landings = stack.placed.iter().zip(&made).map(|(placed, commit)| Landing {
+            mr: placed.request.bead.id.clone(),
+            head: placed.request.mr.head.clone(),
+            commit: commit.to_string(),
+        });
+        let intent = Intent {
+            v: SCHEMA_VERSION,
+            // A landing that is called off leaves nothing, so its commit can name the next one too.
+            id: new.to_hex_with_len(16).to_string(),
+            target: self.target().to_owned(),
+            old: stack.tip.to_string(),
+            new: new.to_string(),
+            landings: landings.collect(),
+            tree: store.tree_of(new)?.to_string(),
+            rev: Rev::default(),
+            extra: Object::new(),
+        };
+        commits::pin(store, &tree::landing_pin(&intent.id), new, &[stack.tip])?;
+        crash_point("land.pinned");
+        if !self.announce(&intent)? {
+            self.unpin(&intent)?;
+            return Ok(Attempt::Dropped("a request was withdrawn or replaced".to_owned()));
+        }
+        crash_point("land.intent");
+        self.carry_out(&intent, say)
+    }
+
+    /// Records the intent and marks its requests; false when one of them is not as it was.
+    fn announce(&self, intent: &Intent) -> Result<bool> {
+        let subject = format!("land {} on {}", count(intent.landings.len()), intent.target);
+        self.transact("land", subject, |change| {
+            for landing in &intent.landings {
+                let mut bead = change.bead(&landing.mr)?;
+                let mut mr = MergeRequest::of(&bead)?;
+                if !mr.state.is_live() || mr.head != landing.head {
+                    return Ok(false);
+                }
+                mr.state = MrState::Landing;
+                mr.held_reason = None;
+                mr.put_into(&mut bead);
+                change.put_bead(&bead)?;
+            }
+            change.put(&tree::intent(&intent.id), intent)?;
+            Ok(true)
+        })
+    }
+
+    /// Checks again, swaps and records; also what recovery does when the target has not moved.
+    ///
+    /// # Errors
+    /// As [`Queue::land`].
+    pub(super) fn carry_out(&mut self, intent: &Intent, say: &mut dyn FnMut(&Event)) -> Result<Attempt> {
+        if let Some(reason) = self.obstacle(intent)? {
+            self.call_off(intent)?;
+            return Ok(Attempt::Dropped(reason));
+        }
+        crash_point("land.checked");
+        match self.move_target(&self.turn, intent, say)? {
+            Moved::Yes => {}
+            Moved::Away(reason) => return Ok(Attempt::RemoteAway(reason)),
+            Moved::Lost(reason) => {
+                self.call_off(intent)?;
+                return Ok(Attempt::Dropped(reason));
+            }
+        }
+        crash_point("land.moved");
+        self.finish(intent, say)?;
+        Ok(Attempt::Landed)
+    }
+
+    /// What forbids landing `intent` now, if anything: the memo no longer holds its tree green, a head moved, or a
+    /// commit changes what its request did not.
+    fn obstacle(&self, intent: &Intent) -> Result<Option<String>> {
+        let store = &self.place.ledger.store;
+        let state = self.place.ledger.state()?;
+        let (old, new) = (object_id(&intent.old)?, object_id(&intent.new)?);
+        let tree = store.tree_of(new)?;
+        if object_id(&intent.tree)? != tree {
+            return Ok(Some("its commit has another tree than the one that was gated".to_owned()));
+        }
+        if self.gates.is_empty() && !self.is_ungated_allowed {
+            return Ok(Some("no gate is configured".to_owned()));
+        }
+        let memo = Memo::of(&state.gate_runs()?, self.machine(), time::now()?);
+        if !memo.says(&self.gates, tree).is_green {
+            return Ok(Some("not every gate is green for its tree".to_owned()));
+        }
+        let mut below = old;
+        for landing in &intent.landings {
+            let bead = state.bead(&landing.mr)?;
+            let request = Request { mr: MergeRequest::of(&bead)?, bead };
+            if request.mr.state != MrState::Landing || request.mr.head != landing.head {
+                return Ok(Some(format!("{} was withdrawn or replaced", landing.mr)));
+            }
+            if let Some(why) = look::unfit(store, &request)? {
+                return Ok(Some(format!("{}: {why}", landing.mr)));
+            }
+            let commit = object_id(&landing.commit)?;
+            if let Some(why) = self.foreign_change(&request, old, below, commit)? {
+                return Ok(Some(why));
+            }
+            below = commit;
+        }
+        Ok((below != new).then(|| "its commits do not end where it says".to_owned()))
+    }
+
+    fn foreign_change(&self, request: &Request, old: ObjectId, below: ObjectId, commit: ObjectId) -> Result<Option<String>> {
+        let store = &self.place.ledger.store;
+        let head = request.head()?;
+        let Some(fork) = merge_base(store, old, head)? else { return Ok(Some("it shares no history".to_owned())) };
+        let [fork, head, below, tree] = [fork, head, below, commit].map(|id| store.tree_of(id));
+        let foreign = foreign_paths(store, fork?, head?, below?, tree?)?;
+        Ok((!foreign.is_empty()).then(|| format!("{} would change {}", request.bead.id, foreign.join(", "))))
+    }
+
+    /// Moves the target from `old` to `new`; with a remote target, there first.
+    fn move_target(&self, turn: &Turn, intent: &Intent, say: &mut dyn FnMut(&Event)) -> Result<Moved> {
+        let (old, new) = (object_id(&intent.old)?, object_id(&intent.new)?);
+        if self.place.rig.land_remote {
+            let moved = self.push_target(turn, old, new, say)?;
+            if moved != Moved::Yes {
+                return Ok(moved);
+            }
+        }
+        match self.place.ledger.store.swap_ref(&turn.target_ref(), Some(old), new)? {
+            Swap::Moved => self.move_worktrees(old, new, say)?,
+            Swap::Lost(_) if self.place.rig.land_remote => {
+                let reason = "it is not where the remote was; the landing stands at the remote".to_owned();
+                say(&Event::LeftBehind { what: format!("branch {}", intent.target), reason });
+            }
+            Swap::Lost(_) => return Ok(Moved::Lost(format!("{} moved meanwhile", intent.target))),
+        }
+        Ok(Moved::Yes)
+    }
+
+    /// Lets worktrees that are on the target follow it. One with changes in the way is left and reported.
+    ///
+    /// A two-tree read is git's own fast-forward of index and files: it moves no ref and overwrites no change.
+    pub(super) fn move_worktrees(&self, old: ObjectId, new: ObjectId, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        for tree in worktree::list(&self.place.ledger.store)? {
+            if tree.branch.as_deref() != Some(self.target()) || !tree.dir.is_dir() {
+                continue;
+            }
+            let _ = program::run(&tree.dir, &["update-index", "-q", "--refresh"])?;
+            let ran = program::run(&tree.dir, &["read-tree", "-m", "-u", &old.to_string(), &new.to_string()])?;
+            if ran.code != Some(0) {
+                let reason = "it has changes of its own where the target changed".to_owned();
+                say(&Event::LeftBehind { what: format!("worktree {}", tree.dir.display()), reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that the target contains `intent`: requests landed, beads closed, mail, intent dropped; at once.
+    ///
+    /// # Errors
+    /// As [`crate::ledger::Ledger::transact`].
+    pub(super) fn finish(&self, intent: &Intent, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        let subject = format!("landed {} on {} as {}", count(intent.landings.len()), intent.target, short(&intent.new));
+        let events = self.transact("landed", subject, |change| {
+            let mut events = Vec::new();
+            if !change.has(&tree::intent(&intent.id))? {
+                return Ok(events);
+            }
+            for landing in &intent.landings {
+                events.push(self.mark_landed(change, landing, &intent.target)?);
+            }
+            change.remove(&tree::intent(&intent.id));
+            Ok(events)
+        })?;
+        crash_point("land.recorded");
+        self.unpin(intent)?;
+        for event in &events {
+            say(event);
+        }
+        Ok(())
+    }
+
+    /// Marks one request as landed in `change`, closes its beads and tells witness and author.
+    ///
+    /// # Errors
+    /// As [`Change::put`].
+    pub(super) fn mark_landed(&self, change: &mut Change<'_>, landing: &Landing, target: &str) -> Result<Event> {
+        let (by, now) = (self.me.to_string(), change.now());
+        let reason = format!("merged as {}", landing.commit);
+        let mut bead = change.bead(&landing.mr)?;
+        let mut mr = MergeRequest::of(&bead)?;
+        mr.state = MrState::Landed;
+        mr.landed_commit = Some(landing.commit.clone());
+        mr.held_reason = None;
+        mr.put_into(&mut bead);
+        bead.close(&by, &reason, now)?;
+        change.put_bead(&bead)?;
+        for id in &mr.source_beads {
+            let mut source = change.bead(id)?;
+            match source.status {
+                Status::InReview | Status::Open | Status::Blocked | Status::Deferred => source.close(&by, &reason, now)?,
+                // Somebody took it up again meanwhile, or closed it: that is theirs to end.
+                _ => source.comment(change.rev().to_string(), &by, &reason, now),
+            }
+            change.put_bead(&source)?;
+            let message = Protocol::Merged {
+                mr: landing.mr.clone(),
+                bead: id.clone(),
+                branch: mr.branch.clone(),
+                target: target.to_owned(),
+                commit: landing.commit.clone(),
+            };
+            for to in self.hearers(&mr.author) {
+                post::post(change, &message, &self.me, &to)?;
+            }
+        }
+        Ok(Event::Landed {
+            mr: landing.mr.clone(),
+            beads: mr.source_beads,
+            target: target.to_owned(),
+            commit: landing.commit.clone(),
+        })
+    }
+
+    /// Drops an intent that cannot land; its requests are queued again.
+    ///
+    /// # Errors
+    /// As [`crate::ledger::Ledger::transact`].
+    pub(super) fn call_off(&self, intent: &Intent) -> Result<()> {
+        self.transact("land", format!("call off landing {}", intent.id), |change| {
+            for landing in &intent.landings {
+                let mut bead = change.bead(&landing.mr)?;
+                let mut mr = MergeRequest::of(&bead)?;
+                if mr.state == MrState::Landing {
+                    mr.state = MrState::Queued;
+                    mr.put_into(&mut bead);
+                    change.put_bead(&bead)?;
+                }
+            }
+            change.remove(&tree::intent(&intent.id));
+            Ok(())
+        })?;
+        self.unpin(intent)
+    }
+
+    fn unpin(&self, intent: &Intent) -> Result<()> {
+        let (store, name) = (&self.place.ledger.store, tree::landing_pin(&intent.id));
+        if let Some(pin) = store.read_ref(&name)? {
+            store.remove_ref(&name, pin)?;
+        }
+        Ok(())
+    }
+}
+
+fn count(requests: usize) -> String {
+    if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") }
+}

@@ -1,0 +1,81 @@
+//! Landings that a dead process left open: finished, done again or called off, as the target says.
+
+use super::Queue;
+use super::event::{Event, Recovery};
+use super::gate::Yard;
+use super::land::Attempt;
+use super::look::object_id;
+use crate::error::{Kind, Result};
+use crate::ledger::tree;
+use crate::model::gate::Intent;
+use crate::town::RigPlace;
+
+impl Queue<'_> {
+    /// Settles every open intent of this target; false when one must wait for its remote.
+    ///
+    /// The turn is held, so whoever wrote them is dead.
+    ///
+    /// # Errors
+    /// As landing.
+    pub(super) fn recover(&mut self, say: &mut dyn FnMut(&Event)) -> Result<bool> {
+        let intents = self.place.ledger.state()?.intents()?;
+        let target = self.target().to_owned();
+        for intent in intents.into_iter().filter(|intent| intent.target == target) {
+            let outcome = match self.settle_intent(&intent, say) {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => return Ok(false),
+                Err(error) if error.kind == Kind::External && self.place.rig.land_remote => {
+                    say(&Event::RemoteAway { reason: error.line() });
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            };
+            say(&Event::Recovered { intent: intent.id, outcome });
+        }
+        Ok(true)
+    }
+
+    fn settle_intent(&mut self, intent: &Intent, say: &mut dyn FnMut(&Event)) -> Result<Option<Recovery>> {
+        let store = &self.place.ledger.store;
+        let (old, new) = (object_id(&intent.old)?, object_id(&intent.new)?);
+        let tip = if self.place.rig.land_remote { self.remote_tip()? } else { store.read_ref(&self.turn.target_ref())? };
+        let is_whole = store.repo.find_header(new).is_ok();
+        if let Some(tip) = tip.filter(|_| is_whole)
+            && store.is_ancestor(new, tip)?
+        {
+            if self.place.rig.land_remote {
+                // The local branch may not have moved before the process died.
+                self.tip(say)?;
+            } else {
+                self.move_worktrees(old, new, say)?;
+            }
+            self.finish(intent, say)?;
+            return Ok(Some(Recovery::Finished));
+        }
+        if tip != Some(old) || !is_whole {
+            self.call_off(intent)?;
+            return Ok(Some(Recovery::Cancelled));
+        }
+        Ok(match self.carry_out(intent, say)? {
+            Attempt::Landed => Some(Recovery::Landed),
+            Attempt::Dropped(_) => Some(Recovery::Cancelled),
+            Attempt::RemoteAway(_) => None,
+        })
+    }
+}
+
+/// Drops pins of landings that have no intent: their process died just before or after it stood. Holding the yard
+/// means that no other process of this rig is about to record one.
+///
+/// # Errors
+/// Io, when a ref cannot be removed.
+pub(super) fn drop_stray_pins(place: &RigPlace, _yard: &Yard) -> Result<()> {
+    let store = &place.ledger.store;
+    let intents = place.ledger.state()?.intents()?;
+    for (name, commit) in store.refs_below(tree::LANDING)? {
+        if !intents.iter().any(|intent| tree::landing_pin(&intent.id) == name) {
+            store.remove_ref(&name, commit)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! How requests come in: the request's bead, its pin, the work in review, word to the refinery.
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::commits;
+use crate::git::merge::merge_base;
+use crate::ledger::{Change, tree};
+use crate::model::address::Address;
+use crate::model::bead::{Bead, IssueType, Status, TITLE_CHARS_MAX};
+use crate::model::merge_request::{MergeRequest, MrState};
+use crate::model::protocol::Protocol;
+use crate::model::record::Object;
+use crate::name::{BeadId, Name};
+use crate::ops::post;
+use crate::ops::refinery::look;
+use crate::town::{RigPlace, Town};
+
+/// Work that is handed in. Its head must be pinned at `refs/gt/mr/<id>` before.
+#[derive(Clone, Debug)]
+pub struct Handed<'a> {
+    /// The id of the new request.
+    pub id: BeadId,
+    /// The rig.
+    pub rig: &'a Name,
+    /// The work it delivers.
+    pub source: &'a BeadId,
+    /// The branch it comes from.
+    pub branch: &'a str,
+    /// The branch it goes to.
+    pub target: &'a str,
+    /// The pinned commit.
+    pub head: String,
+    /// The target's commit that the branch was made from.
+    pub base: String,
+    /// The tree of the head.
+    pub tree: String,
+    /// The worker.
+    pub author: &'a Address,
+    /// The message for the squashed commit.
+    pub message: String,
+}
+
+/// A request was filed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Filed {
+    /// The request.
+    pub mr: BeadId,
+    /// The work it delivers, now in review.
+    pub bead: BeadId,
+    /// Older requests for the same work that it replaces.
+    pub superseded: Vec<BeadId>,
+}
+
+/// Files a request in `change`: its bead, the work in review, older live requests replaced, `MERGE_READY` to the
+/// refinery.
+///
+/// # Errors
+/// Not found, when the work is not in this scope; refused, when the same head was sent back and nothing changed
+/// since; conflict, when an older request for the work is landing at this moment.
+pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
+    let now = change.now();
+    let mut source = change.bead(handed.source)?;
+    let all = look::requests(change.before())?;
+    let earlier: Vec<&look::Request> = all.iter().filter(|request| request.mr.source_beads.contains(handed.source)).collect();
+    check_return(&all, &earlier, handed)?;
+    let mut superseded = Vec::new();
+    for request in earlier.iter().filter(|request| request.mr.state.is_live()) {
+        supersede(change, request, handed)?;
+        superseded.push(request.bead.id.clone());
+    }
+    let title: String = format!("Merge: {}", source.title).chars().take(TITLE_CHARS_MAX).collect();
+    let author = handed.author.to_string();
+    let mut bead = Bead::new(handed.id.clone(), IssueType::MergeRequest, &title, &author, now)?;
+    bead.priority = source.priority;
+    let evicted = earlier.iter().filter(|request| request.mr.state == MrState::Evicted).count();
+    MergeRequest {
+        state: MrState::Queued,
+        branch: handed.branch.to_owned(),
+        target: handed.target.to_owned(),
+        head: handed.head.clone(),
+        base: handed.base.clone(),
+        tree: handed.tree.clone(),
+        source_beads: vec![handed.source.clone()],
+        author: author.clone(),
+        submitted_at: now,
+        message: handed.message.clone(),
+        attempts: u32::try_from(evicted).unwrap_or(u32::MAX),
+        landed_commit: None,
+        held_reason: None,
+        blame: None,
+        extra: Object::new(),
+    }
+    .put_into(&mut bead);
+    change.put_bead(&bead)?;
+    source.become_status(Status::InReview, now)?;
+    change.put_bead(&source)?;
+    let message = Protocol::MergeReady {
+        mr: handed.id.clone(),
+        bead: handed.source.clone(),
+        branch: handed.branch.to_owned(),
+        polecat: author,
+    };
+    post::post(change, &message, handed.author, &Address::Refinery(handed.rig.clone()))?;
+    Ok(Filed { mr: handed.id.clone(), bead: handed.source.clone(), superseded })
+}
+
+/// A head that was sent back may return once, after something else of its target landed or left; else a new one
+/// is needed.
+fn check_return(all: &[look::Request], earlier: &[&look::Request], handed: &Handed<'_>) -> Result<()> {
+    let same = |request: &&&look::Request| request.mr.head == handed.head && request.mr.state == MrState::Evicted;
+    let sent_back: Vec<&&look::Request> = earlier.iter().filter(same).collect();
+    let Some(last) = sent_back.iter().filter_map(|request| request.bead.closed_at).max() else { return Ok(()) };
+    let has_changed = all.iter().any(|other| {
+        let is_other = !other.mr.source_beads.contains(handed.source) && other.mr.target == handed.target;
+        is_other && other.bead.closed_at.is_some_and(|at| at >= last)
+    });
+    if sent_back.len() == 1 && has_changed {
+        return Ok(());
+    }
+    let mr = &sent_back[0].bead.id;
+    Err(Error::refused(format!("{} was sent back with exactly this commit", handed.source))
+        .hint(format!("mend it and commit; what failed: gt mq why {mr}")))
+}
+
+fn supersede(change: &mut Change<'_>, request: &look::Request, handed: &Handed<'_>) -> Result<()> {
+    if request.mr.state == MrState::Landing {
+        return Err(Error::conflict(format!("{} is landing {} at this moment", request.bead.id, handed.source))
+            .hint("try again when it has ended: gt mq list"));
+    }
+    let mut bead = change.bead(&request.bead.id)?;
+    let mut mr = MergeRequest::of(&bead)?;
+    mr.state = MrState::Superseded;
+    mr.held_reason = None;
+    mr.put_into(&mut bead);
+    bead.close(&handed.author.to_string(), &format!("superseded by {}", handed.id), change.now())?;
+    change.put_bead(&bead)
+}
+
+/// A request made by hand: a branch for a bead.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The work.
+    pub bead: BeadId,
+    /// The branch, without `refs/heads/`.
+    pub branch: String,
+    /// The branch it goes to; the rig's target when not given.
+    pub target: Option<String>,
+    /// The message of the squashed commit; the newest commit's when not given.
+    pub message: Option<String>,
+}
+
+/// Pins the tip of a branch and files it as a request.
+///
+/// # Errors
+/// Not found, when branch, target or bead is missing; refused, when the branch has nothing that the target lacks,
+/// when the bead cannot be reviewed; as [`file_mr`].
+pub fn submit(town: &Town, place: &RigPlace, submission: &Submission) -> Result<Filed> {
+    let store = &place.ledger.store;
+    let target = submission.target.as_deref().unwrap_or(&place.rig.target);
+    let tip = |branch: &str| {
+        store
+            .read_ref(&format!("refs/heads/{branch}"))?
+            .or_fail(Kind::NotFound, || format!("there is no branch {} in {}", branch.escape_debug(), place.rig.name))
+    };
+    let (head, onto) = (tip(&submission.branch)?, tip(target)?);
+    let base = merge_base(store, onto, head)?
+        .or_fail(Kind::Refused, || format!("{} and {target} share no history", submission.branch))?;
+    if base == head {
+        return Err(Error::refused(format!("{} has no commit that {target} lacks", submission.branch))
+            .hint("commit the work on the branch first"));
+    }
+    let message = match &submission.message {
+        Some(message) => message.clone(),
+        None => commits::message(store, head)?,
+    };
+    let deed = town.deed("submit", format!("submit {} for {}", submission.branch, submission.bead));
+    // An edit-free transaction: an id no bead has, to name the pin that must stand before the records.
+    let id = place.ledger.transact(&deed, |change| change.mint(&place.rig.prefix, "mr-"))?;
+    commits::pin(store, &tree::mr_pin(&id), head, &[onto])?;
+    let handed = Handed {
+        id,
+        rig: &place.rig.name,
+        source: &submission.bead,
+        branch: &submission.branch,
+        target,
+        head: head.to_string(),
+        base: base.to_string(),
+        tree: store.tree_of(head)?.to_string(),
+        author: &town.me,
+        message,
+    };
+    let filed = place.ledger.transact(&deed, |change| file_mr(change, &handed));
+    if filed.is_err() {
+        store.remove_ref(&tree::mr_pin(&handed.id), head)?;
+    }
+    filed
+}
