@@ -3,5 +3,6 @@
 mod history;
 mod merges;
 mod salvages;
+mod speed;
 mod worktrees;
 mod world;

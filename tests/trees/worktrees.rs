@@ -222,3 +222,25 @@ fn a_worktree_whose_directory_is_gone_can_be_removed_and_made_again() {
     worktree::add(&world.store, &dest, Head::Branch { name: "mine", at: one }).unwrap();
     assert_like_git(&world, &dest, one, "again");
 }
+
+#[test]
+fn flips_of_the_shared_configuration_stop_no_verb() {
+    let world = World::new();
+    let one = world.commit("one", &base(&mut fastrand::Rng::with_seed(3)), None);
+    let two = world.commit("two", &base(&mut fastrand::Rng::with_seed(4)), None);
+    let flips = [("core.bare", "true"), ("extensions.worktreeConfig", "false"), ("core.bare", "false")];
+    for (at, (key, value)) in flips.into_iter().enumerate() {
+        world.git(world.home.path(), &["config", "-f", "rig/.repo.git/config", key, value]);
+        let store = gastown::store::Store::open(&world.git_dir).unwrap();
+        let dest = world.path(&format!("d{at}"));
+        let branch = format!("b{at}");
+        worktree::add(&store, &dest, Head::Branch { name: &branch, at: one }).unwrap();
+        assert!(status(&dest).unwrap().is_clean(), "{key}={value}");
+        assert_eq!(world.git(&dest, &["status", "--porcelain"]), "", "{key}={value}");
+        worktree::switch(&store, &dest, Head::Detached(two)).unwrap();
+        assert_eq!(worktree::head(&dest).unwrap(), (None, two));
+        std::fs::write(dest.join("new"), "").unwrap();
+        assert_eq!(status(&dest).unwrap().untracked, ["new"]);
+        worktree::remove(&store, &dest).unwrap();
+    }
+}
