@@ -3,6 +3,7 @@
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
 pub mod bead;
+pub mod done;
 pub mod mail;
 pub mod out;
 pub mod rig;
@@ -58,6 +59,7 @@ enum Command {
     Unsling(work::UnslingArgs),
     Hook(work::HookArgs),
     Prime(work::PrimeArgs),
+    Done(done::DoneArgs),
     Polecat(work::PolecatArgs),
     Session(work::SessionArgs),
     #[command(alias = "bd")]
@@ -125,6 +127,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Unsling(args) => Ok(out.show(&args.run(town)?)),
         Command::Hook(args) => Ok(out.show(&args.run(town)?)),
         Command::Prime(args) => Ok(out.show(&args.run(town)?)),
+        Command::Done(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
         Command::Session(args) => args.run(town, out),
         Command::Bead(args) => args.run(town, out),

@@ -202,7 +202,7 @@ impl Show for Primed {
     }
 }
 
-fn kept(page: &mut Page, salvage: Option<&str>) {
+pub(crate) fn kept(page: &mut Page, salvage: Option<&str>) {
     if let Some(salvage) = salvage {
         page.line(format!("unsaved work is kept at {salvage}"));
     }

@@ -1,5 +1,6 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
+pub mod done;
 pub mod hook;
 pub mod install;
 pub mod mailbox;
