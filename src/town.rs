@@ -54,6 +54,14 @@ pub struct RigPlace {
 
 /// The file that marks a town's directory.
 pub const MARK: &str = "mayor/town.json";
+/// The file in a rig's directory that marks it as not finished: no rig yet, and removed by the next `gt rig add`.
+pub const UNFINISHED: &str = ".adding";
+
+/// Whether `dir` holds a finished rig.
+#[must_use]
+pub fn is_whole(dir: &Path) -> bool {
+    dir.join(".repo.git").is_dir() && !dir.join(UNFINISHED).exists()
+}
 
 impl Town {
     /// Finds the town above the starting directory (or at `GT_ROOT`) and tells who acts.
@@ -152,13 +160,13 @@ impl Town {
     /// # Errors
     /// Corrupt, when the registry or a rig's repository cannot be read.
     pub fn places(&self) -> Result<Vec<RigPlace>> {
-        let here = self.rigs()?.into_iter().filter(|rig| self.root.join(rig.name.as_str()).join(".repo.git").is_dir());
+        let here = self.rigs()?.into_iter().filter(|rig| is_whole(&self.root.join(rig.name.as_str())));
         here.map(|rig| self.place(rig)).collect()
     }
 
     fn place(&self, rig: Rig) -> Result<RigPlace> {
         let dir = self.root.join(rig.name.as_str());
-        if !dir.join(".repo.git").is_dir() {
+        if !is_whole(&dir) {
             return Err(Error::not_found(format!("rig {} is registered but not on this machine", rig.name))
                 .hint(format!("fetch it: gt rig add {} {}", rig.name, rig.url)));
         }

@@ -5,6 +5,7 @@ mod beads;
 mod mail;
 mod merge;
 mod planner;
+mod race;
 mod ready;
 mod refinery;
 mod runtime;

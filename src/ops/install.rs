@@ -14,6 +14,7 @@ use crate::model::scope::{LocalMachine, Machine, Scope, ScopeKind};
 use crate::name::{Ids, Prefix, Slot};
 use crate::ops::remote;
 use crate::store;
+use crate::store::lock::KernelLock;
 use crate::time::Moment;
 use crate::town::MARK;
 
@@ -68,35 +69,56 @@ pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installe
     if path.join(MARK).is_file() {
         return Ok(Installed::AlreadyThere { path });
     }
-    let repo = path.join(".repo.git");
-    if repo.exists() {
-        return Err(
-            Error::refused(format!("{} has a .repo.git that is no town's", path.display())).hint("choose an empty directory")
-        );
-    }
     if let Some(above) = path.ancestors().skip(1).find(|dir| dir.join(MARK).is_file()) {
         return Err(Error::refused(format!("{} lies inside the town {}", path.display(), above.display()))
             .hint("choose a directory outside of it"));
     }
+    let repo = path.join(".repo.git");
+    let was_begun = path.join(UNFINISHED).is_file();
+    if repo.exists() && !was_begun {
+        return Err(
+            Error::refused(format!("{} has a .repo.git that is no town's", path.display())).hint("choose an empty directory")
+        );
+    }
     let existed = path.exists();
+    create_dir(&path)?;
+    // Held as a lock too: what another call is making right now is not what a dead one left.
+    let turn = KernelLock::try_take(&path.join(UNFINISHED))?;
+    let _turn = turn.ok_or_else(|| {
+        Error::conflict(format!("another command is making the town {}", path.display())).hint("wait until it has ended")
+    })?;
+    if path.join(MARK).is_file() {
+        return Ok(Installed::AlreadyThere { path });
+    }
+    store::sync_dir(&path)?;
+    if was_begun {
+        clear(&path);
+    }
     let made = make(plan, &path, &repo, now, progress);
     if made.is_err() {
-        // Only what this call made goes; a directory that was there keeps its files.
-        for part in [".repo.git", "mayor", "deacon", ".runtime"] {
-            let _ = std::fs::remove_dir_all(path.join(part));
-        }
-        for anchor in ANCHORS {
-            let _ = std::fs::remove_file(path.join(anchor));
-        }
-        if !existed {
-            let _ = std::fs::remove_dir(&path);
-        }
+        clear(&path);
+    }
+    let _ = std::fs::remove_file(path.join(UNFINISHED));
+    if made.is_err() && !existed {
+        let _ = std::fs::remove_dir(&path);
     }
     made
 }
 
+/// The file that marks a town as not finished, from before its first file until it is whole or gone again.
+const UNFINISHED: &str = ".founding";
+
+/// Removes what [`make`] makes; a directory that was there keeps its other files.
+fn clear(path: &Path) {
+    for part in [".repo.git", "mayor", "deacon", ".runtime"] {
+        let _ = std::fs::remove_dir_all(path.join(part));
+    }
+    for anchor in ANCHORS {
+        let _ = std::fs::remove_file(path.join(anchor));
+    }
+}
+
 fn make(plan: &Plan, path: &Path, repo: &Path, now: Moment, progress: &Progress) -> Result<Installed> {
-    create_dir(path)?;
     init::init_bare(repo, "main")?;
     let local = found_machine(repo, plan.machine.as_deref())?;
     let ledger = Ledger::open(repo, &local.id)?;

@@ -1,7 +1,7 @@
 //! Rigs: a project cloned bare, its ledger, its role worktrees, and its entry in the town's registry.
 //!
-//! All or nothing: the registry entry is the last step, and a directory without one that carries the mark
-//! of an unfinished `rig add` is removed by the next try.
+//! All or nothing: a directory carries a mark from before the clone until after its registration. While it
+//! does, it is no rig to any command, and the next `rig add` removes it and begins anew.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::name::{Name, Prefix, Slot};
 use crate::ops::install::{self, sync};
 use crate::ops::remote;
 use crate::store;
-use crate::town::{RigPlace, Town, read_machine};
+use crate::town::{RigPlace, Town, UNFINISHED, is_whole, read_machine};
 
 /// What to add.
 #[derive(Clone, Debug)]
@@ -62,8 +62,6 @@ pub enum Added {
     },
 }
 
-/// The file that marks a directory as unfinished.
-const UNFINISHED: &str = ".repo.git/gt/adding";
 /// Where the mayor and the refinery read the project.
 const ROLE_WORKTREES: [&str; 2] = ["mayor/rig", "refinery/rig"];
 
@@ -75,7 +73,7 @@ pub fn add(town: &Town, plan: &Plan, progress: &Progress) -> Result<Added> {
     let dir = town.root.join(plan.name.as_str());
     let _turn = store::lock::KernelLock::take(&town.hq.store.private_dir().join("rig-add.flock"))?;
     let registered = town.hq.state()?.rig(&plan.name)?;
-    if dir.join(".repo.git").is_dir() && registered.is_some() && !dir.join(UNFINISHED).exists() {
+    if registered.is_some() && is_whole(&dir) {
         return Ok(Added::AlreadyThere { name: plan.name.clone() });
     }
     clear_unfinished(&dir)?;
@@ -95,19 +93,30 @@ fn clear_unfinished(dir: &Path) -> Result<()> {
     if dir.join(UNFINISHED).is_file() {
         std::fs::remove_dir_all(dir).or_fail(Kind::Io, || format!("remove the unfinished {}", dir.display()))?;
     }
+    // An empty one is as good as none, and may be what is left of a try that died before its mark.
+    let _ = std::fs::remove_dir(dir);
     Ok(())
+}
+
+/// Makes the rig's directory with the mark in it, on disk before anything else is.
+fn begin(dir: &Path) -> Result<()> {
+    install::create_dir(dir)?;
+    std::fs::File::create_new(dir.join(UNFINISHED)).or_fail(Kind::Io, || format!("mark {} as unfinished", dir.display()))?;
+    store::sync_dir(dir)
+}
+
+/// Takes the mark away, on disk too: were it back after a power loss, the next `rig add` would remove a used rig.
+fn finish(dir: &Path) -> Result<()> {
+    std::fs::remove_file(dir.join(UNFINISHED)).or_fail(Kind::Io, || format!("finish {}", dir.display()))?;
+    store::sync_dir(dir)
 }
 
 fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress: &Progress) -> Result<Added> {
     let url = absolute_url(&plan.url);
     let repo = dir.join(".repo.git");
-    install::create_dir(&repo.join("gt"))?;
-    // The clone replaces the directory as a whole, so the mark is set anew once it stands.
-    std::fs::remove_dir_all(&repo).or_fail(Kind::Io, || format!("prepare {}", repo.display()))?;
+    begin(dir)?;
     let cloned =
         clone::clone_bare(&url, &repo, plan.branch.as_deref().or(registered.as_ref().map(|rig| rig.target.as_str())), progress)?;
-    install::create_dir(&repo.join("gt"))?;
-    store::write_file(&dir.join(UNFINISHED), b"")?;
     crate::env::crash_point("rig.cloned");
     if cloned.tip.is_none() {
         return Err(Error::refused(format!("{url} has no commit yet")).hint("push a first commit, then add it again"));
@@ -138,7 +147,8 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     lay_out(&place)?;
     crate::env::crash_point("rig.laid-out");
     register(town, &rig)?;
-    std::fs::remove_file(dir.join(UNFINISHED)).or_fail(Kind::Io, || format!("finish {}", dir.display()))?;
+    crate::env::crash_point("rig.registered");
+    finish(dir)?;
     let rig = Box::new(rig);
     Ok(if has_ledger { Added::Joined { rig, sync: remote } } else { Added::New { rig, sync: remote } })
 }
