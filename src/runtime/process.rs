@@ -125,14 +125,13 @@ pub fn start(runtime_dir: &Path, launch: &Launch) -> Result<Session> {
     let keeper = child.stdin.take();
     let go = keeper.map_or(Ok(()), |mut pipe| pipe.write_all(b"go\n"));
     go.or_fail(Kind::External, || format!("start the session of {}", launch.agent))?;
-    match exit_within(&mut child, watch_millis).and_then(|status| status.code()) {
-        Some(code @ (126 | 127)) => Err(not_startable(launch, &first_word(&launch.command), code)),
-        _ => {
-            // Somebody has to take the exit status; in a short-lived command that is init in the end.
-            std::thread::spawn(move || child.wait());
-            Ok(session)
-        }
+    let status = exit_within(&mut child, watch_millis);
+    if let Some(code @ (126 | 127)) = status.and_then(|status| status.code()) {
+        return Err(not_startable(launch, &first_word(&launch.command), code));
     }
+    // Somebody has to take the exit status; in a short-lived command that is init in the end.
+    std::thread::spawn(move || child.wait());
+    Ok(session)
 }
 
 /// The running session of `agent`; `None` when there is none.
