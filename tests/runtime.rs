@@ -1,8 +1,8 @@
-//! The scripted agent follows its plan, with a stand-in for gt that only knows the hook.
+//! Agents at work: the scripted agent with a stand-in for gt, then whole sessions on the process backend.
 
 use std::path::Path;
 
-use crate::town::{self, Outcome, Town};
+use crate::town::{self, Outcome, Rig, Town, text_at};
 
 /// A place with a repository, and a `gt` that has `wi-1` on its hook and writes down what it is asked.
 fn place() -> Town {
@@ -87,4 +87,93 @@ fn an_agent_without_work_or_plan_says_so() {
     assert!(start(&town).fails_with(1).stderr.contains("there is no plan for wi-1"));
     std::fs::write(town.base().join("home/empty"), "").unwrap();
     assert!(start(&town).succeeds().stdout.contains("nothing on the hook"));
+}
+
+const TOAST: &str = "widgets/polecats/toast";
+
+/// A town whose polecat toast is slung a bead with `plan` for its first start.
+fn slung(plan: &str) -> (Town, Rig, String) {
+    let (town, rig) = Town::with_rig();
+    let bead = town.bead(&rig, "Work");
+    town.plan(&bead, 1, plan);
+    town.gt_args(&["sling", &bead, TOAST]).succeeds();
+    (town, rig, bead)
+}
+
+#[test]
+fn a_slung_agent_works_and_hands_in() {
+    let (town, rig, bead) = slung("write news.txt news\ncommit Add news\ngt done");
+    town.until("the work is handed in", || town.status(&bead) == "in_review");
+    town.until("the session has ended", || !town.has_session(TOAST));
+    let log = town.logs();
+    assert!(log.contains("You are widgets/polecats/toast") && log.contains("> gt done"), "{log}");
+    let author = town.git(&rig.dir.join("polecats/toast"), &["log", "-1", "--format=%an <%ae>"]);
+    assert_eq!(author, "widgets/polecats/toast <owner@example.org>");
+    town.as_agent(TOAST).gt("hook").ends_with(1);
+}
+
+#[test]
+fn an_agent_that_died_is_started_again_by_a_second_sling_and_one_that_runs_is_left_alone() {
+    let (town, _, bead) = slung("die 1");
+    town.plan(&bead, 2, "say second start\nhang");
+    town.until("the first start has died", || !town.has_session(TOAST));
+    assert_eq!(town.status(&bead), "in_progress");
+    town.gt_args(&["sling", &bead, TOAST]).succeeds();
+    town.until("the second start spoke", || town.logs().contains("\nsecond start\n"));
+    let again = town.gt_args(&["sling", &bead, TOAST]).succeeds();
+    assert!(again.stdout.contains("already"), "{}", again.stdout);
+    assert!(town.has_session(TOAST));
+}
+
+#[test]
+fn stopping_a_session_ends_its_children_and_keeps_the_hook() {
+    let (town, rig, bead) = slung("sh sleep 600 & echo $! > child.pid\nhang");
+    let child = || std::fs::read_to_string(rig.dir.join("polecats/toast/child.pid")).ok()?.trim().parse::<u32>().ok();
+    town.until("the child runs", || child().is_some());
+    town.gt("session stop widgets/toast").succeeds();
+    assert!(!town.has_session(TOAST));
+    assert_eq!(gastown::store::refs::start_time_of(child().unwrap()), None);
+    let hook = town.as_agent(TOAST).gt("--json hook").json();
+    assert_eq!(text_at(&hook, &["/hook/bead"]), bead);
+}
+
+#[test]
+fn an_agent_can_end_its_own_session_and_the_command_that_does_it_lives_to_say_so() {
+    let (town, _, _) = slung("gt session stop widgets/toast\nsay still here");
+    town.until("the session has ended", || !town.has_session(TOAST));
+    town.until("the command has spoken", || town.logs().contains("has ended"));
+    assert!(!town.logs().contains("\nstill here\n"));
+}
+
+#[test]
+fn a_missing_agent_program_is_told_before_anything_is_assigned() {
+    let (town, rig) = Town::with_rig();
+    let bead = town.bead(&rig, "Work");
+    town.gt("config set agent.command 'no-such-agent --yes' --rig widgets").succeeds();
+    let outcome = town.gt_args(&["sling", &bead, "widgets"]).fails_with(6);
+    assert!(
+        outcome.stderr.contains("no-such-agent") && outcome.stderr.contains("gt config set agent.command"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(town.status(&bead), "open");
+    assert!(std::fs::read_dir(rig.dir.join("polecats")).unwrap().next().is_none());
+}
+
+#[test]
+fn a_session_inherits_nobodys_role() {
+    let (town, rig) = Town::with_rig();
+    let bead = town.bead(&rig, "Work");
+    town.plan(&bead, 1, "sh env > env.txt\nhang");
+    let sling = town.here().var("GIT_DIR", "/nowhere").var("SECRET", "1").var("GT_CRASH_AT", "never");
+    sling.var("GT_MODEL", "the-overseers").args(&["sling", &bead, TOAST]).succeeds();
+    let path = rig.dir.join("polecats/toast/env.txt");
+    town.until("the environment is written", || std::fs::read_to_string(&path).is_ok_and(|text| text.contains("GT_RUN=")));
+    let env = std::fs::read_to_string(&path).unwrap();
+    for stranger in ["GIT_DIR=", "SECRET=", "GT_CRASH_AT=", "GT_MODEL="] {
+        assert!(!env.lines().any(|line| line.starts_with(stranger)), "{stranger} in\n{env}");
+    }
+    for own in [format!("GT_ACTOR={TOAST}"), format!("GIT_AUTHOR_NAME={TOAST}"), "GT_RIG=widgets".into()] {
+        assert!(env.lines().any(|line| line == own), "{own} not in\n{env}");
+    }
 }

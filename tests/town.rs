@@ -116,11 +116,19 @@ impl Town {
 
     /// A bare repository with a project: folders, an executable, a symlink, two commits.
     pub fn project(&self, name: &str) -> PathBuf {
+        self.project_with(name, 0)
+    }
+
+    /// The same with so many further files; a hundred objects and more travel as a pack that is kept.
+    pub fn project_with(&self, name: &str, files: usize) -> PathBuf {
         let (work, origin) = (self.base().join(format!("{name}-work")), self.base().join(format!("{name}.git")));
         std::fs::create_dir_all(work.join("src")).unwrap();
         self.git(&work, &["init", "-q", "-b", "main"]);
         std::fs::write(work.join("README.md"), format!("# {name}\n")).unwrap();
         std::fs::write(work.join("src/numbers.txt"), "one\ntwo\nthree\n").unwrap();
+        for n in 0..files {
+            std::fs::write(work.join(format!("src/{n}.txt")), format!("{n}\n")).unwrap();
+        }
         self.git(&work, &["add", "-A"]);
         self.git(&work, &["commit", "-q", "-m", "Begin"]);
         std::fs::write(work.join("check.sh"), "#!/bin/sh\n! [ -e bad ]\n").unwrap();
