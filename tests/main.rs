@@ -10,6 +10,7 @@ mod race;
 mod ready;
 mod refinery;
 mod runtime;
+mod sync;
 mod tidy;
 mod town;
 mod transport;

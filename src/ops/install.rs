@@ -6,7 +6,7 @@ use crate::config::{self, Group};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
 use crate::git::{init, program};
-use crate::ledger::{Actor, Change, Deed, Ledger, tree};
+use crate::ledger::{Actor, Change, Deed, Ledger, sync, tree};
 use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
@@ -298,21 +298,4 @@ pub fn set_in_ledger(ledger: &Ledger, deed: &Deed<'_>, key: &str, value: Option<
         };
         change.put(&path, &group)
     })
-}
-
-/// Joining comes with the exchange of ledgers.
-pub(super) mod sync {
-    use crate::error::{Error, Result};
-    use crate::git::progress::Progress;
-    use crate::ledger::{Actor, Ledger};
-    use crate::model::scope::LocalMachine;
-    use crate::time::Moment;
-
-    pub(crate) fn join(_: &Ledger, _: &str, _: &Progress) -> Result<()> {
-        Err(Error::refused("there is a ledger at that remote, and joining is not possible yet"))
-    }
-
-    pub(crate) fn take_slot(_: &Ledger, _: &LocalMachine, _: &str, _: &Actor, _: Moment, _: &Progress) -> Result<()> {
-        Err(Error::refused("joining is not possible yet"))
-    }
 }

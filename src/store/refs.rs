@@ -68,6 +68,21 @@ impl Store {
         Ok(found.into_iter().collect())
     }
 
+    /// Refuses damage among the refs whose names start with `prefix` (which ends with `/`).
+    ///
+    /// # Errors
+    /// Corrupt, naming the first ref that is empty, garbage or symbolic.
+    pub fn check_refs_below(&self, prefix: &str) -> Result<()> {
+        for entry in walkdir::WalkDir::new(self.dir().join(prefix)).into_iter().filter_map(std::result::Result::ok) {
+            let name = entry.path().strip_prefix(self.dir()).ok().and_then(Path::to_str);
+            let is_lock = |name: &&str| name.ends_with(".lock");
+            if let Some(name) = name.filter(|name| entry.file_type().is_file() && !is_lock(name)) {
+                self.read_ref(name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves `name` from `old` to `new` (`None`: it must not exist) and syncs it before answering.
     ///
     /// # Errors

@@ -140,6 +140,7 @@ impl World {
         let ledger = &self.machines[at];
         let current = ledger.tip().unwrap();
         ledger.store.swap_ref(tree::LEDGER, current, self.tips[at]).unwrap();
+        // Wall clocks lie.
         let wild = [0, 4_102_444_800_000, 1_767_225_600_000];
         let now = Moment::from_millis(wild[self.words % 3] + i64::try_from(self.words).unwrap());
         let actor = actor();
@@ -262,12 +263,12 @@ impl World {
         }
     }
 
-    fn id(&self, at: usize, word: &str) -> BeadId {
+    fn id(at: usize, word: &str) -> BeadId {
         format!("wi-{word}{at}").parse().unwrap()
     }
 
     fn create(&mut self, at: usize, word: &str) {
-        let id = self.id(at, word);
+        let id = Self::id(at, word);
         self.acknowledged.insert(word.to_owned());
         self.change(at, |change| change.put_bead(&Bead::new(id.clone(), IssueType::Task, word, "overseer", change.now())?));
     }
@@ -285,8 +286,10 @@ impl World {
         self.change(at, |change| {
             // Closing by hand takes the work off its hook and its requests out of the queue.
             if bead.status.is_closed() && !before.status.is_closed() {
-                if let Some(agent) = &agent {
-                    change.remove(&tree::hook(agent));
+                if let Some(path) = agent.as_ref().map(tree::hook)
+                    && change.get::<Hook>(&path)?.is_some_and(|hook| hook.bead == bead.id)
+                {
+                    change.remove(&path);
                 }
                 withdraw(change, &bead.id)?;
             }
@@ -342,7 +345,7 @@ impl World {
 
     fn done(&mut self, at: usize, n: usize, word: &str) {
         let Some((mut bead, agent)) = self.own_work(at, n) else { return };
-        let id = self.id(at, word);
+        let id = Self::id(at, word);
         self.change(at, |change| {
             let request = MergeRequest {
                 state: MrState::Queued,
@@ -411,7 +414,7 @@ impl World {
     }
 
     fn mail(&mut self, at: usize, word: &str) {
-        let id = self.id(at, word);
+        let id = Self::id(at, word);
         self.acknowledged.insert(word.to_owned());
         self.change(at, |change| {
             let to = Address::Mayor;

@@ -1,1 +1,0 @@
-//! Exchanges a ledger with a remote: fetch, merge, push, until both agree.

@@ -1,0 +1,325 @@
+//! Exchanges the ledger with a remote: fetch, merge, push, until both hold the same.
+//!
+//! No lock is held while the network is waited for. Nothing over there is ever forced, deleted or overwritten:
+//! a push names exact values and what it expects, and a refusal means fetch and merge again. What arrives is
+//! checked before it becomes ours. A damaged ref here stops the exchange before the remote is touched.
+
+mod pins;
+mod slot;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gix::ObjectId;
+
+use crate::error::{Error, Kind, Result};
+use crate::git::fetch;
+use crate::git::progress::Progress;
+use crate::git::push::{self, Outcome as Answer, Update};
+use crate::ledger::history::{self, Comparison};
+use crate::ledger::merge::{self, Join};
+use crate::ledger::{Ledger, State, diff, tree};
+use crate::model::merge::Conflict;
+use crate::store::lock::KernelLock;
+use crate::store::refs::Swap;
+use crate::time::Moment;
+
+pub use slot::take_slot;
+
+/// What an exchange may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Take over what the remote has.
+    pub fetch: bool,
+    /// Give the remote what is here.
+    pub push: bool,
+    /// Merge even if the two histories were begun apart; kind and prefix must agree.
+    pub join: bool,
+    /// Only tell what would happen; objects may be fetched, but no ref moves here or there.
+    pub dry_run: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { fetch: true, push: true, join: false, dry_run: false }
+    }
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Both sides were equal already.
+    UpToDate,
+    /// Only this side got something new.
+    Received,
+    /// Only the remote got something new.
+    Sent,
+    /// Both got something new.
+    Exchanged,
+}
+
+/// What an exchange did, or with `dry_run` would do.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Exchange {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether two histories were merged.
+    pub merged: bool,
+    /// Changes that came from the remote, in ledger commits.
+    pub received: usize,
+    /// Changes that went there, merges included.
+    pub sent: usize,
+    /// Choices of people or agents that a merge overruled.
+    pub conflicts: Vec<Conflict>,
+    /// Pins of merge requests that hold another commit there than here; neither was changed.
+    pub differing_pins: Vec<String>,
+}
+
+impl Exchange {
+    fn new() -> Self {
+        Self {
+            outcome: Outcome::UpToDate,
+            merged: false,
+            received: 0,
+            sent: 0,
+            conflicts: Vec::new(),
+            differing_pins: Vec::new(),
+        }
+    }
+
+    fn told(mut self) -> Self {
+        self.outcome = match (self.received > 0, self.sent > 0) {
+            (false, false) => Outcome::UpToDate,
+            (true, false) => Outcome::Received,
+            (false, true) => Outcome::Sent,
+            (true, true) => Outcome::Exchanged,
+        };
+        self
+    }
+}
+
+/// How often a refused push is followed by another fetch and merge.
+const ROUNDS_MAX: u32 = 10;
+/// How often the remote may refuse although nothing there has moved: then it is no race.
+const STILL_REFUSED_MAX: u32 = 3;
+/// How often the ledger's ref may move here under a writer without our lock.
+const TRIES_MAX: u32 = 20;
+
+/// What the remote has, as far as it is here now too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    ledger: Option<ObjectId>,
+    /// All pins of merge requests there, also those that were not fetched.
+    pins: BTreeMap<String, ObjectId>,
+}
+
+/// Exchanges the ledger and the pins of merge requests with the repository at `url`, remembered as `remote`.
+///
+/// # Errors
+/// Corrupt, when a ref here is damaged (the remote was not touched) or what arrived is unlawful; refused, when the
+/// histories were begun apart or are of two scopes; external, when the remote fails or refuses for good; conflict,
+/// when others kept moving it.
+pub fn sync(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Moment, progress: &Progress) -> Result<Exchange> {
+    check_here(ledger)?;
+    let mut exchange = Exchange::new();
+    let (mut last_seen, mut still_refused, mut reason) = (None, 0, String::new());
+    for round in 0..ROUNDS_MAX {
+        let seen = look(ledger, remote, url, options, Some(now), progress)?;
+        let ours = if options.fetch { take_over(ledger, &seen, options, &mut exchange)? } else { ledger.tip()? };
+        let (true, Some(ours)) = (options.push, ours) else { return Ok(exchange.told()) };
+        let ours = if options.dry_run { ours } else { slot::settle(ledger, seen.ledger, now)?.unwrap_or(ours) };
+        match give(ledger, (remote, url), &seen, ours, (options, now), &mut exchange, progress)? {
+            None => return Ok(exchange.told()),
+            Some(refusal) => reason = refusal,
+        }
+        still_refused = if last_seen.as_ref() == Some(&seen) { still_refused + 1 } else { 1 };
+        if still_refused >= STILL_REFUSED_MAX {
+            return Err(Error::external(format!("the remote {remote} refuses the ledger: {reason}"))
+                .hint("what is here is kept; the reason comes from the other side"));
+        }
+        last_seen = Some(seen);
+        std::thread::sleep(Duration::from_millis(fastrand::u64(5..=20 * (u64::from(round) + 1))));
+    }
+    Err(Error::conflict(format!("others kept moving the ledger at {remote}: {reason}")).hint("try again: gt sync"))
+}
+
+/// Fetches the ledger at `url` into a store that has none yet.
+///
+/// # Errors
+/// Refused, when there is a ledger here; not found, when there is none at `url`; otherwise as [`sync`].
+pub fn join(ledger: &Ledger, url: &str, progress: &Progress) -> Result<()> {
+    if ledger.tip()?.is_some() {
+        return Err(Error::refused(format!("{} holds a ledger already", ledger.store.dir().display())));
+    }
+    let options = Options { push: false, ..Options::default() };
+    let seen = look(ledger, slot::ORIGIN, url, &options, None, progress)?;
+    if seen.ledger.is_none() {
+        return Err(Error::not_found(format!("there is no ledger at {url}")));
+    }
+    take_over(ledger, &seen, &options, &mut Exchange::new())?;
+    Ok(())
+}
+
+/// Refuses to go on while a ref of ours is damaged: it must neither be sent nor taken for a deletion.
+fn check_here(ledger: &Ledger) -> Result<()> {
+    if let Some(tip) = ledger.tip()? {
+        ledger.state_at(tip)?.scope()?;
+    }
+    ledger.store.check_refs_below(tree::MR)
+}
+
+/// Asks what the remote has and fetches what is wanted of it; checks it, and remembers it.
+fn look(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Option<Moment>, progress: &Progress) -> Result<Seen> {
+    let store = &ledger.store;
+    let mut there = fetch::advertised(store, url)?;
+    there.retain(|name, _| name == tree::LEDGER || name.starts_with(tree::MR));
+    let tracking = tree::tracking(remote, tree::LEDGER);
+    // A damaged memory of the remote is no damage of ours: it is looked up anew.
+    let remembered = store.read_ref(&tracking).ok().flatten();
+    let mut wanted = Vec::new();
+    let is_known = |id: &ObjectId| remembered == Some(*id) || ledger.tip().is_ok_and(|tip| tip == Some(*id));
+    if options.fetch {
+        wanted.extend(there.get(tree::LEDGER).filter(|id| !is_known(id)).map(|_| tree::LEDGER.to_owned()));
+        wanted.extend(pins::wanted(ledger, &there, now)?);
+    }
+    let fetched = fetch::fetch(store, url, &wanted, progress)?;
+    there.extend(fetched.iter().map(|(name, id)| (name.clone(), *id)));
+    let tip = there.remove(tree::LEDGER);
+    if let Some(tip) = tip.filter(|_| fetched.contains_key(tree::LEDGER)) {
+        check_arrived(ledger, tip)?;
+        if !options.dry_run {
+            remember(ledger, &tracking, tip)?;
+        }
+    }
+    if !options.dry_run {
+        pins::create(ledger, fetched.iter().filter(|(name, _)| name.starts_with(tree::MR)))?;
+    }
+    Ok(Seen { ledger: tip, pins: there })
+}
+
+/// Whether what arrived is a lawful ledger; whether it is ours is asked when it is merged.
+fn check_arrived(ledger: &Ledger, tip: ObjectId) -> Result<()> {
+    let state = ledger.state_at(tip)?;
+    state.scope()?;
+    let ours = ledger.tip()?;
+    history::compare(&ledger.store, ours.as_slice(), &[tip])?;
+    let before = State::at(&ledger.store, ours)?;
+    diff::changes(&ledger.store.repo.objects, before.tree(), state.tree())?;
+    Ok(())
+}
+
+/// Moves a tracking ref; it is a memory only, so whoever was faster is right too.
+fn remember(ledger: &Ledger, tracking: &str, tip: ObjectId) -> Result<()> {
+    let mut old = ledger.store.read_ref(tracking).ok().flatten();
+    for _ in 0..TRIES_MAX {
+        if old == Some(tip) {
+            return Ok(());
+        }
+        match ledger.store.swap_ref(tracking, old, tip) {
+            Ok(Swap::Lost(actual)) => old = actual,
+            // A damaged memory costs another fetch, no more.
+            Err(error) if error.kind == Kind::Corrupt => {
+                tracing::warn!("{}", error.line());
+                return Ok(());
+            }
+            other => return other.map(drop),
+        }
+    }
+    Ok(())
+}
+
+/// Makes what the remote has part of ours; tells our tip after that.
+fn take_over(ledger: &Ledger, seen: &Seen, options: &Options, exchange: &mut Exchange) -> Result<Option<ObjectId>> {
+    let Some(theirs) = seen.ledger else { return ledger.tip() };
+    let _turn = KernelLock::take(&ledger.lock_path())?;
+    for attempt in 0..TRIES_MAX {
+        let ours = ledger.tip()?;
+        let next = next_tip(ledger, ours, theirs, options)?;
+        if next.is_nothing_new {
+            return Ok(ours);
+        }
+        let moved = if options.dry_run { Swap::Moved } else { ledger.store.swap_ref(tree::LEDGER, ours, next.tip)? };
+        if moved == Swap::Moved {
+            exchange.received += next.received;
+            exchange.merged |= next.is_merge;
+            exchange.conflicts.extend(next.conflicts);
+            return Ok(Some(next.tip));
+        }
+        std::thread::sleep(Duration::from_millis(fastrand::u64(..=u64::from(attempt) * 4)));
+    }
+    Err(Error::conflict("the ledger kept moving under the merge").hint("try again: gt sync"))
+}
+
+struct Next {
+    tip: ObjectId,
+    received: usize,
+    is_nothing_new: bool,
+    is_merge: bool,
+    conflicts: Vec<Conflict>,
+}
+
+/// Where our ref goes when `theirs` is taken over: forward, or to a merge whose objects are stored.
+fn next_tip(ledger: &Ledger, ours: Option<ObjectId>, theirs: ObjectId, options: &Options) -> Result<Next> {
+    let store = &ledger.store;
+    let Comparison { bases, only_theirs: received, .. } = history::compare(store, ours.as_slice(), &[theirs])?;
+    let is_nothing_new = bases == [theirs];
+    let Some(ours) = ours.filter(|ours| bases != [*ours] && !is_nothing_new) else {
+        return Ok(Next { tip: theirs, received, is_nothing_new, is_merge: false, conflicts: Vec::new() });
+    };
+    let join = if options.join { Join::Apart } else { Join::Related };
+    let merge = merge::merge(store, ours, theirs, join)?;
+    store.write(&merge.batch)?;
+    Ok(Next { tip: merge.commit, received, is_nothing_new, is_merge: true, conflicts: merge.conflicts })
+}
+
+/// Pushes what the remote lacks. `Some`: it was refused, for this reason.
+fn give(
+    ledger: &Ledger,
+    (remote, url): (&str, &str),
+    seen: &Seen,
+    ours: ObjectId,
+    (options, now): (&Options, Moment),
+    exchange: &mut Exchange,
+    progress: &Progress,
+) -> Result<Option<String>> {
+    let unsent = unsent(ledger, remote, seen, ours)?;
+    let pins = pins::unsent(ledger, &seen.pins, ours, now)?;
+    exchange.differing_pins = pins.differing;
+    if options.dry_run {
+        exchange.sent = unsent;
+        return Ok(None);
+    }
+    // Pins go first: a ledger must not speak of a head that is not there.
+    let mut updates: Vec<Update> = pins.missing.into_iter().map(|(name, id)| Update { name, old: None, new: Some(id) }).collect();
+    if unsent > 0 {
+        updates.push(Update { name: tree::LEDGER.to_owned(), old: seen.ledger, new: Some(ours) });
+    }
+    let mut refusal = None;
+    for (name, answer) in push::push(&ledger.store, url, &updates, progress)? {
+        match answer {
+            Answer::Accepted if name == tree::LEDGER => {
+                exchange.sent += unsent;
+                remember(ledger, &tree::tracking(remote, tree::LEDGER), ours)?;
+            }
+            Answer::Accepted => {}
+            Answer::Rejected(reason) => refusal = Some(format!("{name}: {reason}")),
+        }
+    }
+    Ok(refusal)
+}
+
+/// How many of our commits the remote lacks; what it has must be part of ours.
+fn unsent(ledger: &Ledger, remote: &str, seen: &Seen, ours: ObjectId) -> Result<usize> {
+    let Some(theirs) = seen.ledger else { return Ok(history::compare(&ledger.store, &[ours], &[])?.only_ours) };
+    let unknown =
+        || Error::conflict(format!("the remote {remote} has changes that are not here")).hint("take them over first: gt sync");
+    if theirs == ours {
+        return Ok(0);
+    }
+    let compared = match history::compare(&ledger.store, &[ours], &[theirs]) {
+        Err(error) if error.kind == Kind::Corrupt && !ledger.store.repo.has_object(theirs) => return Err(unknown()),
+        other => other?,
+    };
+    if compared.bases == [theirs] { Ok(compared.only_ours) } else { Err(unknown()) }
+}
