@@ -130,7 +130,7 @@ fn sync_line(urls: &[String]) -> String {
     if urls.is_empty() {
         "stays on this machine (no sync remote)".to_owned()
     } else {
-        format!("synced with {}", escape(&urls.join(", ")))
+        format!("exchanged with {}", escape(&urls.join(", ")))
     }
 }
 

@@ -25,7 +25,7 @@ pub struct SlingArgs {
     /// A rig (an idle or new polecat) or a polecat; the bead's rig when not given
     target: Option<String>,
     /// Further words for the agent
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     args: String,
     /// The model to run, for the agent command as GT_MODEL
     #[arg(long)]

@@ -138,11 +138,11 @@ fn gather(place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) -> Result<Work
     let store = &place.ledger.store;
     let (branch, head) = worktree::head(dir)?;
     let branch = branch.ok_or_else(|| {
-        Error::refused("the sandbox is on no branch").hint(format!("git switch -c {} keeps what you have", hook.branch))
+        Error::refused("the sandbox is on no branch").hint(format!("git switch -c {}-2 keeps what you have", hook.branch))
     })?;
     if branch == hook.target {
         return Err(Error::refused(format!("the sandbox is on {branch}, the target itself"))
-            .hint(format!("move your commits to a branch of your own: git switch -c {}", hook.branch)));
+            .hint(format!("move your commits to a branch of your own: git switch -c {}-2", hook.branch)));
     }
     let state = status::status(dir)?;
     if !state.is_clean() {

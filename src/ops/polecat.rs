@@ -72,7 +72,7 @@ pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
             }
         }
     }
-    Err(Error::refused(format!("rig {} has {most} polecats and all of them are busy", place.rig.name))
+    Err(Error::refused(format!("rig {} may have {most} polecats and none is free", place.rig.name))
         .hint("wait for one, or raise the limit: gt config set polecats.max N"))
 }
 

@@ -92,7 +92,7 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
     let place = target.place();
     if ledger.store.dir() != place.ledger.store.dir() {
         return Err(Error::refused(format!("{bead_id} does not belong to rig {}", place.rig.name))
-            .hint(format!("its prefix routes it to another rig; file it there: gt bead create … --rig {}", place.rig.name)));
+            .hint(format!("an id's prefix names its scope; file the work there: gt bead create … --rig {}", place.rig.name)));
     }
     // Held from the checks to the transaction, so that of many slings one makes a worktree and the others wait to see it taken.
     let _turn = KernelLock::take(&place.ledger.store.private_dir().join("beads").join(format!("{bead_id}.flock")))?;
@@ -184,7 +184,7 @@ fn check(town: &Town, plan: &Plan, bead: &Bead) -> Result<()> {
 
 fn check_free(bead: &Bead) -> Result<()> {
     if !bead.issue_type.is_work() {
-        return Err(Error::refused(format!("{} is a {}, which nobody can work on", bead.id, bead.issue_type))
+        return Err(Error::refused(format!("{} is of type {}, which nobody can work on", bead.id, bead.issue_type))
             .hint("sling a task, bug, feature or chore"));
     }
     if bead.status == Status::Open {
@@ -192,7 +192,7 @@ fn check_free(bead: &Bead) -> Result<()> {
     }
     let held = bead.assignee.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
     let hint = match bead.status {
-        Status::Closed => format!("reopen it first: gt bead update {} --status open", bead.id),
+        Status::Closed => format!("reopen it first: gt bead reopen {}", bead.id),
         Status::InReview => "it was handed in; see: gt mq list".to_owned(),
         _ => format!("see: gt show {}", bead.id),
     };

@@ -67,7 +67,7 @@ pub struct Create {
     /// One line: what is to be done
     title: String,
     /// What and why, in full
-    #[arg(short, long, default_value = "")]
+    #[arg(short, long, default_value = "", hide_default_value = true)]
     description: String,
     /// task, bug, feature, epic, chore, decision or question
     #[arg(short = 't', long = "type", default_value = "task")]
@@ -85,13 +85,13 @@ pub struct Create {
     #[arg(long, value_name = "[KIND:]ID", value_delimiter = ',')]
     deps: Vec<String>,
     /// How it is to be done
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     design: String,
     /// When it is done
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     acceptance: String,
     /// What is known already
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     notes: String,
     /// Who has it
     #[arg(short, long, value_name = "ADDRESS")]
