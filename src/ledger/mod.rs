@@ -11,6 +11,7 @@ pub mod read;
 pub mod sync;
 pub mod transact;
 pub mod tree;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 

@@ -158,6 +158,19 @@ fn a_gate_that_cannot_run_stops_the_queue_and_blames_nobody() {
 }
 
 #[test]
+fn who_takes_the_gates_command_away_is_found_like_any_other() {
+    let mut world = World::new();
+    world.push_main(&[("check.sh", "exit 0\n")]);
+    world.gate("test", "test -e check.sh || exec ./check.sh; sh check.sh");
+    let (_, good) = world.request("good", &[("good", "x\n")]);
+    let (_, thief) = world.request("thief", &[("check.sh", "")]);
+    let (_, other) = world.request("other", &[("other", "x\n")]);
+    let drained = world.run().unwrap();
+    assert_eq!((drained.landed, drained.evicted), (vec![good, other], vec![thief.clone()]), "{:#?}", world.lines());
+    assert_eq!(world.mr(&thief).blame.unwrap().exit, Some(127));
+}
+
+#[test]
 fn a_gate_that_cannot_judge_holds_the_head_and_the_others_go_on() {
     let mut world = World::new();
     world.gate("test", "test ! -e odd || exit 125");

@@ -116,8 +116,11 @@ impl Queue<'_> {
             if self.settle(&stack, say)? {
                 continue;
             }
-            let places: Vec<Place> =
-                stack.placed.iter().map(|placed| outlook.place(&placed.request, &self.gates, placed.tree)).collect();
+            let places: Vec<Place> = stack
+                .placed
+                .iter()
+                .map(|placed| outlook.place(&placed.request, &self.gates, placed.tree, stack.tip_tree))
+                .collect();
             let step = plan::next_step(&places, outlook.memo.flake_rate(), 1);
             if step != Step::SetAside {
                 self.resume(&stack, say)?;
@@ -183,16 +186,37 @@ impl Queue<'_> {
         let top = &stack.placed[length - 1];
         let commit = made.last().copied().unwrap_or(stack.tip);
         let subject = Subject { stack: stack.ids(length), commit, tree: top.tree, base: stack.tip };
-        self.run_gates(course, &subject, memo, say)
+        self.run_gates(course, &subject, stack.tip_tree, memo, say)
     }
 
-    fn run_gates(&mut self, course: &mut Course, subject: &Subject, memo: &Memo, say: &mut dyn FnMut(&Event)) -> Result<bool> {
+    /// Runs the gates that `subject` still lacks; an error after too many runs without a verdict.
+    fn run_gates(
+        &mut self,
+        course: &mut Course,
+        subject: &Subject,
+        tip_tree: ObjectId,
+        memo: &Memo,
+        say: &mut dyn FnMut(&Event),
+    ) -> Result<bool> {
         let gates: Vec<Gate> = self.gates.iter().filter(|gate| !memo.is_green(gate, subject.tree)).cloned().collect();
-        let Some(Failure { gate, why }) = self.judge(subject, &gates, say)? else {
+        let Some(Failure { gate, why, is_missing }) = self.judge(subject, &gates, say)? else {
             course.failures = 0;
             return Ok(true);
         };
         course.failures += 1;
+        if is_missing && !subject.stack.is_empty() {
+            // Does the target have the command? Then it is the stack that lost it, and the search goes on.
+            let is_there = |gate_there: &Gate| gate_there.name == gate && memo.is_green(gate_there, tip_tree);
+            if self.gates.iter().any(is_there) {
+                course.failures = 0;
+                return Ok(true);
+            }
+            if course.baseline != Some(subject.base) {
+                course.baseline = Some(subject.base);
+                let target = Subject { stack: Vec::new(), commit: subject.base, tree: tip_tree, base: subject.base };
+                return self.run_gates(course, &target, tip_tree, memo, say);
+            }
+        }
         if course.failures < FAILURES_MAX {
             return Ok(true);
         }
@@ -218,7 +242,7 @@ impl Queue<'_> {
             Baseline::Unknown => {
                 course.baseline = Some(stack.tip);
                 let subject = Subject { stack: Vec::new(), commit: stack.tip, tree: stack.tip_tree, base: stack.tip };
-                self.run_gates(course, &subject, memo, say)
+                self.run_gates(course, &subject, stack.tip_tree, memo, say)
             }
             Baseline::Red(gates) => {
                 // Only what turns the target green may land, so each prefix gets its one chance.
@@ -232,7 +256,7 @@ impl Queue<'_> {
     }
 
     fn baseline(&self, course: &Course, stack: &Stack, memo: &Memo) -> Baseline {
-        let says = memo.says(&self.gates, stack.tip_tree);
+        let says = memo.says(&self.gates, stack.tip_tree, stack.tip_tree);
         let was_gated_now = course.baseline == Some(stack.tip);
         if says.is_green || (says.is_silent && says.red_gates.is_empty()) {
             Baseline::Holds
@@ -246,7 +270,7 @@ impl Queue<'_> {
     /// Holds the head, which no gate can judge, and goes on without it.
     fn set_aside(&mut self, course: &mut Course, stack: &Stack, memo: &Memo, say: &mut dyn FnMut(&Event)) -> Result<bool> {
         let Some(head) = stack.placed.first() else { return Ok(false) };
-        let gates: Vec<String> = memo.says(&self.gates, head.tree).silent_gates.into_iter().collect();
+        let gates: Vec<String> = memo.says(&self.gates, head.tree, stack.tip_tree).silent_gates.into_iter().collect();
         self.hold(&head.request, &format!("gate {} cannot judge it (exit code 125)", gates.join(", ")), say)?;
         course.unjudged.insert(head.request.bead.id.clone());
         Ok(true)

@@ -4,7 +4,7 @@ use gix::ObjectId;
 
 use super::Queue;
 use super::event::{Event, short};
-use super::look::{self, Request, memo_key, object_id};
+use super::look::{self, Request, is_missing, memo_key, object_id};
 use super::stack::{Stack, quoted, reproduce_conflict};
 use crate::error::Result;
 use crate::git::merge::merge_base;
@@ -36,7 +36,7 @@ impl Queue<'_> {
         let mut runs = state.gate_runs()?;
         runs.sort_by(|a, b| a.rev.cmp(&b.rev));
         let keys: Vec<String> = self.gates.iter().map(|gate| memo_key(gate, self.machine(), head.tree)).collect();
-        let last = runs.iter().rev().find(|run| run.verdict == Verdict::Red && keys.contains(&run.key));
+        let last = runs.iter().rev().find(|run| (run.verdict == Verdict::Red || is_missing(run)) && keys.contains(&run.key));
         let mut blame = Self::blame("red", stack.tip, &state, request)?;
         blame.posterior = posterior;
         blame.evidence = evidence(&runs, &request.bead.id);
@@ -191,7 +191,7 @@ impl Queue<'_> {
 
 /// The runs on stacks with `mr`, one line each, oldest first.
 fn evidence(runs: &[GateRun], mr: &BeadId) -> Vec<String> {
-    let about = runs.iter().filter(|run| run.stack.contains(mr) && run.verdict != Verdict::Infrastructure);
+    let about = runs.iter().filter(|run| run.stack.contains(mr) && (run.verdict != Verdict::Infrastructure || is_missing(run)));
     let mut lines: Vec<String> = about.map(evidence_line).collect();
     lines.drain(..lines.len().saturating_sub(LINES_MAX));
     lines

@@ -9,7 +9,7 @@ use gix::ObjectId;
 
 use super::Queue;
 use super::event::{Event, short};
-use super::look::memo_key;
+use super::look::{is_missing, memo_key};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::worktree::{self, Head};
 use crate::ledger::tree;
@@ -38,6 +38,8 @@ pub struct Failure {
     pub gate: String,
     /// Why.
     pub why: String,
+    /// Whether its command was not there, which the requests in the tree may be the cause of.
+    pub is_missing: bool,
 }
 
 /// The checkout that gates run in, held by one process at a time.
@@ -108,7 +110,9 @@ impl Queue<'_> {
                 match run.verdict {
                     Verdict::Green | Verdict::Inconclusive => continue,
                     Verdict::Red => {}
-                    Verdict::Infrastructure => failure = Some(Failure { gate: run.gate, why: last_line(&run.log_tail) }),
+                    Verdict::Infrastructure => {
+                        failure = Some(Failure { is_missing: is_missing(&run), why: last_line(&run.log_tail), gate: run.gate });
+                    }
                 }
                 // Dropping the tasks ends their process groups.
                 tasks.shutdown().await;

@@ -131,7 +131,7 @@ impl Queue<'_> {
             return Ok(Some("no gate is configured".to_owned()));
         }
         let memo = Memo::of(&state.gate_runs()?, self.machine(), time::now()?);
-        if !memo.says(&self.gates, tree).is_green {
+        if !memo.says(&self.gates, tree, tree).is_green {
             return Ok(Some("not every gate is green for its tree".to_owned()));
         }
         let mut below = old;

@@ -15,6 +15,7 @@ use crate::model::plan::{self, Place, Rank};
 use crate::store::Store;
 use crate::store::objects::Batch;
 use crate::time::Moment;
+use crate::town::RigPlace;
 
 /// How long a run is remembered.
 const MEMO_MILLIS_MAX: u64 = 7 * 86_400_000;
@@ -57,6 +58,22 @@ pub fn requests(state: &State<'_>) -> Result<Vec<Request>> {
     Ok(beads.into_iter().filter_map(|bead| MergeRequest::of(&bead).ok().map(|mr| Request { bead, mr })).collect())
 }
 
+/// What a queue's next step depends on, in short: live requests, configuration and targets. As long as it stays
+/// the same, working the queue again would come to the same end.
+///
+/// # Errors
+/// Corrupt, when the ledger cannot be read.
+pub fn mark(place: &RigPlace) -> Result<String> {
+    let state = place.ledger.state()?;
+    let mut lines = Vec::new();
+    for request in requests(&state)?.into_iter().filter(|request| request.mr.state.is_live()) {
+        let tip = place.ledger.store.read_ref(&format!("refs/heads/{}", request.mr.target))?;
+        lines.push(format!("{} {} {} {tip:?}", request.bead.id, request.mr.state.word(), request.mr.head));
+    }
+    lines.extend(state.paths("config")?.into_iter().map(|(path, blob)| format!("{path} {blob}")));
+    Ok(lines.join("\n"))
+}
+
 /// A queue as the records tell it.
 pub struct Outlook {
     /// Live requests for the target, in order of their turn.
@@ -93,10 +110,10 @@ impl Outlook {
         self.risks.get(author).copied().unwrap_or_else(|| plan::risk(0, 0))
     }
 
-    /// What is known of the prefix that ends with `request` and has `tree`.
+    /// What is known of the prefix that ends with `request` and has `tree`, on a target whose tip has `tip_tree`.
     #[must_use]
-    pub fn place(&self, request: &Request, gates: &[Gate], tree: ObjectId) -> Place {
-        let says = self.memo.says(gates, tree);
+    pub fn place(&self, request: &Request, gates: &[Gate], tree: ObjectId, tip_tree: ObjectId) -> Place {
+        let says = self.memo.says(gates, tree, tip_tree);
         Place { risk: self.risk(&request.mr.author), reds: says.reds, is_green: says.is_green, is_silent: says.is_silent }
     }
 }
@@ -123,6 +140,8 @@ struct Tally {
     greens: u32,
     reds: u32,
     unsaid: u32,
+    /// Runs whose command was not there.
+    missing: u32,
 }
 
 /// What the memo says of one tree.
@@ -152,7 +171,7 @@ impl Memo {
                 Verdict::Green => tally.greens += 1,
                 Verdict::Red => tally.reds += 1,
                 Verdict::Inconclusive => tally.unsaid += 1,
-                Verdict::Infrastructure => {}
+                Verdict::Infrastructure => tally.missing += u32::from(is_missing(run)),
             }
         }
         Self { machine: machine.to_owned(), by_key }
@@ -164,9 +183,11 @@ impl Memo {
         self.tally(gate, tree).greens > 0
     }
 
-    /// What all `gates` together say of `tree`.
+    /// What all `gates` together say of `tree`, made from a target whose tip has `tip_tree`.
+    ///
+    /// A command that is not there speaks against nobody, unless the target has it: then somebody took it away.
     #[must_use]
-    pub fn says(&self, gates: &[Gate], tree: ObjectId) -> Says {
+    pub fn says(&self, gates: &[Gate], tree: ObjectId, tip_tree: ObjectId) -> Says {
         let mut says =
             Says { is_green: true, reds: 0, is_silent: false, red_gates: BTreeSet::new(), silent_gates: BTreeSet::new() };
         for gate in gates {
@@ -175,8 +196,9 @@ impl Memo {
                 continue;
             }
             says.is_green = false;
-            says.reds = says.reds.max(tally.reds);
-            if tally.reds > 0 {
+            let reds = tally.reds + if self.is_green(gate, tip_tree) { tally.missing } else { 0 };
+            says.reds = says.reds.max(reds);
+            if reds > 0 {
                 says.red_gates.insert(gate.name.clone());
             }
             if tally.unsaid >= SILENT_RUNS {
@@ -198,6 +220,12 @@ impl Memo {
     fn tally(&self, gate: &Gate, tree: ObjectId) -> Tally {
         self.by_key.get(&memo_key(gate, &self.machine, tree)).copied().unwrap_or_default()
     }
+}
+
+/// Whether the shell did not find the command of `run` or could not run it.
+#[must_use]
+pub fn is_missing(run: &GateRun) -> bool {
+    run.verdict == Verdict::Infrastructure && matches!(run.exit, Some(126 | 127))
 }
 
 /// The memo key of `gate` on `tree`: a hash of its definition, the environment (the machine's id) and the tree.
@@ -260,11 +288,11 @@ mod tests {
         let gate = gate("true");
         let now = Moment::from_millis(0);
         let mut runs = vec![run(&gate, Verdict::Red, 0), run(&gate, Verdict::Red, 0), run(&gate, Verdict::Infrastructure, 0)];
-        let says = Memo::of(&runs, "m1", now).says(std::slice::from_ref(&gate), some_tree());
+        let says = Memo::of(&runs, "m1", now).says(std::slice::from_ref(&gate), some_tree(), some_tree());
         assert_eq!((says.is_green, says.reds, says.is_silent), (false, 2, false));
         runs.push(run(&gate, Verdict::Green, 0));
         let memo = Memo::of(&runs, "m1", now);
-        assert_eq!(memo.says(std::slice::from_ref(&gate), some_tree()).reds, 0);
+        assert_eq!(memo.says(std::slice::from_ref(&gate), some_tree(), some_tree()).reds, 0);
         assert!(memo.is_green(&gate, some_tree()));
         assert!(memo.flake_rate() > plan::flake_rate(0, 0));
     }
@@ -284,7 +312,7 @@ mod tests {
         let gate = gate("exit 125");
         let runs = [run(&gate, Verdict::Inconclusive, 0), run(&gate, Verdict::Inconclusive, 0)];
         let memo = Memo::of(&runs, "m1", Moment::from_millis(0));
-        assert!(memo.says(&[gate], some_tree()).is_silent);
-        assert!(memo.says(&[], some_tree()).is_green);
+        assert!(memo.says(&[gate], some_tree(), some_tree()).is_silent);
+        assert!(memo.says(&[], some_tree(), some_tree()).is_green);
     }
 }

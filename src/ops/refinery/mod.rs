@@ -31,11 +31,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ledger::{Actor, Change, Deed, tree};
 use crate::model::address::Address;
 use crate::model::gate::Gate;
 use crate::name::BeadId;
+use crate::ops::post;
 use crate::store::lock::KernelLock;
 use crate::time;
 use crate::town::{RigPlace, Town};
@@ -138,6 +139,43 @@ pub fn run(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) -> Result
         result?;
     }
     Ok(drained)
+}
+
+/// How long [`serve`] rests when nothing happens; a remote target is looked at this often too.
+const REST_MILLIS: u64 = 600_000;
+/// How long it rests when another process has the turn.
+const RETRY_MILLIS: u64 = 5_000;
+
+/// Works the queues of a rig whenever its ledger changes, until the process is ended. What goes wrong is told to
+/// `complain` and tried again at the next change.
+///
+/// # Errors
+/// Refused, when the queue belongs to another machine; io or corrupt, when the ledger cannot be read or watched.
+pub fn serve(
+    town: &Town,
+    place: &RigPlace,
+    say: &mut dyn FnMut(&Event),
+    complain: &mut dyn FnMut(&Error),
+) -> Result<std::convert::Infallible> {
+    check_home(town, place)?;
+    loop {
+        let before = look::mark(place)?;
+        let rest_millis = match run(town, place, say) {
+            Ok(_) => REST_MILLIS,
+            Err(error) => {
+                complain(&error);
+                if error.kind == Kind::Conflict { RETRY_MILLIS } else { REST_MILLIS }
+            }
+        };
+        post::deliver(town)?;
+        loop {
+            let seen = place.ledger.tip()?;
+            // Looked at after `seen` was read, so that nothing falls between; mail alone wakes nobody.
+            if look::mark(place)? != before || !place.ledger.wait_for_change(seen, rest_millis)? {
+                break;
+            }
+        }
+    }
 }
 
 fn check_home(town: &Town, place: &RigPlace) -> Result<()> {

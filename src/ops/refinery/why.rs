@@ -184,7 +184,10 @@ pub fn status(town: &Town, place: &RigPlace) -> Result<Overview> {
     for target in names {
         let tip = place.ledger.store.read_ref(&format!("refs/heads/{target}"))?;
         let is_certified = match tip {
-            Some(tip) => !gates.is_empty() && memo.says(&gates, place.ledger.store.tree_of(tip)?).is_green,
+            Some(tip) => {
+                let tree = place.ledger.store.tree_of(tip)?;
+                !gates.is_empty() && memo.says(&gates, tree, tree).is_green
+            }
             None => false,
         };
         let held = live.iter().filter(|request| request.mr.target == target && request.mr.state == MrState::Held).count();

@@ -1,0 +1,40 @@
+//! Waits for a ledger to change, woken by the file system instead of looking again and again.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use gix::ObjectId;
+use notify::{RecursiveMode, Watcher};
+
+use crate::error::{Kind, OrFail, Result};
+use crate::ledger::Ledger;
+use crate::time::Stopwatch;
+
+impl Ledger {
+    /// Waits until the newest commit is another than `seen`, at most `millis`; tells whether it is.
+    ///
+    /// # Errors
+    /// Io, when the file system cannot be watched; corrupt, when the ref is damaged.
+    pub fn wait_for_change(&self, seen: Option<ObjectId>, millis: u64) -> Result<bool> {
+        let deed = || format!("watch the ledger of {}", self.store.dir().display());
+        let (sender, receiver) = channel();
+        let mut watcher = notify::recommended_watcher(move |event| {
+            // Nobody listens any more once the wait is over.
+            let _ = sender.send(event);
+        })
+        .or_fail(Kind::Io, deed)?;
+        watcher.watch(&self.store.dir().join("refs/gt"), RecursiveMode::NonRecursive).or_fail(Kind::Io, deed)?;
+        let clock = Stopwatch::start();
+        loop {
+            // Looked at after the watch began, so that no change falls between the two.
+            if self.tip()? != seen {
+                return Ok(true);
+            }
+            let Some(left) = millis.checked_sub(clock.millis()).filter(|left| *left > 0) else { return Ok(false) };
+            match receiver.recv_timeout(Duration::from_millis(left)) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(self.tip()? != seen),
+            }
+        }
+    }
+}
