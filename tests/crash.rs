@@ -218,8 +218,7 @@ fn a_rig_whose_adding_was_killed_can_be_added_again() {
         let origin = town.project_with(&name, 120).display().to_string();
         (name, origin, format!("r{}", count.get()))
     };
-    type Rig = (String, String, String);
-    let add = |(name, origin, prefix): &Rig, step: &str| {
+    let add = |(name, origin, prefix): &(String, String, String), step: &str| {
         town.here().var("GT_CRASH_AT", step).args(&["rig", "add", name, origin, "--land", "origin", "--prefix", prefix])
     };
     killed_at_each(ADD_RIG, prepare, add, |rig| {

@@ -1,12 +1,11 @@
 //! Commands that are waited for: a clean environment, a process group, a time-out and a bounded log.
 //!
 //! Gates run here. When a command is over, nothing of its group runs on, whether it ended by itself, was too
-//! slow, or was called off; see [`super`] for what cannot be reached.
+//! slow, or was dropped; see [`super`] for what cannot be reached.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
-use std::future::Future;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -17,7 +16,6 @@ use std::time::Duration;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStdout;
-use tokio::sync::watch;
 
 use super::group::{self, For, Group};
 use crate::time::Stopwatch;
@@ -82,22 +80,8 @@ pub enum Ended {
     Signaled(i32),
     /// It was too slow and was ended.
     TimedOut,
-    /// It was ended because another command beside it was red.
-    CalledOff,
     /// It could not start; why.
     CannotStart(String),
-}
-
-impl Ended {
-    /// Whether this speaks against what was checked: another exit code than 0 and 125 ("cannot say"), or too slow.
-    #[must_use]
-    pub const fn is_red(&self) -> bool {
-        match self {
-            Self::Exited(code) => *code != 0 && *code != 125,
-            Self::TimedOut => true,
-            Self::Signaled(_) | Self::CalledOff | Self::CannotStart(_) => false,
-        }
-    }
 }
 
 /// A command that is over.
@@ -111,50 +95,21 @@ pub struct Finished {
     pub took_millis: u64,
 }
 
-/// What happens to the others when one of several commands is red.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnRed {
-    /// They are called off.
-    StopOthers,
-    /// They run to their end.
-    LetFinish,
-}
-
-/// Runs `spec` to its end. Dropping the future kills what runs.
+/// Runs `spec` to its end, on a tokio runtime with time and io. Dropping the future kills what runs.
 pub async fn run(spec: Spec) -> Finished {
-    run_unless(spec, std::future::pending()).await
-}
-
-/// Runs all `specs` side by side and answers in their order. Blocks; not to be called on a tokio runtime.
-#[must_use]
-pub fn run_all(specs: Vec<Spec>, on_red: OnRed) -> Vec<Finished> {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return specs.iter().map(|_| cannot_start(error.to_string(), 0)).collect(),
+    let watch = Stopwatch::start();
+    let mut running = match Running::start(&spec) {
+        Ok(running) => running,
+        Err(why) => {
+            return Finished { ended: Ended::CannotStart(why), log_tail: String::new(), took_millis: watch.millis() };
+        }
     };
-    runtime.block_on(async {
-        let (call_off, _) = watch::channel(false);
-        let mut tasks = Vec::new();
-        for spec in specs {
-            let (call_off, mut called_off) = (call_off.clone(), call_off.subscribe());
-            tasks.push(tokio::spawn(async move {
-                let finished = run_unless(spec, async move {
-                    // The sender lives as long as the tasks do, so this ends only by the value.
-                    let _ = called_off.wait_for(|is_off| *is_off).await;
-                })
-                .await;
-                if on_red == OnRed::StopOthers && finished.ended.is_red() {
-                    call_off.send_replace(true);
-                }
-                finished
-            }));
-        }
-        let mut all = Vec::new();
-        for task in tasks {
-            all.push(task.await.unwrap_or_else(|error| cannot_start(error.to_string(), 0)));
-        }
-        all
-    })
+    let is_timed_out = running.until_exit(&watch, spec.timeout_millis).await;
+    let took_millis = watch.millis();
+    running.end_group(if is_timed_out { GRACE_MILLIS } else { STRAY_GRACE_MILLIS }).await;
+    let status = running.reap().await;
+    let ended = if is_timed_out { Ended::TimedOut } else { ended_by(status) };
+    Finished { ended, log_tail: running.log.finish(), took_millis }
 }
 
 /// Kills what an earlier, killed process left running for commands in `dir`; tells how many processes.
@@ -164,24 +119,6 @@ pub fn run_all(specs: Vec<Spec>, on_red: OnRed) -> Vec<Finished> {
 #[must_use]
 pub fn sweep(dir: &Path) -> u32 {
     group::signal_place(Signal::KILL, dir)
-}
-
-async fn run_unless(spec: Spec, called_off: impl Future<Output = ()>) -> Finished {
-    let watch = Stopwatch::start();
-    let mut running = match Running::start(&spec) {
-        Ok(running) => running,
-        Err(why) => return cannot_start(why, watch.millis()),
-    };
-    let early = running.until_exit(&watch, spec.timeout_millis, called_off).await;
-    let took_millis = watch.millis();
-    running.end_group(if early.is_some() { GRACE_MILLIS } else { STRAY_GRACE_MILLIS }).await;
-    let status = running.reap().await;
-    let ended = early.unwrap_or_else(|| ended_by(status));
-    Finished { ended, log_tail: running.log.finish(), took_millis }
-}
-
-fn cannot_start(why: String, took_millis: u64) -> Finished {
-    Finished { ended: Ended::CannotStart(why), log_tail: String::new(), took_millis }
 }
 
 fn ended_by(status: Option<ExitStatus>) -> Ended {
@@ -227,22 +164,20 @@ impl Running {
         Ok(Self { child, mark, output: Some(output), log, is_reaped: false })
     }
 
-    /// Waits for the leader's exit; answers how it ended when that was not by itself.
-    async fn until_exit(&mut self, watch: &Stopwatch, timeout_millis: u64, off: impl Future<Output = ()>) -> Option<Ended> {
-        let mut off = std::pin::pin!(off);
+    /// Waits for the leader's exit, at most until the time is out; tells whether it is.
+    async fn until_exit(&mut self, watch: &Stopwatch, timeout_millis: u64) -> bool {
         // A ticker that outlives each round: a flood of output must not put off the look at the clock.
         let mut ticker = tokio::time::interval(LOOK_EVERY);
         ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.log.pump(&mut self.output) => {}
-                () = &mut off => return Some(Ended::CalledOff),
                 _ = ticker.tick() => {
                     if self.has_exited() {
-                        return None;
+                        return false;
                     }
                     if watch.millis() >= timeout_millis {
-                        return Some(Ended::TimedOut);
+                        return true;
                     }
                 }
             }
@@ -303,7 +238,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_reaped {
             Group { leader: self.child.id(), mark: &self.mark }.signal(Signal::KILL, true);
-            let _ = self.child.try_wait();
+            // A killed process is gone in a moment; one that hangs in the kernel is left to it.
+            for _ in 0..100 {
+                if !matches!(self.child.try_wait(), Ok(None)) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 }
@@ -367,9 +308,12 @@ mod tests {
     use crate::store::refs::start_time_of;
     use tempfile::TempDir;
 
+    fn on_tokio<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
     fn finished(dir: &TempDir, command: &str, timeout_millis: u64) -> Finished {
-        let spec = Spec::shell(command, dir.path(), dir.path().join("logs/one.log"), timeout_millis);
-        run_all(vec![spec], OnRed::LetFinish).remove(0)
+        on_tokio(run(Spec::shell(command, dir.path(), dir.path().join("logs/one.log"), timeout_millis)))
     }
 
     fn pid_in(dir: &TempDir, name: &str) -> u32 {
@@ -390,9 +334,8 @@ mod tests {
         assert_eq!(finished(&dir, "kill -9 $$", 10_000).ended, Ended::Signaled(9));
         let mut spec = Spec::shell("", dir.path(), dir.path().join("log"), 10_000);
         spec.program = "no-such-program-anywhere".into();
-        let ended = run_all(vec![spec], OnRed::LetFinish).remove(0).ended;
+        let ended = on_tokio(run(spec)).ended;
         assert!(matches!(&ended, Ended::CannotStart(why) if why.contains("no-such-program")), "{ended:?}");
-        assert!(!ended.is_red() && !Ended::Exited(125).is_red() && Ended::Exited(1).is_red() && Ended::TimedOut.is_red());
     }
 
     #[test]
@@ -434,7 +377,7 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let mut spec = Spec::shell("yes 0123456789 | head -c 3300000; echo the end", dir.path(), dir.path().join("log"), 30_000);
         spec.log_bytes_max = 10_000;
-        let finished = run_all(vec![spec], OnRed::LetFinish).remove(0);
+        let finished = on_tokio(run(spec));
         assert_eq!(finished.ended, Ended::Exited(0));
         assert!(finished.log_tail.ends_with("\nthe end") && finished.log_tail.lines().count() == TAIL_LINES_MAX);
         let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
@@ -442,15 +385,21 @@ mod tests {
     }
 
     #[test]
-    fn one_red_command_calls_the_others_off_when_asked() {
+    fn commands_run_side_by_side_and_one_that_is_dropped_is_killed() {
         let dir = TempDir::new().unwrap();
         let spec = |command: &str, log: &str| Spec::shell(command, dir.path(), dir.path().join(log), 60_000);
-        let both = || vec![spec("sleep 60", "a"), spec("exit 1", "b")];
-        let endings: Vec<Ended> = run_all(both(), OnRed::StopOthers).into_iter().map(|finished| finished.ended).collect();
-        assert_eq!(endings, [Ended::CalledOff, Ended::Exited(1)]);
-        let both = vec![spec("sleep 0.2", "a"), spec("exit 1", "b")];
-        let endings: Vec<Ended> = run_all(both, OnRed::LetFinish).into_iter().map(|finished| finished.ended).collect();
-        assert_eq!(endings, [Ended::Exited(0), Ended::Exited(1)]);
+        on_tokio(async {
+            let slow = tokio::spawn(run(spec("sleep 600 & echo $! > pid; wait", "a")));
+            let quick = run(spec("while ! [ -s pid ]; do sleep 0.01; done; exit 1", "b")).await;
+            assert_eq!(quick.ended, Ended::Exited(1));
+            slow.abort();
+            assert!(slow.await.unwrap_err().is_cancelled());
+        });
+        // Its leader is reaped; of the others only init knows when.
+        let watch = Stopwatch::start();
+        while start_time_of(pid_in(&dir, "pid")).is_some() {
+            assert!(watch.millis() < 5_000, "what was dropped runs on");
+        }
     }
 
     #[test]
@@ -458,7 +407,7 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let mut spec = Spec::shell("env", dir.path(), dir.path().join("log"), 10_000);
         spec.env = vec![("GT_SLOT".into(), "4".into())];
-        let finished = run_all(vec![spec], OnRed::LetFinish).remove(0);
+        let finished = on_tokio(run(spec));
         let has = |name: &str| finished.log_tail.lines().any(|line| line.starts_with(name));
         assert!(has("GT_SLOT=4") && has("PATH=") && !has("CARGO_PKG_NAME=") && !has("CARGO_MANIFEST_DIR="));
     }
@@ -471,8 +420,7 @@ mod tests {
             .iter()
             .map(|place| {
                 let spec = Spec::shell("exec sleep 600", place.path(), place.path().join("log"), 1);
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(async { Running::start(&spec).unwrap() })
+                on_tokio(async { Running::start(&spec).unwrap() })
             })
             .collect();
         assert_eq!(sweep(dir.path()), 1);

@@ -62,10 +62,10 @@ impl Yard {
     }
 }
 
-/// What an ended command says of the tree; `None` when it was called off and says nothing.
+/// What an ended command says of the tree, with its exit code and a note.
 #[must_use]
-pub fn verdict(ended: &Ended) -> Option<(Verdict, Option<i32>, String)> {
-    let says = |verdict, exit: Option<i32>, note: &str| Some((verdict, exit, note.to_owned()));
+pub fn verdict(ended: &Ended) -> (Verdict, Option<i32>, String) {
+    let says = |verdict, exit: Option<i32>, note: &str| (verdict, exit, note.to_owned());
     match ended {
         Ended::Exited(0) => says(Verdict::Green, Some(0), ""),
         Ended::Exited(125) => says(Verdict::Inconclusive, Some(125), "exit code 125: the gate cannot judge this tree"),
@@ -76,7 +76,6 @@ pub fn verdict(ended: &Ended) -> Option<(Verdict, Option<i32>, String)> {
         Ended::TimedOut => says(Verdict::Red, None, "timed out"),
         Ended::Signaled(signal) => says(Verdict::Infrastructure, None, &format!("it was killed by signal {signal}")),
         Ended::CannotStart(why) => says(Verdict::Infrastructure, None, why),
-        Ended::CalledOff => None,
     }
 }
 
@@ -146,7 +145,7 @@ impl Queue<'_> {
     }
 
     fn record(&mut self, run: &Prepared, subject: &Subject, finished: &Finished, say: &mut dyn FnMut(&Event)) -> Result<GateRun> {
-        let (verdict, exit, note) = verdict(&finished.ended).or_fail(Kind::Bug, || "record a gate that was called off")?;
+        let (verdict, exit, note) = verdict(&finished.ended);
         let mut log_tail = finished.log_tail.clone();
         if !note.is_empty() {
             log_tail = format!("{}\n[gt] {note}", log_tail.trim_end());
@@ -202,10 +201,6 @@ fn last_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn word(ended: &Ended) -> &'static str {
-        verdict(ended).map_or("nothing", |(verdict, ..)| verdict.word())
-    }
-
     #[test]
     fn only_an_exit_code_or_slowness_speaks_against_somebody() {
         for (ended, expected) in [
@@ -218,9 +213,8 @@ mod tests {
             (Ended::TimedOut, "red"),
             (Ended::Signaled(9), "infrastructure"),
             (Ended::CannotStart("no".into()), "infrastructure"),
-            (Ended::CalledOff, "nothing"),
         ] {
-            assert_eq!(word(&ended), expected, "{ended:?}");
+            assert_eq!(verdict(&ended).0.word(), expected, "{ended:?}");
         }
     }
 }
