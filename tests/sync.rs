@@ -57,12 +57,12 @@ impl Machines {
         self.hub.to_str().unwrap()
     }
 
-    fn sync_with(&self, at: usize, options: &Options) -> gastown::error::Result<Exchange> {
-        sync(&self.ledgers[at], "origin", self.url(), options, now(), &Progress::silent())
+    fn sync_with(&self, at: usize, options: Options) -> gastown::error::Result<Exchange> {
+        sync(&self.ledgers[at], "origin", self.url(), &options, now(), &Progress::silent())
     }
 
     fn sync(&self, at: usize) -> Exchange {
-        self.sync_with(at, &Options::default()).unwrap()
+        self.sync_with(at, Options::default()).unwrap()
     }
 
     fn create(&self, at: usize, title: &str) -> BeadId {
@@ -158,14 +158,14 @@ fn a_damaged_ref_here_stops_the_exchange_and_the_remote_keeps_what_it_has() {
     let path = machines.ledgers[0].store.dir().join(tree::LEDGER);
     for rubbish in ["", "rubbish", "ref: refs/heads/main\n"] {
         std::fs::write(&path, rubbish).unwrap();
-        assert_eq!(machines.sync_with(0, &Options::default()).unwrap_err().kind, Kind::Corrupt, "{rubbish:?}");
+        assert_eq!(machines.sync_with(0, Options::default()).unwrap_err().kind, Kind::Corrupt, "{rubbish:?}");
         assert_eq!(machines.hub_tip(), before);
     }
     std::fs::write(&path, format!("{before}\n")).unwrap();
     let pin = machines.ledgers[0].store.dir().join("refs/gt/mr/wi-mr1");
     std::fs::create_dir_all(pin.parent().unwrap()).unwrap();
     std::fs::write(&pin, "").unwrap();
-    let error = machines.sync_with(0, &Options::default()).unwrap_err();
+    let error = machines.sync_with(0, Options::default()).unwrap_err();
     assert!(error.message.contains("wi-mr1"), "{}", error.message);
     std::fs::remove_file(pin).unwrap();
     assert_eq!(machines.sync(0).outcome, Outcome::UpToDate);
@@ -220,7 +220,7 @@ fn a_remote_that_refuses_for_good_is_no_race() {
     std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     machines.create(0, "one");
     let before = machines.tip(0);
-    let error = machines.sync_with(0, &Options::default()).unwrap_err();
+    let error = machines.sync_with(0, Options::default()).unwrap_err();
     assert_eq!((error.kind, machines.tip(0)), (Kind::External, before));
 }
 
@@ -232,14 +232,14 @@ fn each_direction_can_be_left_out_and_a_dry_run_moves_nothing() {
     machines.create(1, "two");
     machines.sync(1);
     let (here, there) = (machines.tip(0), machines.hub_tip());
-    let dry = machines.sync_with(0, &Options { dry_run: true, ..Options::default() }).unwrap();
+    let dry = machines.sync_with(0, Options { dry_run: true, ..Options::default() }).unwrap();
     assert_eq!((dry.outcome, dry.merged, dry.received), (Outcome::Exchanged, true, 1));
     assert_eq!((machines.tip(0), machines.hub_tip()), (here, there));
-    let error = machines.sync_with(0, &Options { fetch: false, ..Options::default() }).unwrap_err();
+    let error = machines.sync_with(0, Options { fetch: false, ..Options::default() }).unwrap_err();
     assert_eq!((error.kind, machines.tip(0)), (Kind::Conflict, here));
-    let fetched = machines.sync_with(0, &Options { push: false, ..Options::default() }).unwrap();
+    let fetched = machines.sync_with(0, Options { push: false, ..Options::default() }).unwrap();
     assert_eq!((fetched.outcome, machines.hub_tip()), (Outcome::Received, there));
-    let pushed = machines.sync_with(0, &Options { fetch: false, ..Options::default() }).unwrap();
+    let pushed = machines.sync_with(0, Options { fetch: false, ..Options::default() }).unwrap();
     assert_eq!((pushed.outcome, machines.hub_tip()), (Outcome::Sent, machines.tip(0)));
 }
 
@@ -250,7 +250,7 @@ fn a_stranger_s_ledger_is_refused_and_told_apart() {
     found(&machines.ledgers[1], "xy");
     let before = (machines.tip(1), machines.hub_tip());
     for join in [false, true] {
-        let error = machines.sync_with(1, &Options { join, ..Options::default() }).unwrap_err();
+        let error = machines.sync_with(1, Options { join, ..Options::default() }).unwrap_err();
         assert_eq!(error.kind, Kind::Refused);
         assert!(error.message.contains("wi") && error.message.contains("xy"), "{}", error.message);
     }

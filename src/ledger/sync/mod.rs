@@ -121,6 +121,7 @@ struct Seen {
 /// histories were begun apart or are of two scopes; external, when the remote fails or refuses for good; conflict,
 /// when others kept moving it.
 pub fn sync(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Moment, progress: &Progress) -> Result<Exchange> {
+    let options = *options;
     check_here(ledger)?;
     let mut exchange = Exchange::new();
     let (mut last_seen, mut still_refused, mut reason) = (None, 0, String::new());
@@ -153,11 +154,11 @@ pub fn join(ledger: &Ledger, url: &str, progress: &Progress) -> Result<()> {
         return Err(Error::refused(format!("{} holds a ledger already", ledger.store.dir().display())));
     }
     let options = Options { push: false, ..Options::default() };
-    let seen = look(ledger, slot::ORIGIN, url, &options, None, progress)?;
+    let seen = look(ledger, slot::ORIGIN, url, options, None, progress)?;
     if seen.ledger.is_none() {
         return Err(Error::not_found(format!("there is no ledger at {url}")));
     }
-    take_over(ledger, &seen, &options, &mut Exchange::new())?;
+    take_over(ledger, &seen, options, &mut Exchange::new())?;
     Ok(())
 }
 
@@ -170,7 +171,7 @@ fn check_here(ledger: &Ledger) -> Result<()> {
 }
 
 /// Asks what the remote has and fetches what is wanted of it; checks it, and remembers it.
-fn look(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Option<Moment>, progress: &Progress) -> Result<Seen> {
+fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<Moment>, progress: &Progress) -> Result<Seen> {
     let store = &ledger.store;
     let mut there = fetch::advertised(store, url)?;
     there.retain(|name, _| name == tree::LEDGER || name.starts_with(tree::MR));
@@ -230,7 +231,7 @@ fn remember(ledger: &Ledger, tracking: &str, tip: ObjectId) -> Result<()> {
 }
 
 /// Makes what the remote has part of ours; tells our tip after that.
-fn take_over(ledger: &Ledger, seen: &Seen, options: &Options, exchange: &mut Exchange) -> Result<Option<ObjectId>> {
+fn take_over(ledger: &Ledger, seen: &Seen, options: Options, exchange: &mut Exchange) -> Result<Option<ObjectId>> {
     let Some(theirs) = seen.ledger else { return ledger.tip() };
     let _turn = KernelLock::take(&ledger.lock_path())?;
     for attempt in 0..TRIES_MAX {
@@ -260,7 +261,7 @@ struct Next {
 }
 
 /// Where our ref goes when `theirs` is taken over: forward, or to a merge whose objects are stored.
-fn next_tip(ledger: &Ledger, ours: Option<ObjectId>, theirs: ObjectId, options: &Options) -> Result<Next> {
+fn next_tip(ledger: &Ledger, ours: Option<ObjectId>, theirs: ObjectId, options: Options) -> Result<Next> {
     let store = &ledger.store;
     let Comparison { bases, only_theirs: received, .. } = history::compare(store, ours.as_slice(), &[theirs])?;
     let is_nothing_new = bases == [theirs];
@@ -279,7 +280,7 @@ fn give(
     (remote, url): (&str, &str),
     seen: &Seen,
     ours: ObjectId,
-    (options, now): (&Options, Moment),
+    (options, now): (Options, Moment),
     exchange: &mut Exchange,
     progress: &Progress,
 ) -> Result<Option<String>> {
