@@ -5,7 +5,9 @@ pub mod world;
 use gastown::error::Kind;
 use gastown::ledger::merge::{Join, merge};
 use gastown::ledger::{Ledger, history};
+use gastown::model::bead::IssueType;
 use gastown::model::merge::Conflict;
+use gastown::model::merge_request::{MergeRequest, MrState};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use world::{Step, World, bare, found, git, step};
@@ -58,6 +60,27 @@ fn of_two_assignments_the_first_keeps_and_the_other_is_told() {
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].rule, "assigned-first");
     assert_eq!(conflicts[0].overruled["assignee"], "widgets/polecats/toast1_0");
+}
+
+#[test]
+fn of_two_live_requests_of_one_bead_that_of_the_kept_assignment_stays() {
+    let mut world = World::new(2);
+    world.run(0, &Step::Create);
+    world.pull(1, 0);
+    world.run(1, &Step::Title(0));
+    for at in [0, 1] {
+        world.run(at, &Step::Sling(0, 0));
+        world.run(at, &Step::Done(0));
+    }
+    world.pull(0, 1);
+    let state = world.ledger().state_at(world.tips[0]).unwrap();
+    let requests = state.beads_of(&IssueType::MergeRequest).unwrap();
+    let told: Vec<(MrState, bool, String)> = requests
+        .iter()
+        .map(|bead| MergeRequest::of(bead).map(|mr| (mr.state, bead.status.is_closed(), mr.author)).unwrap())
+        .collect();
+    assert!(told.contains(&(MrState::Queued, false, "widgets/polecats/toast0_0".into())), "{told:?}");
+    assert!(told.contains(&(MrState::Superseded, true, "widgets/polecats/toast1_0".into())), "{told:?}");
 }
 
 #[test]
