@@ -3,6 +3,7 @@
 
 mod beads;
 mod crash;
+mod demo;
 mod mail;
 mod merge;
 mod planner;

@@ -380,6 +380,20 @@ fn a_push_creates_moves_and_deletes() {
 }
 
 #[test]
+fn what_was_changed_and_then_restored_is_sent_whole() {
+    let place = Place::with_history();
+    let origin = place.path("origin.git");
+    let store = place.clone();
+    place.commit("back/and/forth", "one\n");
+    place.commit("back/stays", "all the while\n");
+    place.commit("back/and/forth", "two\n");
+    let last = place.local_commit("back/and/forth", "one\n");
+    assert_eq!(pushed(&store, &place.url(), &[to("refs/gt/ledger", None, Some(last))]), [Outcome::Accepted]);
+    assert_eq!(place.id(&origin, "refs/gt/ledger"), last);
+    place.fsck(&origin);
+}
+
+#[test]
 fn a_push_onto_a_moved_ref_sends_nothing() {
     let place = Place::with_history();
     let origin = place.path("origin.git");

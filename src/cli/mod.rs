@@ -3,10 +3,12 @@
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
 pub mod bead;
+pub mod demo;
 pub mod done;
 pub mod mail;
 pub mod out;
 pub mod rig;
+pub mod sync;
 pub mod town;
 pub mod work;
 
@@ -49,6 +51,7 @@ struct Global {
 /// What to do.
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Install(town::Install),
     Rig(rig::RigArgs),
     Config(rig::ConfigArgs),
@@ -62,6 +65,8 @@ enum Command {
     Done(done::DoneArgs),
     Polecat(work::PolecatArgs),
     Session(work::SessionArgs),
+    Sync(sync::SyncArgs),
+    Remote(sync::RemoteArgs),
     #[command(alias = "bd")]
     Bead(bead::BeadArgs),
     Create(bead::Create),
@@ -110,6 +115,7 @@ fn find_town(start: &Start, out: Out) -> Result<Town> {
 
 fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     match &command {
+        Command::Demo(demo) => return Ok(out.show(&demo.run(out)?)),
         Command::Install(install) => return Ok(out.show(&install.run(out)?)),
         // What a prompt is told of its mail must not fail with the town.
         Command::Mail(mail) => return mail.run(|| find_town(start, out), out),
@@ -117,7 +123,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     }
     let town = &find_town(start, out)?;
     match command {
-        Command::Install(_) | Command::Mail(_) => unreachable!("handled above, without a town"),
+        Command::Demo(_) | Command::Install(_) | Command::Mail(_) => unreachable!("handled above, without a town"),
         Command::Rig(args) => args.run(town, out),
         Command::Config(args) => args.run(town, out),
         Command::Trust(args) => args.run(town, out),
@@ -130,6 +136,8 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Done(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
         Command::Session(args) => args.run(town, out),
+        Command::Sync(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Remote(args) => args.run(town, out),
         Command::Bead(args) => args.run(town, out),
         Command::Create(args) => args.run(town, out),
         Command::Show(args) => args.run(town, out),

@@ -127,12 +127,11 @@ fn in_order(updates: &[Update], outcomes: &mut BTreeMap<String, Outcome>) -> Vec
 fn missing_there(store: &Store, sent: &[&Update], theirs: &BTreeMap<String, ObjectId>) -> Result<Vec<Found>> {
     let tips: Vec<ObjectId> = sent.iter().filter_map(|update| update.new).collect();
     let haves = reach::commits_among(store, theirs.values().copied());
-    let mut objects = reach::beyond(&store.repo.objects, &tips, &haves)?;
+    let objects = reach::beyond(&store.repo.objects, &tips, &haves)?;
     if let Some(gone) = objects.iter().find(|one| one.kind == ObjectKind::Blob && !store.repo.has_object(one.id)) {
         let message = format!("push {}: the object {} is missing here", sent[0].name, gone.id);
         return Err(Error::corrupt(message).hint("nothing was sent; git fsck lists what else is missing"));
     }
-    objects.reverse();
     Ok(objects)
 }
 

@@ -24,7 +24,11 @@ pub struct Found {
     pub base: Option<ObjectId>,
 }
 
-/// All objects reachable from `tips` and not from the commits `known`, each once, newer commits first.
+/// All objects reachable from `tips` and not from the commits `known`, each once, parents before their children.
+///
+/// The order is what makes it complete: when a commit is looked at, all that its parents reach was taken or is
+/// known, so what it shares with them may be passed over. Children first would lose what an earlier commit had,
+/// a later one changed and the last one restored.
 ///
 /// Trees and commits were read; whether a blob is there is not looked at. Some objects that `known` reaches by
 /// another path may be among them.
@@ -45,19 +49,52 @@ pub fn beyond(find: &dyn Find, tips: &[ObjectId], known: &[ObjectId]) -> Result<
         .sorting(order)
         .and_then(|history| history.hide(known.iter().copied()))
         .or_fail(Kind::Corrupt, deed)?;
-    let mut trees = HashMap::new();
+    let mut parents = HashMap::new();
+    let mut newest_first = Vec::new();
     for commit in history {
         let commit = commit.or_fail(Kind::Corrupt, deed)?;
-        walk.found.push(Found { id: commit.id, kind: ObjectKind::Commit, base: None });
-        let tree = walk.tree_of(commit.id, &mut trees)?;
+        newest_first.push(commit.id);
+        parents.insert(commit.id, commit.parent_ids.to_vec());
+    }
+    let mut trees = HashMap::new();
+    for commit in parents_first(&newest_first, &parents) {
+        walk.found.push(Found { id: commit, kind: ObjectKind::Commit, base: None });
+        let tree = walk.tree_of(commit, &mut trees)?;
         let mut before = Vec::new();
-        for parent in &commit.parent_ids {
+        for parent in &parents[&commit] {
             before.push(walk.tree_of(*parent, &mut trees)?);
         }
-        trees.remove(&commit.id);
         walk.tree(tree, before)?;
     }
     Ok(walk.found)
+}
+
+/// The commits so that each comes after its parents, whatever their clocks say.
+fn parents_first(newest_first: &[ObjectId], parents: &HashMap<ObjectId, Vec<ObjectId>>) -> Vec<ObjectId> {
+    let mut done = HashSet::new();
+    let mut order = Vec::with_capacity(newest_first.len());
+    // From the oldest on, so that mostly no way has to be walked twice.
+    for start in newest_first.iter().rev() {
+        let mut open = vec![(*start, false)];
+        while let Some((commit, are_parents_done)) = open.pop() {
+            if done.contains(&commit) {
+                continue;
+            }
+            if are_parents_done {
+                done.insert(commit);
+                order.push(commit);
+                continue;
+            }
+            open.push((commit, true));
+            open.extend(
+                parents[&commit]
+                    .iter()
+                    .filter(|parent| parents.contains_key(*parent) && !done.contains(*parent))
+                    .map(|parent| (*parent, false)),
+            );
+        }
+    }
+    order
 }
 
 /// Makes sure that everything reachable from `tips` and not from `known` is there.

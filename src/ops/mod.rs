@@ -1,5 +1,6 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
+pub mod demo;
 pub mod done;
 pub mod hook;
 pub mod install;
@@ -13,5 +14,6 @@ pub mod rig;
 pub mod session;
 pub mod sling;
 pub mod status;
+pub mod sync;
 pub mod track;
 pub mod trust;

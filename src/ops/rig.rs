@@ -136,9 +136,17 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
         sync::join(&ledger, remote, progress)?;
         sync::take_slot(&ledger, &local, remote, &town.actor, town.now, progress)?;
         entry_for(town, plan, &url, &cloned.default_branch, ledger.state()?.scope()?.prefix, registered)?
+    } else if let Some(rig) = registered {
+        // A second history of one ledger would never meet the first.
+        return Err(Error::refused(format!(
+            "rig {} is known to the town, but its ledger is not at {}",
+            rig.name,
+            remote.as_deref().unwrap_or("any remote")
+        ))
+        .hint("run gt sync on a machine that has the rig, or name where its ledger is: --sync URL"));
     } else {
         let prefix = plan.prefix.clone().unwrap_or_else(|| Prefix::derived_from(&plan.name));
-        let rig = entry_for(town, plan, &url, &cloned.default_branch, prefix, registered)?;
+        let rig = entry_for(town, plan, &url, &cloned.default_branch, prefix, None)?;
         found(town, &ledger, &rig, &local)?;
         rig
     };

@@ -1,0 +1,176 @@
+//! Sync: every scope of the town exchanged with its remotes, and the target branches brought up to date.
+//!
+//! Parcels for other scopes are delivered before and after, so that what one machine tells another travels
+//! in one round. A scope that fails is reported; the others go on.
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::git::fetch;
+use crate::git::progress::Progress;
+use crate::ledger::Ledger;
+use crate::ledger::sync::{self, Exchange, Options, Outcome};
+use crate::ops::remote::{self, Remote};
+use crate::ops::{post, rig};
+use crate::store::refs::Swap;
+use crate::town::{RigPlace, Town};
+
+/// Which scopes.
+#[derive(Clone, Debug, Default)]
+pub enum Which {
+    /// The town and all its rigs here.
+    #[default]
+    All,
+    /// The town's own ledger.
+    Town,
+    /// One rig.
+    Rig(crate::name::Name),
+}
+
+/// How one exchange ended.
+#[derive(Debug, Serialize)]
+pub struct Synced {
+    /// `town` or `rig NAME`.
+    pub scope: String,
+    /// With whom; `None`: the scope has no remote.
+    pub remote: Option<Remote>,
+    /// What was exchanged.
+    pub exchange: Option<Exchange>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The exit code of what went wrong.
+    #[serde(skip)]
+    pub kind: Option<Kind>,
+}
+
+/// How all of it ended.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Report(pub Vec<Synced>);
+
+impl Report {
+    /// One line an exchange.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for synced in &self.0 {
+            let Some(remote) = &synced.remote else {
+                lines.push(format!("{}: no remote; name one with gt remote add", synced.scope));
+                continue;
+            };
+            let told = match (&synced.exchange, &synced.error) {
+                (Some(exchange), _) => told(exchange),
+                (None, Some(error)) => format!("failed: {error}"),
+                (None, None) => "nothing".to_owned(),
+            };
+            lines.push(format!("{} with {}: {told}", synced.scope, remote.name));
+        }
+        lines
+    }
+}
+
+/// Exchanges everything with everyone it is shared with.
+///
+/// # Errors
+/// Corrupt, when the town's ledger cannot be read. What fails for one scope is in the report.
+pub fn all(town: &Town, progress: &Progress) -> Result<Report> {
+    exchange(town, &Which::All, &Options::default(), progress)
+}
+
+/// Exchanges the scopes that are asked for.
+///
+/// # Errors
+/// As [`all`].
+pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progress) -> Result<Report> {
+    if !options.dry_run {
+        post::deliver(town)?;
+    }
+    let mut report = Report(Vec::new());
+    if !matches!(which, Which::Rig(_)) {
+        exchange_scope(&town.hq, "town", town, options, progress, &mut report);
+    }
+    let places = match which {
+        Which::All => town.places()?,
+        Which::Town => Vec::new(),
+        Which::Rig(name) => vec![town.rig(name)?],
+    };
+    for place in &places {
+        exchange_scope(&place.ledger, &format!("rig {}", place.rig.name), town, options, progress, &mut report);
+        if options.fetch && !options.dry_run && place.rig.land_remote {
+            // The queue reads the remote itself; what fails here only leaves the readers behind.
+            let _ = follow_target(place, progress);
+        }
+    }
+    if !options.dry_run && post::deliver(town)? > 0 && options.push {
+        for place in &places {
+            exchange_scope(&place.ledger, &format!("rig {}", place.rig.name), town, options, progress, &mut report);
+        }
+        if !matches!(which, Which::Rig(_)) {
+            exchange_scope(&town.hq, "town", town, options, progress, &mut report);
+        }
+    }
+    Ok(report)
+}
+
+/// An exchange in one line.
+fn told(exchange: &Exchange) -> String {
+    let changes = |count: usize| if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+    let mut line = match exchange.outcome {
+        Outcome::UpToDate => "nothing new".to_owned(),
+        Outcome::Received => format!("received {}", changes(exchange.received)),
+        Outcome::Sent => format!("sent {}", changes(exchange.sent)),
+        Outcome::Exchanged => format!("received {}, sent {}", changes(exchange.received), changes(exchange.sent)),
+    };
+    if exchange.merged {
+        line.push_str(", merged");
+    }
+    for conflict in &exchange.conflicts {
+        line.push_str(&format!("; {}: of two choices for {} one was kept", conflict.path, conflict.unit));
+    }
+    for pin in &exchange.differing_pins {
+        line.push_str(&format!("; {pin} differs there and was left as it is"));
+    }
+    line
+}
+
+fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, progress: &Progress, report: &mut Report) {
+    let remotes = remote::list(&ledger.store);
+    if remotes.is_empty() {
+        report.0.push(Synced { scope: scope.to_owned(), remote: None, exchange: None, error: None, kind: None });
+    }
+    for remote in remotes {
+        let result = sync::sync(ledger, &remote.name, &remote.url, options, town.now, progress);
+        let (exchange, error) = match result {
+            Ok(exchange) => (Some(exchange), None),
+            Err(error) => (None, Some(error)),
+        };
+        let kind = error.as_ref().map(|error| error.kind);
+        report.0.push(Synced {
+            scope: scope.to_owned(),
+            remote: Some(remote),
+            exchange,
+            error: error.as_ref().map(Error::line),
+            kind,
+        });
+    }
+}
+
+/// Moves the rig's target branch and its readers along with the remote's, when that is a fast-forward.
+///
+/// # Errors
+/// External, when the remote cannot be read.
+pub fn follow_target(place: &RigPlace, progress: &Progress) -> Result<()> {
+    let store = &place.ledger.store;
+    let name = format!("refs/heads/{}", place.rig.target);
+    let fetched = fetch::fetch(store, &place.rig.url, std::slice::from_ref(&name), progress)?;
+    let Some(theirs) = fetched.get(&name).copied() else { return Ok(()) };
+    let ours = store.read_ref(&name)?;
+    let is_ahead = match ours {
+        Some(ours) => ours != theirs && store.is_ancestor(ours, theirs)?,
+        None => true,
+    };
+    if is_ahead && store.swap_ref(&name, ours, theirs)? == Swap::Moved {
+        rig::refresh_readers(place)?;
+    }
+    Ok(())
+}
