@@ -6,6 +6,7 @@ pub mod bead;
 pub mod demo;
 pub mod done;
 pub mod mail;
+pub mod mq;
 pub mod out;
 pub mod rig;
 pub mod sync;
@@ -78,6 +79,8 @@ enum Command {
     Mail(mail::MailArgs),
     Send(mail::Send),
     Inbox(mail::Inbox),
+    Mq(mq::MqArgs),
+    Refinery(mq::RefineryArgs),
 }
 
 /// Runs the program with `args` (the first is its name) and tells the exit code.
@@ -147,5 +150,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Close(args) => args.run(town, out),
         Command::Send(args) => args.run(town, out),
         Command::Inbox(args) => args.run(town, out),
+        Command::Mq(args) => args.run(town, out),
+        Command::Refinery(args) => args.run(town, out),
     }
 }

@@ -1,0 +1,80 @@
+//! The queue from the command line.
+
+use std::process::Stdio;
+
+use crate::town::{Rig, Town};
+
+/// A branch with one file in the rig's repository.
+fn branch(town: &Town, rig: &Rig, name: &str) {
+    let work = town.base().join("widgets-work");
+    town.git(&work, &["checkout", "-q", "-B", name, "main"]);
+    std::fs::write(work.join(name), "x\n").unwrap();
+    town.git(&work, &["add", name]);
+    town.git(&work, &["commit", "-q", "-m", &format!("Add {name}")]);
+    town.git(&work, &["push", "-q", rig.dir.join(".repo.git").to_str().unwrap(), name]);
+}
+
+#[test]
+fn a_branch_is_filed_listed_landed_and_explained() {
+    let (town, rig) = Town::with_rig();
+    town.gt_args(&["config", "set", "gates.test.command", "./check.sh", "--rig", "widgets"]).succeeds();
+    let beads = ["good", "bad"].map(|name| {
+        branch(&town, &rig, name);
+        let bead = town.bead(&rig, &format!("Make it {name}"));
+        town.gt_args(&["mq", "submit", &bead, name]).succeeds();
+        assert_eq!(town.status(&bead), "in_review");
+        bead
+    });
+    let listed = town.gt("mq list --rig widgets --json").json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let ran = town.gt("mq run --once --rig widgets").succeeds();
+    assert!(ran.stdout.contains("1 landed, 1 sent back, 0 held"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("gate test runs on"), "what happens is told as it happens: {}", ran.stdout);
+    assert_eq!((town.status(&beads[0]), town.status(&beads[1])), ("closed".into(), "open".into()));
+    let why = town.gt_args(&["mq", "why", &beads[1]]).succeeds();
+    assert!(why.stdout.contains("evicted") && why.stdout.contains("worktree add --detach"), "{}", why.stdout);
+    assert_eq!(town.gt("mq list --rig widgets").succeeds().stdout, "the merge queue is empty\n");
+    assert!(town.gt("mq status --rig widgets").succeeds().stdout.contains("main at "));
+    let mail = town.gt("mail inbox --json").json().to_string();
+    assert!(mail.contains("MERGED") && mail.contains("MERGE_FAILED"), "the author is told across scopes: {mail}");
+    town.fsck();
+}
+
+#[test]
+fn what_cannot_be_queued_is_refused_in_one_line() {
+    let (town, rig) = Town::with_rig();
+    let bead = town.bead(&rig, "Work");
+    town.gt_args(&["mq", "submit", &bead, "no-such-branch"]).fails_with(3);
+    town.gt_args(&["mq", "submit", "wi-nope", "main"]).fails_with(3);
+    town.gt_args(&["mq", "submit", &bead, "main"]).fails_with(4);
+    town.gt_args(&["mq", "why", &bead]).fails_with(4);
+    branch(&town, &rig, "good");
+    town.gt_args(&["mq", "submit", &bead, "good"]).succeeds();
+    let refused = town.gt("mq run --once --rig widgets").fails_with(4);
+    assert!(refused.stderr.contains("no gate is configured"), "{}", refused.stderr);
+    town.gt_args(&["config", "set", "gates.test.command", "no-such-program", "--rig", "widgets"]).succeeds();
+    town.gt("mq run --once --rig widgets").fails_with(6);
+    assert_eq!(town.status(&bead), "in_review");
+}
+
+#[test]
+fn a_refinery_at_work_lands_what_comes_and_writes_nothing_when_idle() {
+    let (town, rig) = Town::with_rig();
+    town.gt_args(&["config", "set", "gates.test.command", "./check.sh", "--rig", "widgets"]).succeeds();
+    let log = std::fs::File::create(town.base().join("refinery.log")).unwrap();
+    let mut command = town.here().command(&["refinery", "run", "--rig", "widgets"]);
+    let mut refinery = command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
+    for name in ["one", "two"] {
+        branch(&town, &rig, name);
+        let bead = town.bead(&rig, name);
+        town.gt_args(&["mq", "submit", &bead, name]).succeeds();
+        town.until("the work landed", || town.status(&bead) == "closed");
+    }
+    let tip = || town.git(&rig.dir.join(".repo.git"), &["rev-parse", "refs/gt/ledger"]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let before = tip();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert_eq!(tip(), before);
+    refinery.kill().unwrap();
+    refinery.wait().unwrap();
+}
