@@ -164,11 +164,17 @@ impl Event {
     }
 }
 
+/// How many ids a line names; programs get them all.
+const NAMES_MAX: usize = 5;
+
 fn names(ids: &[BeadId]) -> String {
     if ids.is_empty() {
         return "the target".to_owned();
     }
-    ids.iter().map(BeadId::as_str).collect::<Vec<_>>().join(" + ")
+    let shown: Vec<&str> = ids.iter().take(NAMES_MAX).map(BeadId::as_str).collect();
+    let more = ids.len().saturating_sub(NAMES_MAX);
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{rest}", shown.join(" + "))
 }
 
 /// The first characters of an object id, for people.
