@@ -160,6 +160,9 @@ impl StdError for Error {
 /// Lets a foreign error enter with its kind and deed, said once where both are known.
 pub trait OrFail<T> {
     /// Turns a foreign failure into ours; `deed` says what was being done to what.
+    ///
+    /// # Errors
+    /// The failure, with `kind` and `deed`.
     fn or_fail<M: Into<String>>(self, kind: Kind, deed: impl FnOnce() -> M) -> Result<T>;
 }
 

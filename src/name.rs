@@ -130,7 +130,7 @@ impl FromStr for BeadId {
             && suffix.ends_with(|c: char| c.is_ascii_alphanumeric())
             && suffix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
             && !suffix.contains("..")
-            && !suffix.ends_with(".lock");
+            && suffix.rsplit_once('.').is_none_or(|(_, last)| last != "lock");
         if good { Ok(Self(text.to_owned())) } else { Err(wrong()) }
     }
 }
@@ -153,6 +153,9 @@ impl BeadId {
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// Writes `number` in base 36.
+///
+/// # Panics
+/// Never: a digit is below 36, and all of them are ASCII.
 #[must_use]
 pub fn base36(mut number: u64) -> String {
     let mut digits = Vec::new();

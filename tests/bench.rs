@@ -139,7 +139,7 @@ impl Bench {
                 git.push(timed(
                     &mut self.git(&self.rig_repo(), &["worktree", "add", "-q", "-b", &branch, dest.to_str().unwrap(), "main"]),
                     &[0],
-                ))
+                ));
             };
             // Whoever goes second finds warmer caches, so they take turns.
             if n % 2 == 0 {

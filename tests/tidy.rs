@@ -305,7 +305,7 @@ fn word_violations(name: &str, text: &str) -> Vec<String> {
     let code = blanked(text);
     let file = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let names = names_defined(&code).into_iter().chain([file]);
-    let names = names.filter(|name| !GIVEN_NAMES.contains(&name.as_ref()));
+    let names = names.filter(|name| !GIVEN_NAMES.contains(name));
     let banned = names.filter(|name| words_of(name).iter().any(|word| BANNED_WORDS.contains(&word.as_str())));
     banned.map(|name| format!("the name '{name}' holds a word that says nothing")).collect()
 }

@@ -70,7 +70,7 @@ impl Show for Slung {
                 }
             }
             Self::Restarted { bead, agent, pid } => {
-                page.line(format!("{bead} was on the hook of {agent}; its session runs again as process {pid}"))
+                page.line(format!("{bead} was on the hook of {agent}; its session runs again as process {pid}"));
             }
             Self::AlreadyThere { bead, agent } => page.line(format!("{bead} is on the hook of {agent} already")),
         }

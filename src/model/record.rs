@@ -191,6 +191,9 @@ pub fn set_clocks(object: &mut Object, mut clocks: BTreeMap<String, Rev>) {
 }
 
 /// The bytes of a record: two-space indent, sorted keys, final newline.
+///
+/// # Panics
+/// Never: a JSON object can always be written.
 #[must_use]
 pub fn encode(object: &Object) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(object).expect("a JSON object can always be written");

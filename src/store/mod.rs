@@ -39,13 +39,11 @@ impl Store {
             .config_overrides(["gitoxide.committer.nameFallback=gt", "gitoxide.committer.emailFallback=gt@localhost"])
             .object_store_slots(gix::odb::store::init::Slots::Given(PACK_SLOTS));
         let repo = gix::open_opts(dir, options).or_fail(Kind::Corrupt, || format!("open the repository {}", dir.display()))?;
-        let config = repo.config_snapshot();
-        if let Some(kind) = config.string("extensions.refStorage").filter(|kind| kind.as_slice() != b"files") {
+        if let Some(kind) = repo.config_snapshot().string("extensions.refStorage").filter(|kind| kind.as_slice() != b"files") {
             return Err(Error::refused(format!("{} keeps its refs as {kind}, which gt cannot write safely", dir.display()))
                 .hint("convert it: git refs migrate --ref-format=files"));
         }
-        let is_durable = config.string("gt.durability").is_none_or(|mode| mode.as_slice() != b"none");
-        drop(config);
+        let is_durable = repo.config_snapshot().string("gt.durability").is_none_or(|mode| mode.as_slice() != b"none");
         Ok(Self { repo, dir: dir.to_owned(), is_durable })
     }
 

@@ -106,9 +106,9 @@ impl Store {
                     self.refresh(&path)?;
                     dirs.push(parent_of(&path));
                 }
-                Ok(_) => fresh.push((*id, *kind, bytes)),
                 Err(_) if self.is_packed(*id) => {}
-                Err(_) => fresh.push((*id, *kind, bytes)),
+                // An empty file under an object's name is no object.
+                Ok(_) | Err(_) => fresh.push((*id, *kind, bytes)),
             }
         }
         dirs.extend(self.write_fresh(&objects, &fresh)?);
