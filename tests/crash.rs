@@ -190,6 +190,29 @@ fn a_nuke_that_is_killed_keeps_the_unsaved_work() {
 }
 
 #[test]
+fn a_landing_that_is_killed_lands_once() {
+    let (town, rig) = Town::with_rig();
+    town.gt("config set gates.test.command 'sh check.sh' --rig widgets").succeeds();
+    let prepare = || {
+        let bead = assigned(&town, &rig, "Work");
+        hand_in(&town, &bead);
+        bead
+    };
+    let run = |_: &String, step: &str| town.here().var("GT_CRASH_AT", step).gt("mq run --once --rig widgets");
+    killed_at_each(LAND, prepare, run, |bead| {
+        town.gt("mq run --once --rig widgets").succeeds();
+        assert_eq!(town.status(bead), "closed");
+        let log = town.git(&rig.origin, &["log", "--format=%s", "main"]);
+        assert_eq!(log.matches(&format!("Work on {bead}")).count(), 1, "{log}");
+        let ours = town.git(&rig.dir.join(".repo.git"), &["rev-parse", "refs/heads/main"]);
+        assert_eq!(town.git(&rig.origin, &["rev-parse", "main"]), ours);
+        let pins = town.git(&rig.dir.join(".repo.git"), &["for-each-ref", "--format=%(refname)", "refs/gt/landing"]);
+        assert_eq!(pins, "", "a landing's pin is left over");
+    });
+    town.fsck();
+}
+
+#[test]
 fn a_founding_that_is_killed_can_be_tried_again() {
     let town = crate::town::place();
     let root = town.root.display().to_string();

@@ -8,6 +8,7 @@ mod mail;
 mod merge;
 mod planner;
 mod race;
+mod readme;
 mod ready;
 mod refinery;
 mod runtime;

@@ -130,3 +130,39 @@ fn writers_that_are_killed_lose_nothing_that_was_answered_and_block_nobody() {
     town.bead(&rig, "After");
     town.fsck();
 }
+
+#[test]
+fn many_that_hand_in_and_work_the_queue_at_once_land_each_piece_once() {
+    let (town, rig) = Town::with_rig();
+    town.gt("config set gates.test.command 'sh check.sh' --rig widgets").succeeds();
+    let mut workers = Vec::new();
+    for n in 0..6 {
+        let bead = town.bead(&rig, &format!("Bead {n}"));
+        town.gt_args(&["sling", &bead, "widgets", "--no-start"]).succeeds();
+        let agent = text_at(&town.show(&bead), &["/assignee"]);
+        let sandbox = town.root.join(&agent);
+        std::fs::write(sandbox.join(format!("{n}.txt")), "work\n").unwrap();
+        town.git(&sandbox, &["add", "-A"]);
+        town.git(&sandbox, &["commit", "-q", "-m", &format!("Piece {n}.")]);
+        workers.push((bead, agent));
+    }
+    let mut commands: Vec<Command> = workers.iter().map(|(_, agent)| town.as_agent(agent).command(&["done"])).collect();
+    commands.extend((0..4).map(|_| town.here().command(&["mq", "run", "--once", "--rig", "widgets"])));
+    for (n, outcome) in all_at_once(commands).into_iter().enumerate() {
+        let is_done = n < workers.len();
+        assert!(
+            outcome.code == 0 || (!is_done && outcome.code == 5),
+            "{} ended with {}: {}",
+            outcome.line,
+            outcome.code,
+            outcome.stderr
+        );
+    }
+    town.gt("mq run --once --rig widgets").succeeds();
+    let log = town.git(&rig.origin, &["log", "--format=%s", "main"]);
+    for (n, (bead, _)) in workers.iter().enumerate() {
+        assert_eq!(town.status(bead), "closed");
+        assert_eq!(log.matches(&format!("Piece {n}.")).count(), 1, "{log}");
+    }
+    town.fsck();
+}

@@ -375,10 +375,13 @@ fn nothing_ends_the_process_on_a_whim() {
     assert!(crude_calls("", "// x.unwrap()\n#[cfg(test)]\nmod tests { fn f() { x.unwrap() } }").is_empty());
 }
 
-fn missing_from_main<'n>(main: &str, names: &'n [String]) -> Vec<&'n str> {
+/// Test files that neither `tests/main.rs` names nor Cargo.toml by their path (benchmarks and examples).
+fn never_run<'n>(main: &str, manifest: &str, names: &'n [String]) -> Vec<&'n str> {
     let code = blanked(main);
     let is_listed = |stem: &str| code.lines().any(|line| line.trim() == format!("mod {stem};"));
-    names.iter().map(|name| name.trim_end_matches(".rs")).filter(|stem| *stem != "main" && !is_listed(stem)).collect()
+    let is_target = |name: &str| manifest.contains(&format!("path = \"tests/{name}\""));
+    let loose = names.iter().filter(|name| !is_target(name) && !is_listed(name.trim_end_matches(".rs")));
+    loose.map(String::as_str).collect()
 }
 
 #[test]
@@ -389,8 +392,10 @@ fn every_test_file_is_run() {
         .filter(|name| name.strip_suffix(".rs").is_some())
         .collect();
     let main = std::fs::read_to_string(root().join("tests/main.rs")).unwrap();
-    assert_eq!(missing_from_main(&main, &names), [""; 0], "not listed in tests/main.rs");
-    assert_eq!(missing_from_main("mod race;\n// mod crash;\n", &["race.rs".into(), "crash.rs".into()]), ["crash"]);
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert_eq!(never_run(&main, &manifest, &names), [""; 0], "in neither tests/main.rs nor Cargo.toml");
+    let names = ["race.rs", "crash.rs", "bench.rs"].map(str::to_owned);
+    assert_eq!(never_run("mod race;\n// mod crash;\n", "path = \"tests/bench.rs\"", &names), ["crash.rs"]);
 }
 
 /// Paths that only make sense on one machine.
