@@ -197,11 +197,12 @@ impl Slot {
 pub struct Ids(fastrand::Rng);
 
 impl Ids {
-    /// The source of this process.
+    /// A source for one purpose. With `GT_SEED` it is fixed by seed and `salt`: what tells this purpose from the
+    /// others of one process, which would else all draw the same.
     #[must_use]
-    pub fn from_env() -> Self {
-        match env::text(Var::Seed).and_then(|seed| seed.parse().ok()) {
-            Some(seed) => Self(fastrand::Rng::with_seed(seed)),
+    pub fn from_env(salt: u64) -> Self {
+        match env::text(Var::Seed).and_then(|seed| seed.parse::<u64>().ok()) {
+            Some(seed) => Self(fastrand::Rng::with_seed(seed.rotate_left(32) ^ salt)),
             None => Self(fastrand::Rng::new()),
         }
     }

@@ -6,11 +6,12 @@ use serde::Serialize;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
+use crate::model::bead::Bead;
 use crate::name::Name;
 use crate::ops::hook::{self, Hung};
 use crate::ops::polecat::{self, Listed, Nuked};
 use crate::ops::post;
-use crate::ops::prime::{self, Primed};
+use crate::ops::prime::{self, Failure, Primed};
 use crate::ops::sling::{self, Slung, Unslung};
 use crate::runtime::process;
 use crate::town::Town;
@@ -192,9 +193,7 @@ impl Show for Primed {
             }
         }
         if let Some(failure) = &self.previous_failure {
-            page.gap();
-            page.line("## The last attempt was sent back");
-            page.block(0, &prime::bounded(bead, failure));
+            show_failure(page, bead, failure);
         }
         page.gap();
         page.line(format!("Unread mail: {}.", self.mail_unread));
@@ -205,6 +204,28 @@ impl Show for Primed {
 pub(crate) fn kept(page: &mut Page, salvage: Option<&str>) {
     if let Some(salvage) = salvage {
         page.line(format!("unsaved work is kept at {salvage}"));
+    }
+}
+
+fn show_failure(page: &mut Page, bead: &Bead, failure: &Failure) {
+    let blame = &failure.blame;
+    page.gap();
+    page.line("## The last attempt was sent back");
+    if blame.cause == "conflict" {
+        page.line(format!("It conflicts with the target in {}. The other side's commits:", escape(&blame.files.join(", "))));
+        page.block(2, &blame.theirs.join("\n"));
+    } else {
+        let exit = blame.exit.map(|code| format!(" (exit {code})")).unwrap_or_default();
+        page.line(format!("Gate {} was red{exit}. The last lines of its log:", escape(&blame.gate)));
+        page.block(2, &prime::bounded(bead, &blame.log_tail));
+    }
+    page.line(format!(
+        "What was handed in then: commit {} (git cherry-pick or git show it); the story: gt mq why {}",
+        &failure.head[..failure.head.len().min(12)],
+        failure.mr
+    ));
+    if !blame.reproduce.is_empty() {
+        page.line(format!("See it again: {}", escape(&blame.reproduce)));
     }
 }
 

@@ -14,6 +14,7 @@ use gix::progress::Discard;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::init;
 use crate::git::place::{check_backlink, git, git_dir_of, registered, registration_of, registrations};
+use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
 use crate::store::{Store, sync_dir};
 
@@ -79,6 +80,11 @@ fn add_at(store: &Store, dest: &Path, head: gix::worktree::add::Head) -> Result<
         }
     };
     let interrupted = AtomicBool::new(false);
+    // One registration at a time: each reads those of all others, and one half written would fail it. The
+    // checkout, which takes the time, is not under the lock.
+    let registering = KernelLock::take(&store.private_dir().join("worktrees.flock"))?;
+    drop_half_registered(store)?;
+    set_gone_aside(store, dest)?;
     let prepared = match store.repo.prepare_add_worktree(dest, head, &interrupted) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -88,8 +94,41 @@ fn add_at(store: &Store, dest: &Path, head: gix::worktree::add::Head) -> Result<
     };
     let id = prepared.repo().git_dir().file_name().and_then(|name| name.to_str()).or_fail(Kind::Bug, deed)?;
     init::mark_worktree(store.dir(), id)?;
+    drop(registering);
     let (repo, _) = prepared.checkout(Discard, &interrupted).or_fail(Kind::Io, deed)?;
     finish_as_git(store, dest, &repo)
+}
+
+/// Removes registrations that a killed process left without a path: they belong to no worktree and would fail
+/// every further one. Only under the registration lock, so that none of ours is in the making.
+fn drop_half_registered(store: &Store) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(store.dir().join("worktrees")) else { return Ok(()) };
+    for entry in entries.filter_map(std::result::Result::ok) {
+        let is_half = std::fs::read(entry.path().join("gitdir")).map_or(true, |path| path.trim_ascii().is_empty());
+        if is_half && entry.path().is_dir() {
+            remove_all(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets the registration of a worktree at `dest` aside when its directory was removed by hand, so that a new one
+/// can be made there. It is kept with its reflog, which may be the last to name some commits.
+fn set_gone_aside(store: &Store, dest: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(store.dir().join("worktrees")) else { return Ok(()) };
+    for entry in entries.filter_map(std::result::Result::ok) {
+        let recorded = std::fs::read(entry.path().join("gitdir")).unwrap_or_default();
+        let is_this = recorded.trim_ascii().to_path().is_ok_and(|path| path == dest.join(".git"));
+        if !is_this || dest.join(".git").exists() {
+            continue;
+        }
+        let aside = store.private_dir().join("gone-worktrees");
+        let deed = || format!("set the registration of {} aside", dest.display());
+        std::fs::create_dir_all(&aside).or_fail(Kind::Io, deed)?;
+        let name = format!("{}-{}", entry.file_name().to_string_lossy(), crate::name::base36(fastrand::u64(..)));
+        std::fs::rename(entry.path(), aside.join(name)).or_fail(Kind::Io, deed)?;
+    }
+    Ok(())
 }
 
 /// Does what git's checkout does and gix's does not: directories where submodules go, and `$Id$` with its space.

@@ -76,8 +76,9 @@ impl Ledger {
             let tip = self.tip()?;
             let state = State::at(&self.store, tip)?;
             let rev = Rev { number: state.rev_number() + 1, machine: self.machine().to_owned() };
+            let salt = rev.number;
             let mut change =
-                Change { state, rev, now: deed.now, ids: Ids::from_env(), edits: BTreeMap::new(), beads: BTreeSet::new() };
+                Change { state, rev, now: deed.now, ids: Ids::from_env(salt), edits: BTreeMap::new(), beads: BTreeSet::new() };
             let value = closure(&mut change)?;
             let mut batch = Batch::default();
             let Some(commit) = change.commit(self, deed, &mut batch)? else { return Ok(value) };

@@ -179,7 +179,7 @@ fn lay_out(path: &Path, ledger: &Ledger) -> Result<()> {
         store::write_file(&path.join(anchor), ANCHOR_TEXT.as_bytes())?;
     }
     let scope = ledger.state()?.scope()?;
-    let view = serde_json::json!({"name": scope.name, "created_at": scope.created_at, "generated": "a view of refs/gt/ledger; edit with gt config"});
+    let view = serde_json::json!({"name": scope.name, "created_at": scope.created_at, "generated": "a view of refs/gt/ledger, for reading"});
     crate::env::crash_point("install.mark");
     store::write_file(&path.join(MARK), format!("{view:#}\n").as_bytes())
 }
@@ -242,11 +242,13 @@ pub fn put_agents(change: &mut Change<'_>, prefix: &Prefix, agents: &[Address]) 
 fn found_machine(repo: &Path, name: Option<&str>) -> Result<LocalMachine> {
     let host = std::fs::read_to_string("/etc/machine-id").map(|id| id.trim().to_owned()).unwrap_or_default();
     let meta = std::fs::metadata(repo).or_fail(Kind::Io, || format!("read {}", repo.display()))?;
+    // Two towns founded by one process are two machines.
+    let meta_salt = std::os::unix::fs::MetadataExt::ino(&meta);
     let (dev, ino) = (std::os::unix::fs::MetadataExt::dev(&meta), std::os::unix::fs::MetadataExt::ino(&meta));
     let host_name = ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(|path| std::fs::read_to_string(path).ok());
     let host_name = host_name.map_or_else(|| "machine".to_owned(), |text| text.trim().to_owned());
     let local = LocalMachine {
-        id: Ids::from_env().letters(8),
+        id: Ids::from_env(meta_salt).letters(8),
         name: name.map_or(host_name, str::to_owned),
         host: format!("{host}:{dev}:{ino}"),
     };

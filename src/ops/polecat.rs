@@ -124,7 +124,11 @@ impl Taken {
         }
         let saved = save(town, place, &self.address, &self.dir)?;
         crate::env::crash_point("sling.salvaged");
+        let before = worktree::head(&self.dir).ok();
         worktree::switch(store, &self.dir, head)?;
+        if let Some((Some(old_branch), old_head)) = before.filter(|(old, _)| old.as_deref() != Some(branch)) {
+            drop_spent_branch(place, &old_branch, old_head, base)?;
+        }
         Ok(saved)
     }
 
@@ -139,6 +143,16 @@ impl Taken {
         }
         let _ = store.remove_ref(&format!("refs/heads/{branch}"), base);
     }
+}
+
+/// Removes the branch of an earlier assignment when its commits are kept elsewhere: in the target or by a request's pin.
+fn drop_spent_branch(place: &RigPlace, branch: &str, head: ObjectId, base: ObjectId) -> Result<()> {
+    let store = &place.ledger.store;
+    let is_pinned = || Ok::<_, Error>(store.refs_below(tree::MR)?.into_iter().any(|(_, pinned)| pinned == head));
+    if branch.starts_with("polecat/") && (store.is_ancestor(head, base)? || is_pinned()?) {
+        store.remove_ref(&format!("refs/heads/{branch}"), head)?;
+    }
+    Ok(())
 }
 
 /// Saves what the sandbox of `address` holds that no kept ref does.
@@ -218,6 +232,11 @@ pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Re
         return Err(Error::usage(format!("{address} is no polecat")).hint("gt polecat list shows them"));
     };
     let hook = place.ledger.state()?.hook(address)?;
+    if let Some(hook) = hook.as_ref().filter(|hook| hook.machine != town.machine) {
+        return Err(
+            Error::refused(format!("{address} works on {} on another machine ({})", hook.bead, hook.machine)).hint("do it there")
+        );
+    }
     if let Some(hook) = hook.as_ref().filter(|_| !force) {
         return Err(Error::refused(format!("{address} has {} on its hook", hook.bead))
             .hint("add --force to give the bead back; what is unsaved is salvaged first"));

@@ -76,6 +76,9 @@ pub fn add(town: &Town, plan: &Plan, progress: &Progress) -> Result<Added> {
     if registered.is_some() && is_whole(&dir) {
         return Ok(Added::AlreadyThere { name: plan.name.clone() });
     }
+    if let Some(rig) = laid_out(&dir)? {
+        return finish(town, rig, &dir);
+    }
     clear_unfinished(&dir)?;
     if dir.exists() {
         return Err(Error::refused(format!("{} exists and is no rig", dir.display()))
@@ -87,6 +90,29 @@ pub fn add(town: &Town, plan: &Plan, progress: &Progress) -> Result<Added> {
         let _ = std::fs::remove_dir_all(&dir);
     }
     made
+}
+
+/// The rig that an earlier call laid out whole but did not get to register.
+fn laid_out(dir: &Path) -> Result<Option<Rig>> {
+    let path = dir.join(UNFINISHED);
+    match std::fs::read(&path) {
+        Ok(bytes) if bytes.is_empty() => Ok(None),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).or_fail(Kind::Corrupt, || format!("read {}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).or_fail(Kind::Io, || format!("read {}", path.display())),
+    }
+}
+
+/// Registers a rig that is laid out, last of all.
+fn finish(town: &Town, rig: Rig, dir: &Path) -> Result<Added> {
+    register(town, &rig)?;
+    crate::env::crash_point("rig.registered");
+    unmark(dir)?;
+    let ledger = Ledger::open(&dir.join(".repo.git"), &town.machine)?;
+    let sync = remote::list(&ledger.store).into_iter().next().map(|remote| remote.url);
+    let is_new = rig.home == town.machine;
+    let rig = Box::new(rig);
+    Ok(if is_new { Added::New { rig, sync } } else { Added::Joined { rig, sync } })
 }
 
 fn clear_unfinished(dir: &Path) -> Result<()> {
@@ -106,7 +132,7 @@ fn begin(dir: &Path) -> Result<()> {
 }
 
 /// Takes the mark away, on disk too: were it back after a power loss, the next `rig add` would remove a used rig.
-fn finish(dir: &Path) -> Result<()> {
+fn unmark(dir: &Path) -> Result<()> {
     std::fs::remove_file(dir.join(UNFINISHED)).or_fail(Kind::Io, || format!("finish {}", dir.display()))?;
     store::sync_dir(dir)
 }
@@ -153,12 +179,10 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     // Opened anew: the clone's configuration changed since.
     let place = RigPlace { rig: rig.clone(), dir: dir.to_owned(), ledger: Ledger::open(&repo, &local.id)? };
     lay_out(&place)?;
+    let entry = serde_json::to_vec(&rig).or_fail(Kind::Bug, || "write the rig's entry")?;
+    store::write_file(&dir.join(UNFINISHED), &entry)?;
     crate::env::crash_point("rig.laid-out");
-    register(town, &rig)?;
-    crate::env::crash_point("rig.registered");
-    finish(dir)?;
-    let rig = Box::new(rig);
-    Ok(if has_ledger { Added::Joined { rig, sync: remote } } else { Added::New { rig, sync: remote } })
+    finish(town, rig, dir)
 }
 
 /// A local path is made absolute, so that it means the same from every directory.
@@ -259,7 +283,7 @@ fn lay_out(place: &RigPlace) -> Result<()> {
     }
     let view = serde_json::json!({
         "name": place.rig.name, "prefix": place.rig.prefix, "url": place.rig.url, "default_branch": place.rig.target,
-        "generated": "a view of the town's ledger; edit with gt config",
+        "generated": "a view of the town's ledger; written anew by gt rig add",
     });
     store::write_file(&place.dir.join("config.json"), format!("{view:#}\n").as_bytes())
 }

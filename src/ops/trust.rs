@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::config::{self, Setting, Source, Trust};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::program;
+use crate::model::address::Address;
 use crate::model::config_keys::{self, KeyType};
 use crate::ops::install;
 use crate::town::{RigPlace, Town};
@@ -27,6 +28,9 @@ pub enum ScopeChoice {
 pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str, text: &str) -> Result<Setting> {
     let known = config_keys::find(key)?;
     let value = known.parse(text)?;
+    if known.key_type == KeyType::Command {
+        check_rights(town)?;
+    }
     let deed = town.deed("config", format!("set {key}"));
     let source = match (scope, place) {
         (ScopeChoice::Machine, _) => {
@@ -68,6 +72,20 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
     }
 }
 
+/// What runs on a machine is for people and the mayor to say, not for the workers it runs.
+fn check_rights(town: &Town) -> Result<()> {
+    match &town.me {
+        Address::Overseer(_) | Address::Mayor | Address::Crew(..) => Ok(()),
+        Address::Deacon
+        | Address::Dog(_)
+        | Address::Witness(_)
+        | Address::Refinery(_)
+        | Address::Polecat(..)
+        | Address::Plugin(..) => Err(Error::refused(format!("{} may not say which commands run here", town.me))
+            .hint("ask the overseer: gt mail send overseer -s \"…\" -m \"…\"")),
+    }
+}
+
 /// A command that is configured, and whether this machine runs it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed {
@@ -104,8 +122,9 @@ pub fn list(town: &Town) -> Result<Vec<Listed>> {
 /// Pins the commands that `chosen` picks; tells which are now trusted.
 ///
 /// # Errors
-/// Not found, when it picks none; io, when the pins cannot be written.
+/// Refused, when the identity may not; not found, when it picks none; io, when the pins cannot be written.
 pub fn allow(town: &Town, chosen: impl Fn(&Listed) -> bool) -> Result<Vec<Listed>> {
+    check_rights(town)?;
     let mut allowed: Vec<Listed> = list(town)?.into_iter().filter(|one| chosen(one)).collect();
     if allowed.is_empty() {
         return Err(Error::not_found("no such command is configured").hint("gt trust lists them"));

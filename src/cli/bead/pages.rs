@@ -62,7 +62,8 @@ impl ShownBead {
     fn show(&self, page: &mut Page, now: Moment) {
         let bead = &self.bead;
         page.line(format!("{}  {}", bead.id, escape(&bead.title)));
-        let who = bead.assignee.as_deref().map_or_else(|| "nobody has it".to_owned(), |who| format!("held by {}", escape(who)));
+        let held = if bead.status.is_closed() { "done by" } else { "held by" };
+        let who = bead.assignee.as_deref().map_or_else(|| "nobody has it".to_owned(), |who| format!("{held} {}", escape(who)));
         page.line(format!("  {}, {}, P{}, {who}", escape(bead.status.word()), escape(bead.issue_type.word()), bead.priority));
         page.line(format!(
             "  created {} by {}, changed {}",
@@ -177,7 +178,8 @@ pub struct Changed(pub Vec<Bead>);
 impl Show for Changed {
     fn show(&self, page: &mut Page) {
         for bead in &self.0 {
-            let who = bead.assignee.as_deref().map(|who| format!(", held by {}", escape(who))).unwrap_or_default();
+            let who = bead.assignee.as_deref().filter(|_| !bead.status.is_closed());
+            let who = who.map(|who| format!(", held by {}", escape(who))).unwrap_or_default();
             page.line(format!("{} is {}, P{}{who}: {}", bead.id, escape(bead.status.word()), bead.priority, escape(&bead.title)));
         }
     }

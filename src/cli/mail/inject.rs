@@ -26,7 +26,7 @@ impl Injected {
     /// Of the unread mail, or of the failure to read it.
     pub fn new(told: Result<Injection>) -> Self {
         // Nobody who wrote a letter can know the fence, so no letter can end its own quotation.
-        let fence = Ids::from_env().letters(16);
+        let fence = Ids::from_env(0).letters(16);
         match told {
             Ok(told) => Self { told, trouble: None, fence },
             Err(error) => Self { told: Injection::default(), trouble: Some(error.line()), fence },

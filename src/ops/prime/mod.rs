@@ -10,7 +10,9 @@ use crate::ledger::tree;
 use crate::model::address::Address;
 use crate::model::bead::{Bead, Status};
 use crate::model::hook::Hook;
+use crate::model::merge_request::{Blame, MergeRequest};
 use crate::model::protocol::Protocol;
+use crate::name::BeadId;
 use crate::ops::{hook, post};
 use crate::town::Town;
 
@@ -28,12 +30,23 @@ pub struct Primed {
     pub hook: Option<Hook>,
     /// The bead on it.
     pub bead: Option<Bead>,
-    /// Why the last attempt at this bead was sent back, for people.
-    pub previous_failure: Option<String>,
+    /// Why the last attempt at this bead was sent back.
+    pub previous_failure: Option<Failure>,
     /// Unread letters.
     pub mail_unread: usize,
     /// Whether this call marked the start of work.
     pub has_started: bool,
+}
+
+/// The last attempt, which was sent back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// Its merge request.
+    pub mr: BeadId,
+    /// Its commit, kept by the request's pin.
+    pub head: String,
+    /// Why it was sent back, with log and evidence.
+    pub blame: Blame,
 }
 
 /// Gathers what the acting agent must know; in a session it also starts the assignment.
@@ -54,7 +67,7 @@ pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
     Ok(Primed {
         agent: town.me.clone(),
         role: role_text(&town.me).to_owned(),
-        previous_failure: bead.as_ref().and_then(previous_failure),
+        previous_failure: bead.as_ref().map_or(Ok(None), |bead| previous_failure(town, bead))?,
         mail_unread: letters.iter().filter(|letter| letter.is_unread()).count(),
         hook,
         bead,
@@ -100,10 +113,14 @@ fn start(town: &Town, hook: &Hook, session: &str) -> Result<bool> {
     })
 }
 
-/// The newest remark of the refinery on the bead, when its last attempt was sent back.
-fn previous_failure(bead: &Bead) -> Option<String> {
-    bead.extra.get("last_failure")?;
-    bead.comments.iter().rev().find(|comment| comment.author.ends_with("/refinery")).map(|comment| comment.text.clone())
+/// The last attempt at the bead, when it was sent back.
+fn previous_failure(town: &Town, bead: &Bead) -> Result<Option<Failure>> {
+    let Some(Ok(mr)) = bead.extra.get("last_failure").and_then(serde_json::Value::as_str).map(str::parse::<BeadId>) else {
+        return Ok(None);
+    };
+    let Some(request) = town.scope_of(&mr.prefix())?.state()?.find_bead(&mr)? else { return Ok(None) };
+    let request = MergeRequest::of(&request)?;
+    Ok(request.blame.map(|blame| Failure { mr, head: request.head, blame }))
 }
 
 /// Shortens a text to what prime repeats, saying where the rest is.

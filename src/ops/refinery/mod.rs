@@ -37,6 +37,7 @@ use crate::model::address::Address;
 use crate::model::gate::Gate;
 use crate::name::BeadId;
 use crate::ops::post;
+use crate::ops::rig;
 use crate::store::lock::KernelLock;
 use crate::time;
 use crate::town::{RigPlace, Town};
@@ -137,6 +138,10 @@ pub fn run(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) -> Result
         let result = queue.drain(&mut drained, say);
         drained.runs += queue.runs;
         result?;
+    }
+    if !drained.landed.is_empty() {
+        // Readers follow when they are clean; the landing stands without them.
+        let _ = rig::refresh_readers(place);
     }
     Ok(drained)
 }

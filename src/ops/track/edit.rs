@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::ledger::{Change, Ledger, tree};
+use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status, check_title};
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Prefix};
@@ -229,10 +230,21 @@ pub fn close(town: &Town, ids: &[BeadId], reason: &str) -> Result<Vec<Closed>> {
         }
         check_settable_type(&bead.issue_type)?;
         check_not_in_review(&bead)?;
+        check_not_own_work(town, &bead)?;
         bead.close(&town.actor.name, reason, town.now)?;
         write(change, &bead)?;
         Ok(Closed { bead, was_so: false })
     })
+}
+
+/// A polecat's work closes when it is merged, not when its worker says so.
+fn check_not_own_work(town: &Town, bead: &Bead) -> Result<()> {
+    let is_own = bead.status.is_assigned_work() && bead.assignee.as_deref() == Some(town.actor.name.as_str());
+    if !is_own || !matches!(town.me, Address::Polecat(..)) {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{} is on your own hook; a merge closes it", bead.id))
+        .hint("hand it in: gt done; or give it back: gt done --status released --message \"why\""))
 }
 
 /// Opens closed beads again, without an assignee; `reason` becomes a remark.
