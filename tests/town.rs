@@ -244,8 +244,12 @@ impl Town {
     pub fn logs(&self) -> String {
         let all = walkdir::WalkDir::new(self.root.join(".runtime")).into_iter().filter_map(Result::ok);
         let logs = all.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "log"));
-        let text = |entry: &walkdir::DirEntry| std::fs::read_to_string(entry.path()).unwrap_or_default();
-        logs.map(|entry| format!("--- {}\n{}", entry.path().display(), text(&entry))).collect::<Vec<_>>().join("\n")
+        let mut text = String::new();
+        for log in logs {
+            text.push_str(&format!("--- {}\n", log.path().display()));
+            text.push_str(&std::fs::read_to_string(log.path()).unwrap_or_default());
+        }
+        text
     }
 }
 

@@ -73,13 +73,22 @@ fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str) -> Res
     if let Some(model) = &hook.model {
         pairs.push(("GT_MODEL".into(), model.into()));
     }
-    // The story of a demo or test goes on under its clock, seed and plan in the agents it starts.
+    // The story of a demo or test goes on under its clock and plan in the agents it starts, each with a seed of its own.
     pairs.extend(
-        env::inherited(|name| matches!(name, "GT_NOW" | "GT_SEED" | "GT_PLAN_DIR"))
+        env::inherited(|name| matches!(name, "GT_NOW" | "GT_PLAN_DIR"))
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value))),
     );
+    if let Some(seed) = env::text(Var::Seed).and_then(|seed| seed.parse::<u64>().ok()) {
+        pairs.push(("GT_SEED".into(), seed_for(seed, session).to_string().into()));
+    }
     Ok(pairs)
+}
+
+/// A seed that no other session of the same story has: agents side by side must not draw the same ids.
+fn seed_for(seed: u64, session: &str) -> u64 {
+    // FNV-1a; the standard library's hasher may change between releases.
+    session.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Where an agent's programs are looked up: this program first, then as everywhere.
