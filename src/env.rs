@@ -27,16 +27,8 @@ pub enum Var {
     Log,
     /// `GT_CRASH_AT`: ends the process at a named step (`step`, or `step:3` for its third time); for tests, ignored unless `GT_SEED` is set too.
     CrashAt,
-    /// `NO_COLOR`: no colour in output.
-    NoColor,
-    /// `EDITOR`: the user's editor.
-    Editor,
-    /// `HOME`: the user's home directory.
-    Home,
     /// `PATH`: where programs are looked up.
     Path,
-    /// `COLUMNS`: width of the terminal when it cannot be asked.
-    Columns,
 }
 
 impl Var {
@@ -53,11 +45,7 @@ impl Var {
             Self::Seed => "GT_SEED",
             Self::Log => "GT_LOG",
             Self::CrashAt => "GT_CRASH_AT",
-            Self::NoColor => "NO_COLOR",
-            Self::Editor => "EDITOR",
-            Self::Home => "HOME",
             Self::Path => "PATH",
-            Self::Columns => "COLUMNS",
         }
     }
 }

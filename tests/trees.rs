@@ -3,6 +3,5 @@
 mod history;
 mod merges;
 mod salvages;
-mod speed;
 mod worktrees;
 mod world;

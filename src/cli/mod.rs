@@ -18,7 +18,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::env::{self, Var};
+use crate::error::{Error, Result};
 use crate::town::{Start, Town};
 use out::Out;
 
@@ -85,8 +86,15 @@ enum Command {
 
 /// Runs the program with `args` (the first is its name) and tells the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(as_bead_command(args.into_iter().collect())) {
+    let args = as_bead_command(args.into_iter().collect());
+    let wants_json = args.iter().any(|arg| arg == "--json");
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && wants_json => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            return Out { json: true, quiet: false }.error(&Error::usage(line).hint("gt help, or --help behind a command"));
+        }
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe has read enough.
             let _ = error.print();
@@ -94,8 +102,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let out = Out { json: cli.global.json, quiet: cli.global.quiet };
+    diagnose(cli.global.quiet);
     let start = Start { dir: cli.global.dir, actor: cli.global.actor };
     run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error))
+}
+
+/// Sends diagnostics to standard error: warnings, or what `GT_LOG` asks for.
+fn diagnose(quiet: bool) {
+    let asked = env::text(Var::Log).and_then(|level| level.parse().ok());
+    let level = asked.unwrap_or(if quiet { tracing::Level::ERROR } else { tracing::Level::WARN });
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false).with_ansi(false);
+    // A second one in the same process changes nothing.
+    let _ = lines.without_time().try_init();
 }
 
 /// Called as `bd`, the program is `gt bead`, so that prompts and scripts written for that tool keep working.

@@ -135,6 +135,7 @@ pub(crate) fn foreign_variables() -> Vec<OsString> {
 
 fn finish(mut command: Command, args: &[&str]) -> Result<Output> {
     let deed = || format!("start git {}", args.first().copied().unwrap_or_default());
+    tracing::debug!(?args, "git");
     let finished = command.output().or_fail(Kind::External, deed).map_err(|error| error.hint("is git installed and on PATH?"))?;
     let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
     Ok(Output { code: finished.status.code(), stdout: finished.stdout, stderr })

@@ -84,7 +84,9 @@ impl Ledger {
             let Some(commit) = change.commit(self, deed, &mut batch)? else { return Ok(value) };
             self.store.write(&batch)?;
             crate::env::crash_point("ledger.objects");
-            match self.store.swap_ref(tree::LEDGER, tip, commit)? {
+            let swap = self.store.swap_ref(tree::LEDGER, tip, commit)?;
+            tracing::debug!(op = deed.op, subject = deed.subject, %commit, attempt, ?swap, "transaction");
+            match swap {
                 Swap::Moved => return Ok(value),
                 Swap::Lost(_) => std::thread::sleep(Duration::from_millis(fastrand::u64(..=u64::from(attempt) * 4))),
             }

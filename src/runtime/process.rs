@@ -106,6 +106,7 @@ pub fn start(runtime_dir: &Path, launch: &Launch) -> Result<Session> {
             .hint("let it end, or stop it, then start the new one"));
     }
     let watch_millis = look_up(launch)?;
+    tracing::debug!(agent = %launch.agent, bead = launch.bead, command = launch.command, "session");
     let mark = group::fresh_mark(&launch.dir);
     let mut child = spawn(launch, &mark)?;
     let session = Session {
