@@ -279,3 +279,17 @@ fn a_letter_to_another_scope_whose_sender_was_killed_arrives_once() {
     });
     town.fsck();
 }
+
+#[test]
+fn founding_a_town_leaves_the_files_that_were_there_alone() {
+    let town = crate::town::place();
+    let root = town.root.display().to_string();
+    std::fs::create_dir_all(town.root.join("mayor")).unwrap();
+    std::fs::write(town.root.join("CLAUDE.md"), "mine\n").unwrap();
+    std::fs::write(town.root.join("mayor/notes"), "mine too\n").unwrap();
+    town.from(town.base()).args(&["install", &root]).fails_with(4);
+    assert_eq!(std::fs::read_to_string(town.root.join("mayor/notes")).unwrap(), "mine too\n");
+    std::fs::rename(town.root.join("mayor"), town.base().join("elsewhere")).unwrap();
+    town.from(town.base()).args(&["install", &root]).succeeds();
+    assert_eq!(std::fs::read_to_string(town.root.join("CLAUDE.md")).unwrap(), "mine\n");
+}

@@ -75,9 +75,10 @@ pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installe
     }
     let repo = path.join(".repo.git");
     let was_begun = path.join(UNFINISHED).is_file();
-    if repo.exists() && !was_begun {
+    let taken = OWN_PARTS.iter().find(|part| path.join(part).exists());
+    if let Some(part) = taken.filter(|_| !was_begun) {
         return Err(
-            Error::refused(format!("{} has a .repo.git that is no town's", path.display())).hint("choose an empty directory")
+            Error::refused(format!("{} has a {part} that is no town's", path.display())).hint("choose an empty directory")
         );
     }
     let existed = path.exists();
@@ -108,13 +109,18 @@ pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installe
 /// The file that marks a town as not finished, from before its first file until it is whole or gone again.
 const UNFINISHED: &str = ".founding";
 
-/// Removes what [`make`] makes; a directory that was there keeps its other files.
+/// The directories of a town that only a town has.
+const OWN_PARTS: [&str; 4] = [".repo.git", "mayor", "deacon", ".runtime"];
+
+/// Removes what [`make`] makes; a directory that was there keeps its own files.
 fn clear(path: &Path) {
-    for part in [".repo.git", "mayor", "deacon", ".runtime"] {
+    for part in OWN_PARTS {
         let _ = std::fs::remove_dir_all(path.join(part));
     }
-    for anchor in ANCHORS {
-        let _ = std::fs::remove_file(path.join(anchor));
+    for anchor in ANCHORS.map(|anchor| path.join(anchor)) {
+        if std::fs::read(&anchor).is_ok_and(|text| text == ANCHOR_TEXT.as_bytes()) {
+            let _ = std::fs::remove_file(anchor);
+        }
     }
 }
 
@@ -175,8 +181,9 @@ fn lay_out(path: &Path, ledger: &Ledger) -> Result<()> {
         create_dir(&path.join(dir))?;
     }
     restrict(&path.join(".runtime"))?;
-    for anchor in ANCHORS {
-        store::write_file(&path.join(anchor), ANCHOR_TEXT.as_bytes())?;
+    // Somebody's own instructions for agents stay as they are.
+    for anchor in ANCHORS.map(|anchor| path.join(anchor)).iter().filter(|anchor| !anchor.exists()) {
+        store::write_file(anchor, ANCHOR_TEXT.as_bytes())?;
     }
     let scope = ledger.state()?.scope()?;
     let view = serde_json::json!({"name": scope.name, "created_at": scope.created_at, "generated": "a view of refs/gt/ledger, for reading"});
