@@ -4,6 +4,7 @@
 mod beads;
 mod crash;
 mod demo;
+mod licences;
 mod mail;
 mod merge;
 mod planner;
