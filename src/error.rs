@@ -46,6 +46,20 @@ impl Kind {
         }
     }
 
+    /// What is safe to do next, where nothing closer is known.
+    #[must_use]
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Usage => "gt help lists the commands, gt COMMAND --help explains one",
+            Self::NotFound | Self::Refused => "gt status shows what there is",
+            Self::Conflict | Self::Interrupted => "nothing is half done; try again",
+            Self::External => "mend what failed outside of gt, then try again",
+            Self::Io => "nothing was written; see that the disk has room and can be written, then try again",
+            Self::Corrupt => "nothing was written; every older state is in the ledger's history: git log refs/gt/ledger",
+            Self::Bug => "nothing was written; please report it",
+        }
+    }
+
     /// The word for this kind in JSON output.
     #[must_use]
     pub const fn word(self) -> &'static str {

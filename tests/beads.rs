@@ -351,7 +351,9 @@ pub fn write(town: &Town, scope: &str, path: &str, text: &str) {
     git(&["read-tree", "refs/gt/ledger"]);
     git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{path}")]);
     let (tree, tip) = (git(&["write-tree"]), git(&["rev-parse", "refs/gt/ledger"]));
-    let message = git(&["log", "-1", "--format=%B", &tip]);
+    // One clock above its parent, as each commit of a ledger.
+    let clock: u64 = git(&["log", "-1", "--format=%(trailers:key=Gt-Rev,valueonly)", &tip]).trim().parse().unwrap();
+    let message = format!("by hand\n\nGt-Rev: {}", clock + 1);
     let commit = git(&["commit-tree", &tree, "-p", &tip, "-m", &message]);
     git(&["update-ref", "refs/gt/ledger", &commit, &tip]);
 }

@@ -12,6 +12,7 @@ mod race;
 mod readme;
 mod ready;
 mod refinery;
+mod refusals;
 mod runtime;
 mod sync;
 mod tidy;

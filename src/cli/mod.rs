@@ -87,24 +87,49 @@ enum Command {
 /// Runs the program with `args` (the first is its name) and tells the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args = as_bead_command(args.into_iter().collect());
-    let wants_json = args.iter().any(|arg| arg == "--json");
+    let asked_json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() && wants_json => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            return Out { json: true, quiet: false }.error(&Error::usage(line).hint("gt help, or --help behind a command"));
-        }
-        Err(error) => {
-            // Help and version are answers, not errors; a closed pipe has read enough.
+        Err(error) if is_answer(&error) && !(asked_json && error.use_stderr()) => {
+            // A closed pipe has read enough.
             let _ = error.print();
             return if error.use_stderr() { 2 } else { 0 };
         }
+        Err(error) => return Out { json: asked_json, quiet: false }.error(&wrong_words(&error)),
     };
     let out = Out { json: cli.global.json, quiet: cli.global.quiet };
     diagnose(cli.global.quiet);
     let start = Start { dir: cli.global.dir, actor: cli.global.actor };
     run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error))
+}
+
+/// Whether what was asked for is help or the version, or nothing at all was asked.
+fn is_answer(error: &clap::Error) -> bool {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    matches!(error.kind(), DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | DisplayVersion)
+}
+
+/// Words that the command tree does not know, as an error like all others: one line, one hint.
+fn wrong_words(error: &clap::Error) -> Error {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
+    if let Some(Error { message, hint: Some(hint), .. }) = cause {
+        return Error::usage(message.clone()).hint(hint.clone());
+    }
+    if is_answer(error) {
+        return Error::usage("no command is given");
+    }
+    let text = error.to_string();
+    let joined = |paragraph: &str| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let mut paragraphs = text.split("\n\n").map(joined);
+    let message = paragraphs.next().unwrap_or_default();
+    let said = Error::usage(message.strip_prefix("error: ").unwrap_or(&message));
+    let mut rest: Vec<String> = paragraphs.collect();
+    rest.sort_by_key(|paragraph| !paragraph.starts_with("tip: "));
+    let first = rest.into_iter().find(|paragraph| paragraph.starts_with("tip: ") || paragraph.starts_with("Usage: "));
+    match first {
+        Some(line) => said.hint(line.trim_start_matches("tip: ").trim_start_matches("Usage: ")),
+        None => said,
+    }
 }
 
 /// Sends diagnostics to standard error: warnings, or what `GT_LOG` asks for.

@@ -128,14 +128,12 @@ impl Out {
 
     /// Prints an error and tells the exit code.
     pub fn error(&self, error: &Error) -> u8 {
+        let hint = error.hint.as_deref().unwrap_or_else(|| error.kind.hint());
         if self.json {
-            let value = serde_json::json!({"error": {"kind": error.kind.word(), "message": error.line(), "hint": error.hint}});
+            let value = serde_json::json!({"error": {"kind": error.kind.word(), "message": error.line(), "hint": hint}});
             let _ = writeln!(std::io::stdout().lock(), "{value:#}");
         } else {
-            let mut text = format!("gt: {}\n", escape(&error.line()));
-            if let Some(hint) = &error.hint {
-                let _ = writeln!(text, "hint: {}", escape(hint));
-            }
+            let text = format!("gt: {}\nhint: {}\n", escape(&error.line()), escape(hint));
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
         error.kind.exit_code()

@@ -242,10 +242,10 @@ fn tell_witness(change: &mut Change<'_>, town: &Town, message: &Protocol) -> Res
 
 /// Escalates or releases: work saved, hook cleared, witness told, in one transaction.
 fn give_up(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) -> Result<Done> {
-    let why = plan
-        .message
-        .clone()
-        .ok_or_else(|| Error::usage("say why").hint("add --message \"what stands in the way, how far you got\""))?;
+    let why = plan.message.clone().ok_or_else(|| {
+        Error::usage("work is given up or escalated with a reason")
+            .hint("add --message \"what stands in the way, how far you got\"")
+    })?;
     let saved = polecat::save(town, place, &town.me, dir)?;
     crate::env::crash_point("done.salvaged");
     let salvage = saved.map(|saved| saved.ref_name);

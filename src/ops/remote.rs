@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::program;
+use crate::git::remote::Place;
 use crate::store::Store;
 
 /// The name of the remote that a scope was joined or added with.
@@ -42,9 +43,10 @@ pub fn list(store: &Store) -> Vec<Remote> {
 /// Names `url` as a place that the scope in `git_dir` is exchanged with.
 ///
 /// # Errors
-/// Usage, when the name cannot be one; external, when git cannot write it.
+/// Usage, when the name cannot be one or the URL none; external, when git cannot write it.
 pub fn add(git_dir: &Path, name: &str, url: &str) -> Result<()> {
     check_name(name)?;
+    Place::parse(url)?;
     // A local path must mean the same from every directory.
     let path = Path::new(url);
     let absolute = if path.is_dir() { path.canonicalize().ok().and_then(|path| path.to_str().map(str::to_owned)) } else { None };

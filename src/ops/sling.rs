@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::salvage::Salvaged;
-use crate::ledger::{Change, tree};
+use crate::ledger::{Change, State, tree};
 use crate::model::address::{Address, Typed};
 use crate::model::agent::Agent;
 use crate::model::bead::{Bead, Status};
 use crate::model::hook::Hook;
+use crate::model::record;
 use crate::name::{BeadId, base36};
 use crate::ops::polecat::{self, Taken};
 use crate::ops::session;
@@ -98,6 +99,7 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
     let _turn = KernelLock::take(&place.ledger.store.private_dir().join("beads").join(format!("{bead_id}.flock")))?;
     let state = place.ledger.state()?;
     let bead = state.bead(&bead_id)?;
+    check_readable_in_full(&state, &bead)?;
     if let Some(there) = already(town, plan, &target, &bead)? {
         return Ok(there);
     }
@@ -180,6 +182,12 @@ fn check(town: &Town, plan: &Plan, bead: &Bead) -> Result<()> {
     }
     let names: Vec<String> = blockers.iter().map(|blocker| format!("{} ({})", blocker.id, blocker.why)).collect();
     Err(Error::refused(format!("{} is blocked by {}", bead.id, names.join(", "))).hint("finish those first, or add --force"))
+}
+
+/// Refuses a record of a newer version before anything is made for it.
+fn check_readable_in_full(state: &State<'_>, bead: &Bead) -> Result<()> {
+    let path = tree::bead(&bead.id);
+    state.object(&path)?.map_or(Ok(()), |object| record::check_writable(&path, &object))
 }
 
 fn check_free(bead: &Bead) -> Result<()> {
