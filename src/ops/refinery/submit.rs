@@ -67,7 +67,9 @@ pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
         supersede(change, request, handed)?;
         superseded.push(request.bead.id.clone());
     }
-    let title: String = format!("Merge: {}", source.title).chars().take(TITLE_CHARS_MAX).collect();
+    // A title that another program wrote must not keep the work from being handed in.
+    let plain = source.title.replace(char::is_control, " ");
+    let title: String = format!("Merge: {plain}").chars().take(TITLE_CHARS_MAX).collect();
     let author = handed.author.to_string();
     let mut bead = Bead::new(handed.id.clone(), IssueType::MergeRequest, &title, &author, now)?;
     bead.priority = source.priority;
