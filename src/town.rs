@@ -48,6 +48,8 @@ pub struct RigPlace {
     pub rig: Rig,
     /// Its directory.
     pub dir: PathBuf,
+    /// The project's git URL or path as this machine knows it; the registry has that of the machine that made the rig.
+    pub project: String,
     /// Its ledger.
     pub ledger: Ledger,
 }
@@ -171,7 +173,8 @@ impl Town {
                 .hint(format!("fetch it: gt rig add {} {}", rig.name, rig.url)));
         }
         let ledger = Ledger::open(&dir.join(".repo.git"), &self.machine)?;
-        Ok(RigPlace { rig, dir, ledger })
+        let project = ledger.store.repo.config_snapshot().string("remote.origin.url").map(|url| url.to_string());
+        Ok(RigPlace { project: project.unwrap_or_else(|| rig.url.clone()), rig, dir, ledger })
     }
 
     /// The rig that the command is about when none is named: that of the actor, else that of the directory,

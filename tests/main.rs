@@ -5,6 +5,7 @@ mod beads;
 mod crash;
 mod demo;
 mod licences;
+mod machines;
 mod mail;
 mod merge;
 mod planner;

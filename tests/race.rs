@@ -15,7 +15,7 @@ fn start(mut command: Command) -> Child {
 }
 
 /// Starts all commands, then waits for all.
-fn all_at_once(commands: Vec<Command>) -> Vec<Outcome> {
+pub fn all_at_once(commands: Vec<Command>) -> Vec<Outcome> {
     let lines: Vec<String> = commands.iter().map(|command| format!("{command:?}")).collect();
     let children: Vec<Child> = commands.into_iter().map(start).collect();
     let ended = lines.into_iter().zip(children);

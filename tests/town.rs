@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,10 +21,11 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A town with everything around it.
 pub struct Town {
-    place: TempDir,
+    place: Arc<TempDir>,
     /// The town's directory.
     pub root: PathBuf,
-    steps: AtomicU64,
+    /// Clock and seed of the next command; machines of one place share them.
+    steps: Arc<AtomicU64>,
 }
 
 /// A rig of the town.
@@ -64,7 +66,7 @@ pub fn place() -> Town {
         std::fs::create_dir(base.join(dir)).unwrap();
     }
     std::fs::write(base.join("agent.sh"), AGENT).unwrap();
-    Town { root: base.join("gt"), place, steps: AtomicU64::new(0) }
+    Town { root: base.join("gt"), place: Arc::new(place), steps: Arc::new(AtomicU64::new(0)) }
 }
 
 impl Town {
@@ -83,6 +85,28 @@ impl Town {
         let rig = town.rig("widgets");
         town.gt_args(&["config", "set", "agent.command", &town.agent_command(), "--rig", "widgets"]).succeeds();
         (town, rig)
+    }
+
+    /// Another machine in the same place, with no town yet.
+    pub fn beside(&self, name: &str) -> Self {
+        Self { root: self.base().join(name), place: self.place.clone(), steps: self.steps.clone() }
+    }
+
+    /// Another machine that has joined the town whose ledger is at `hub`.
+    pub fn joined(&self, name: &str, hub: &Path) -> Self {
+        let town = self.beside(name);
+        let (root, hub) = (town.root.display().to_string(), hub.display().to_string());
+        town.from(town.base()).args(&["install", &root, "--from", &hub, "--machine", name]).succeeds();
+        town.git(&town.root.join(".repo.git"), &["config", "gt.durability", "none"]);
+        town
+    }
+
+    /// This machine's rig of the project that another machine added.
+    pub fn join_rig(&self, rig: &Rig) -> Rig {
+        self.gt_args(&["rig", "add", &rig.name, rig.origin.to_str().unwrap()]).succeeds();
+        let dir = self.root.join(&rig.name);
+        self.git(&dir.join(".repo.git"), &["config", "gt.durability", "none"]);
+        Rig { name: rig.name.clone(), dir, origin: rig.origin.clone() }
     }
 
     /// The directory around the town.

@@ -13,7 +13,7 @@ use crate::git::{clone, fetch, program};
 use crate::ledger::{Ledger, sync, tree};
 use crate::model::address::Address;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
-use crate::model::scope::{LocalMachine, Rig, ScopeKind};
+use crate::model::scope::{LocalMachine, Rig, Scope, ScopeKind};
 use crate::name::{Name, Prefix, Slot};
 use crate::ops::install;
 use crate::ops::remote;
@@ -160,8 +160,12 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     let rig = if has_ledger {
         let remote = remote.as_deref().unwrap_or_default();
         sync::join(&ledger, remote, progress)?;
+        // Before anything is sent: a refusal leaves no slot taken over there.
+        let scope = ledger.state()?.scope()?;
+        check_joined(plan, &scope, remote)?;
+        let rig = entry_for(town, plan, &url, &cloned.default_branch, scope.prefix, registered)?;
         sync::take_slot(&ledger, &local, remote, &town.actor, town.now, progress)?;
-        entry_for(town, plan, &url, &cloned.default_branch, ledger.state()?.scope()?.prefix, registered)?
+        rig
     } else if let Some(rig) = registered {
         // A second history of one ledger would never meet the first.
         return Err(Error::refused(format!(
@@ -177,7 +181,7 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
         rig
     };
     // Opened anew: the clone's configuration changed since.
-    let place = RigPlace { rig: rig.clone(), dir: dir.to_owned(), ledger: Ledger::open(&repo, &local.id)? };
+    let place = RigPlace { rig: rig.clone(), dir: dir.to_owned(), project: url, ledger: Ledger::open(&repo, &local.id)? };
     lay_out(&place)?;
     let entry = serde_json::to_vec(&rig).or_fail(Kind::Bug, || "write the rig's entry")?;
     store::write_file(&dir.join(UNFINISHED), &entry)?;
@@ -228,6 +232,26 @@ fn check_land(plan: &Plan) -> Result<()> {
         .hint("give the URL of a bare repository, or leave out --land to land in the rig's own branch"));
     }
     Ok(())
+}
+
+/// Refuses to join a ledger under other names than its own: addresses and ids in it are made of them.
+fn check_joined(plan: &Plan, scope: &Scope, remote: &str) -> Result<()> {
+    if scope.kind != ScopeKind::Rig {
+        return Err(Error::refused(format!("{remote} holds the ledger of town {}, not of a rig", scope.name))
+            .hint("each scope needs a remote of its own: --sync URL"));
+    }
+    if scope.name != plan.name.as_str() {
+        return Err(Error::refused(format!("the ledger at {remote} is that of rig {}, not of {}", scope.name, plan.name)).hint(
+            format!("join it by its name: gt rig add {} {}; or keep a ledger of your own: --sync none", scope.name, plan.url),
+        ));
+    }
+    match &plan.prefix {
+        Some(prefix) if *prefix != scope.prefix => {
+            Err(Error::refused(format!("the ledger at {remote} has the prefix {}, not {prefix}", scope.prefix))
+                .hint("leave --prefix out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn entry_for(town: &Town, plan: &Plan, url: &str, branch: &str, prefix: Prefix, registered: Option<Rig>) -> Result<Rig> {

@@ -10,8 +10,10 @@ use crate::git::fetch;
 use crate::git::progress::Progress;
 use crate::ledger::Ledger;
 use crate::ledger::sync::{self, Exchange, Options, Outcome};
+use crate::model::address::Address;
 use crate::ops::remote::{self, Remote};
 use crate::ops::{post, rig};
+use crate::runtime::process;
 use crate::store::refs::Swap;
 use crate::town::{RigPlace, Town};
 
@@ -36,6 +38,9 @@ pub struct Synced {
     pub remote: Option<Remote>,
     /// What was exchanged.
     pub exchange: Option<Exchange>,
+    /// Agents that lost their assignment and whose sessions go on here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<Address>,
     /// What went wrong.
     pub error: Option<String>,
     /// The exit code of what went wrong.
@@ -49,7 +54,7 @@ pub struct Synced {
 pub struct Report(pub Vec<Synced>);
 
 impl Report {
-    /// One line an exchange.
+    /// One line an exchange, and one for each choice that yielded, assignment that was lost, pin that differs.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -59,11 +64,13 @@ impl Report {
                 continue;
             };
             let told = match (&synced.exchange, &synced.error) {
-                (Some(exchange), _) => told(exchange),
+                (Some(exchange), _) => summary(exchange),
                 (None, Some(error)) => format!("failed: {error}"),
                 (None, None) => "nothing".to_owned(),
             };
             lines.push(format!("{} with {}: {told}", synced.scope, remote.name));
+            lines.extend(synced.exchange.iter().flat_map(remarks).map(|line| format!("  {line}")));
+            lines.extend(synced.running.iter().map(|agent| format!("  {agent} still runs; to end it: gt session stop {agent}")));
         }
         lines
     }
@@ -113,30 +120,71 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
 }
 
 /// An exchange in one line.
-fn told(exchange: &Exchange) -> String {
+fn summary(exchange: &Exchange) -> String {
     let changes = |count: usize| if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+    let (receive, send) = if exchange.dry_run { ("would receive", "would send") } else { ("received", "sent") };
     let mut line = match exchange.outcome {
         Outcome::UpToDate => "nothing new".to_owned(),
-        Outcome::Received => format!("received {}", changes(exchange.received)),
-        Outcome::Sent => format!("sent {}", changes(exchange.sent)),
-        Outcome::Exchanged => format!("received {}, sent {}", changes(exchange.received), changes(exchange.sent)),
+        Outcome::Received => format!("{receive} {}", changes(exchange.received)),
+        Outcome::Sent => format!("{send} {}", changes(exchange.sent)),
+        Outcome::Exchanged => format!("{receive} {}, {send} {}", changes(exchange.received), changes(exchange.sent)),
     };
     if exchange.merged {
         line.push_str(", merged");
     }
-    for conflict in &exchange.conflicts {
-        line.push_str(&format!("; {}: of two choices for {} one was kept", conflict.path, conflict.unit));
-    }
-    for pin in &exchange.differing_pins {
-        line.push_str(&format!("; {pin} differs there and was left as it is"));
-    }
     line
+}
+
+/// What people should know of an exchange, a line each.
+fn remarks(exchange: &Exchange) -> Vec<String> {
+    let lost = exchange.lost.iter().map(|lost| {
+        let now = match (&lost.holder, &lost.status) {
+            (Some(holder), Some(status)) => format!("it is {status} for {holder}"),
+            (None, Some(status)) => format!("it is {status} now"),
+            (_, None) => "it is gone".to_owned(),
+        };
+        format!("{} lost {}: {now}; its worktree and its branch {} stay here", lost.agent, lost.bead, lost.branch)
+    });
+    let conflicts = exchange.conflicts.iter().map(|conflict| {
+        let record = conflict.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
+        let (kept, overruled) = (in_short(&conflict.kept), in_short(&conflict.overruled));
+        format!("{record}: of two choices for {} stands {kept}; overruled: {overruled}", conflict.unit)
+    });
+    let pins = exchange.differing_pins.iter().map(|pin| format!("{pin} differs there and was left as it is"));
+    lost.chain(conflicts).chain(pins).collect()
+}
+
+/// At most this many characters of a value are shown; all of it is in the report.
+const SHORT: usize = 80;
+
+/// A choice as a line can show it: a text quoted, a status with who has the bead, else JSON.
+fn in_short(value: &serde_json::Value) -> String {
+    let status = value.get("status").and_then(serde_json::Value::as_str);
+    let text = match (status, value) {
+        (Some(status), _) => match value.get("assignee").and_then(serde_json::Value::as_str) {
+            Some(assignee) => format!("{status} for {assignee}"),
+            None => status.to_owned(),
+        },
+        (None, serde_json::Value::Null) => "nothing".to_owned(),
+        (None, other) => other.to_string(),
+    };
+    match text.char_indices().nth(SHORT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
 }
 
 fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, progress: &Progress, report: &mut Report) {
     let remotes = remote::list(&ledger.store);
     if remotes.is_empty() {
-        report.0.push(Synced { scope: scope.to_owned(), remote: None, exchange: None, error: None, kind: None });
+        report.0.push(Synced {
+            scope: scope.to_owned(),
+            remote: None,
+            exchange: None,
+            running: Vec::new(),
+            error: None,
+            kind: None,
+        });
     }
     for remote in remotes {
         let result = sync::sync(ledger, &remote.name, &remote.url, options, town.now, progress);
@@ -144,11 +192,15 @@ fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, 
             Ok(exchange) => (Some(exchange), None),
             Err(error) => (None, Some(error)),
         };
+        let lost = exchange.iter().filter(|exchange| !exchange.dry_run).flat_map(|exchange| &exchange.lost);
+        let is_running = |agent: &Address| process::find(&town.runtime_dir(), agent).is_ok_and(|session| session.is_some());
+        let running = lost.map(|lost| lost.agent.clone()).filter(is_running).collect();
         let kind = error.as_ref().map(|error| error.kind);
         report.0.push(Synced {
             scope: scope.to_owned(),
             remote: Some(remote),
             exchange,
+            running,
             error: error.as_ref().map(Error::line),
             kind,
         });
@@ -162,7 +214,7 @@ fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, 
 pub fn follow_target(place: &RigPlace, progress: &Progress) -> Result<()> {
     let store = &place.ledger.store;
     let name = format!("refs/heads/{}", place.rig.target);
-    let fetched = fetch::fetch(store, &place.rig.url, std::slice::from_ref(&name), progress)?;
+    let fetched = fetch::fetch(store, &place.project, std::slice::from_ref(&name), progress)?;
     let Some(theirs) = fetched.get(&name).copied() else { return Ok(()) };
     let ours = store.read_ref(&name)?;
     let is_ahead = match ours {

@@ -118,7 +118,7 @@ impl World {
             rev: Rev::default(),
             extra: Object::new(),
         };
-        RigPlace { rig, dir: self.rig_dir(), ledger }
+        RigPlace { project: rig.url.clone(), rig, dir: self.rig_dir(), ledger }
     }
 
     /// Makes a bare origin with the rig's `main`, which from now on is the target; answers its place.

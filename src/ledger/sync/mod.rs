@@ -4,6 +4,7 @@
 //! a push names exact values and what it expects, and a refusal means fetch and merge again. What arrives is
 //! checked before it becomes ours. A damaged ref here stops the exchange before the remote is touched.
 
+mod news;
 mod pins;
 mod slot;
 
@@ -24,6 +25,7 @@ use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
 use crate::time::Moment;
 
+pub use news::Lost;
 pub use slot::take_slot;
 
 /// What an exchange may do.
@@ -64,26 +66,32 @@ pub enum Outcome {
 pub struct Exchange {
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether this only tells what would happen.
+    pub dry_run: bool,
     /// Whether two histories were merged.
     pub merged: bool,
     /// Changes that came from the remote, in ledger commits.
     pub received: usize,
     /// Changes that went there, merges included.
     pub sent: usize,
-    /// Choices of people or agents that a merge overruled.
+    /// Choices of people or agents that a merge overruled, here or on the machine that sent it.
     pub conflicts: Vec<Conflict>,
+    /// Assignments of this machine that were ended elsewhere.
+    pub lost: Vec<Lost>,
     /// Pins of merge requests that hold another commit there than here; neither was changed.
     pub differing_pins: Vec<String>,
 }
 
 impl Exchange {
-    fn new() -> Self {
+    fn new(dry_run: bool) -> Self {
         Self {
             outcome: Outcome::UpToDate,
+            dry_run,
             merged: false,
             received: 0,
             sent: 0,
             conflicts: Vec::new(),
+            lost: Vec::new(),
             differing_pins: Vec::new(),
         }
     }
@@ -123,7 +131,7 @@ struct Seen {
 pub fn sync(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Moment, progress: &Progress) -> Result<Exchange> {
     let options = *options;
     check_here(ledger)?;
-    let mut exchange = Exchange::new();
+    let mut exchange = Exchange::new(options.dry_run);
     let (mut last_seen, mut still_refused, mut reason) = (None, 0, String::new());
     for round in 0..ROUNDS_MAX {
         let seen = look(ledger, remote, url, options, Some(now), progress)?;
@@ -158,7 +166,7 @@ pub fn join(ledger: &Ledger, url: &str, progress: &Progress) -> Result<()> {
     if seen.ledger.is_none() {
         return Err(Error::not_found(format!("there is no ledger at {url}")));
     }
-    take_over(ledger, &seen, options, &mut Exchange::new())?;
+    take_over(ledger, &seen, options, &mut Exchange::new(options.dry_run))?;
     Ok(())
 }
 
@@ -185,6 +193,7 @@ fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<
         wanted.extend(pins::wanted(ledger, &there, now)?);
     }
     let fetched = fetch::fetch(store, url, &wanted, progress)?;
+    crate::env::crash_point("sync.fetched");
     there.extend(fetched.iter().map(|(name, id)| (name.clone(), *id)));
     let tip = there.remove(tree::LEDGER);
     if let Some(tip) = tip.filter(|_| fetched.contains_key(tree::LEDGER)) {
@@ -244,7 +253,14 @@ fn take_over(ledger: &Ledger, seen: &Seen, options: Options, exchange: &mut Exch
         if moved == Swap::Moved {
             exchange.received += next.received;
             exchange.merged |= next.is_merge;
-            exchange.conflicts.extend(next.conflicts);
+            if let Some(ours) = ours {
+                let news = news::between(ledger, ours, next.tip)?;
+                exchange.conflicts.extend(news.conflicts);
+                exchange.lost.extend(news.lost);
+            }
+            if !options.dry_run {
+                crate::env::crash_point("sync.merged");
+            }
             return Ok(Some(next.tip));
         }
         std::thread::sleep(Duration::from_millis(fastrand::u64(..=u64::from(attempt) * 4)));
@@ -257,7 +273,6 @@ struct Next {
     received: usize,
     is_nothing_new: bool,
     is_merge: bool,
-    conflicts: Vec<Conflict>,
 }
 
 /// Where our ref goes when `theirs` is taken over: forward, or to a merge whose objects are stored.
@@ -266,12 +281,12 @@ fn next_tip(ledger: &Ledger, ours: Option<ObjectId>, theirs: ObjectId, options: 
     let Comparison { bases, only_theirs: received, .. } = history::compare(store, ours.as_slice(), &[theirs])?;
     let is_nothing_new = bases == [theirs];
     let Some(ours) = ours.filter(|ours| bases != [*ours] && !is_nothing_new) else {
-        return Ok(Next { tip: theirs, received, is_nothing_new, is_merge: false, conflicts: Vec::new() });
+        return Ok(Next { tip: theirs, received, is_nothing_new, is_merge: false });
     };
     let join = if options.join { Join::Apart } else { Join::Related };
     let merge = merge::merge(store, ours, theirs, join)?;
     store.write(&merge.batch)?;
-    Ok(Next { tip: merge.commit, received, is_nothing_new, is_merge: true, conflicts: merge.conflicts })
+    Ok(Next { tip: merge.commit, received, is_nothing_new, is_merge: true })
 }
 
 /// Pushes what the remote lacks. `Some`: it was refused, for this reason.
@@ -297,7 +312,9 @@ fn give(
         updates.push(Update { name: tree::LEDGER.to_owned(), old: seen.ledger, new: Some(ours) });
     }
     let mut refusal = None;
-    for (name, answer) in push::push(&ledger.store, url, &updates, progress)? {
+    let answers = push::push(&ledger.store, url, &updates, progress)?;
+    crate::env::crash_point("sync.sent");
+    for (name, answer) in answers {
         match answer {
             Answer::Accepted if name == tree::LEDGER => {
                 exchange.sent += unsent;

@@ -66,7 +66,7 @@ impl Queue<'_> {
     /// # Errors
     /// External, when the remote cannot be asked.
     pub(super) fn remote_tip(&self) -> Result<Option<ObjectId>> {
-        let (store, url) = (&self.place.ledger.store, self.place.rig.url.as_str());
+        let (store, url) = (&self.place.ledger.store, self.place.project.as_str());
         let name = self.turn.target_ref();
         let Some(tip) = fetch::advertised(store, url)?.get(&name).copied() else { return Ok(None) };
         if store.repo.find_header(tip).is_ok() && self.is_known(tip)? {
@@ -107,7 +107,7 @@ impl Queue<'_> {
 
     /// Pushes the target from `old` to `new` and reads it back; refused or unanswered, the remote's ref decides.
     pub(super) fn push_target(&self, turn: &Turn, old: ObjectId, new: ObjectId, say: &mut dyn FnMut(&Event)) -> Result<Moved> {
-        let (store, url, name) = (&self.place.ledger.store, self.place.rig.url.as_str(), turn.target_ref());
+        let (store, url, name) = (&self.place.ledger.store, self.place.project.as_str(), turn.target_ref());
         let mut refusal = String::new();
         for _ in 0..PUSHES_MAX {
             let update = Update { name: name.clone(), old: Some(old), new: Some(new) };
