@@ -509,3 +509,48 @@ fn machines_that_join_at_once_get_different_marks() {
     }
     one.fsck();
 }
+
+#[test]
+fn of_two_machines_that_hand_in_one_bead_one_request_lands_and_both_heads_are_kept() {
+    let pair = Pair::new();
+    pair.one.gt("config set gates.test.command 'sh check.sh' --rig widgets").succeeds();
+    let bead = pair.bead("Done twice");
+    let hand_in = |town: &Town, file: &str| {
+        let (agent, _) = sling(town, &bead);
+        let head = commit(town, &agent, file);
+        let done = town.as_agent(&agent).gt("--json done").json();
+        (format!("refs/gt/mr/{}", text_at(&done, &["/mr"])), head)
+    };
+    let pins = [hand_in(&pair.one, "one.txt"), hand_in(&pair.two, "two.txt")];
+    let told = pair.settle();
+    assert!(told.contains("of two choices"), "{told}");
+    let drained = pair.one.gt("--json mq run --once --rig widgets").succeeds().stdout;
+    pair.settle();
+    assert_eq!((pair.one.status(&bead), pair.two.status(&bead)), ("closed".into(), "closed".into()), "{drained}");
+    let files = pair.one.git(&pair.rig.origin, &["ls-tree", "--name-only", "main"]);
+    assert_ne!(files.contains("one.txt"), files.contains("two.txt"), "{files}");
+    for (pin, head) in &pins {
+        for repo in [pair.rig.dir.join(".repo.git"), pair.rig_two.dir.join(".repo.git"), pair.rig.origin.clone()] {
+            assert_eq!(pair.one.git(&repo, &["rev-parse", pin]), *head, "{pin} in {}", repo.display());
+        }
+    }
+    pair.one.fsck();
+}
+
+#[test]
+fn a_join_that_is_killed_can_be_tried_again() {
+    let (one, rig, hub) = shared();
+    let two = one.joined("two", &hub);
+    let origin = rig.origin.to_str().unwrap();
+    for step in ["rig.cloned", "sync.fetched", "ledger.objects", "sync.fetched:2", "sync.sent", "rig.laid-out", "rig.registered"]
+    {
+        let outcome = two.here().var("GT_CRASH_AT", step).args(&["rig", "add", "widgets", origin]);
+        assert_eq!(outcome.code, -1, "{step}: {}{}", outcome.stdout, outcome.stderr);
+    }
+    two.join_rig(&rig);
+    assert!(q(&two, "Work").ends_with('1'), "a slot was taken more than once");
+    two.gt("sync").succeeds();
+    one.gt("sync").succeeds();
+    assert_eq!(tip(&one, &rig.dir.join(".repo.git")), tip(&one, &two.root.join("widgets/.repo.git")));
+    one.fsck();
+}
