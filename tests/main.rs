@@ -15,6 +15,7 @@ mod ready;
 mod refinery;
 mod refusals;
 mod runtime;
+mod store;
 mod sync;
 mod tidy;
 mod town;

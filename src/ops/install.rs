@@ -103,7 +103,9 @@ pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installe
     if made.is_err() && !existed {
         let _ = std::fs::remove_dir(&path);
     }
-    made
+    let made = made?;
+    store::sync_dir(&path)?;
+    Ok(made)
 }
 
 /// The file that marks a town as not finished, from before its first file until it is whole or gone again.
@@ -284,7 +286,7 @@ fn owner_of(plan: &Plan, path: &Path) -> Result<String> {
 /// # Errors
 /// Io, when it cannot be made.
 pub fn create_dir(dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).or_fail(Kind::Io, || format!("create {}", dir.display()))
+    store::make_dir(dir, true)
 }
 
 /// Lets only the owner into `dir`.

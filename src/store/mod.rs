@@ -14,6 +14,7 @@ use gix::ObjectId;
 use crate::error::{Error, Kind, OrFail, Result};
 
 /// An open git directory.
+#[derive(Clone)]
 pub struct Store {
     /// The gix handle; its object database is shared by all readers of this store.
     pub repo: gix::Repository,
@@ -109,6 +110,25 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
         .or_fail(Kind::Io, || format!("sync the directory {}", dir.display()))
 }
 
+/// Makes a directory with its parents; each that is new is on disk before what will lie in it.
+///
+/// # Errors
+/// Io, when one cannot be made or synced.
+pub fn make_dir(dir: &Path, is_durable: bool) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let deed = || format!("create {}", dir.display());
+    let parent = dir.parent().or_fail(Kind::Io, deed)?;
+    make_dir(parent, is_durable)?;
+    match std::fs::create_dir(dir) {
+        // Another that makes it at this moment may not have synced it yet.
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error).or_fail(Kind::Io, deed),
+        _ if is_durable => sync_dir(parent),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a small machine-local file whole: temporary name, sync, rename, sync of the directory.
 ///
 /// # Errors
@@ -116,7 +136,7 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let deed = || format!("write {}", path.display());
     let dir = path.parent().or_fail(Kind::Bug, deed)?;
-    std::fs::create_dir_all(dir).or_fail(Kind::Io, deed)?;
+    make_dir(dir, true)?;
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".tmp-{}", std::process::id()));
     let temporary = PathBuf::from(temporary);

@@ -101,14 +101,12 @@ impl Store {
         let mut dirs = Vec::new();
         for (id, (kind, bytes)) in &batch.0 {
             let path = loose_path(&objects, *id);
-            match std::fs::metadata(&path) {
-                Ok(meta) if meta.len() > 0 => {
-                    self.refresh(&path)?;
-                    dirs.push(parent_of(&path));
-                }
-                Err(_) if self.is_packed(*id) => {}
-                // An empty file under an object's name is no object.
-                Ok(_) | Err(_) => fresh.push((*id, *kind, bytes)),
+            // A torn file under an object's name, left by a crash of somebody else, is no object.
+            let is_whole = path.is_file() && self.holds(*id, bytes);
+            if is_whole && self.refresh(&path)? {
+                dirs.push(parent_of(&path));
+            } else if path.is_file() || !self.is_packed(*id) {
+                fresh.push((*id, *kind, bytes));
             }
         }
         dirs.extend(self.write_fresh(&objects, &fresh)?);
@@ -134,8 +132,7 @@ impl Store {
         let mut dirs = Vec::new();
         for id in ids {
             let path = loose_path(&objects, id);
-            if path.exists() {
-                self.refresh(&path)?;
+            if path.exists() && self.refresh(&path)? {
                 dirs.push(parent_of(&path));
             }
         }
@@ -148,10 +145,22 @@ impl Store {
         gix::objs::Exists::exists(&self.repo.objects, &id)
     }
 
+    /// Whether the loose object `id` can be read and holds exactly `bytes`.
+    fn holds(&self, id: ObjectId, bytes: &[u8]) -> bool {
+        let loose = gix::odb::loose::Store::at(self.dir().join("objects"), gix::hash::Kind::Sha1);
+        let mut buffer = Vec::new();
+        matches!(loose.try_find(&id, &mut buffer), Ok(Some(object)) if object.data == bytes)
+    }
+
     /// Gives an object that is there already a new modification time, so that no pruning takes it, and syncs it.
-    fn refresh(&self, path: &Path) -> Result<()> {
+    /// False, when it is gone: git has moved it into a pack, which git syncs.
+    fn refresh(&self, path: &Path) -> Result<bool> {
         let deed = || format!("sync the object {}", path.display());
-        let file = File::open(path).or_fail(Kind::Io, deed)?;
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error).or_fail(Kind::Io, deed),
+        };
         // The times may belong to another user; the sync is what matters.
         let _ = rustix::fs::futimens(
             &file,
@@ -160,7 +169,10 @@ impl Store {
                 last_modification: rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW },
             },
         );
-        if self.is_durable() { file.sync_all().or_fail(Kind::Io, deed) } else { Ok(()) }
+        if self.is_durable() {
+            file.sync_all().or_fail(Kind::Io, deed)?;
+        }
+        Ok(true)
     }
 
     fn write_fresh(&self, objects: &Path, fresh: &[(ObjectId, ObjectKind, &Vec<u8>)]) -> Result<Vec<PathBuf>> {

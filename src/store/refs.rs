@@ -15,7 +15,7 @@ use gix::ObjectId;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::store::lock::KernelLock;
-use crate::store::{Store, sync_dir};
+use crate::store::{Store, make_dir, sync_dir};
 use crate::time::Stopwatch;
 
 /// How a compare-and-swap ended.
@@ -50,11 +50,6 @@ impl Store {
     /// Io, when the directory cannot be read.
     pub fn refs_below(&self, prefix: &str) -> Result<Vec<(String, ObjectId)>> {
         let mut found = std::collections::BTreeMap::new();
-        for (name, id) in self.packed()? {
-            if name.starts_with(prefix) {
-                found.insert(name, id);
-            }
-        }
         for entry in walkdir::WalkDir::new(self.dir().join(prefix)).into_iter().filter_map(std::result::Result::ok) {
             let Ok(relative) = entry.path().strip_prefix(self.dir()) else { continue };
             let Some(name) = relative.to_str().filter(|name| !name.ends_with(".lock")) else { continue };
@@ -64,6 +59,10 @@ impl Store {
             if let Ok(Some(id)) = self.read_ref(name) {
                 found.insert(name.to_owned(), id);
             }
+        }
+        // Loose ones first, as git reads them: what `git pack-refs` moves meanwhile then shows in one of the two.
+        for (name, id) in self.packed()?.into_iter().filter(|(name, _)| name.starts_with(prefix)) {
+            found.entry(name).or_insert(id);
         }
         Ok(found.into_iter().collect())
     }
@@ -108,19 +107,32 @@ impl Store {
         if actual != Some(old) {
             return Ok(Swap::Lost(actual));
         }
-        let path = self.dir().join(name);
         let deed = || format!("remove the ref {name}");
-        if self.read_packed(name)?.is_some() {
-            drop(lock);
-            let reference = self.repo.find_reference(name).or_fail(Kind::Io, deed)?;
-            reference.delete().or_fail(Kind::Io, deed)?;
-            return Ok(Swap::Moved);
+        // Out of packed-refs first, or its old value there would show for a moment.
+        self.remove_packed(name)?;
+        let path = self.dir().join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if !is_absent(&error) => return Err(error).or_fail(Kind::Io, deed),
+            _ => {}
         }
-        std::fs::remove_file(&path).or_fail(Kind::Io, deed)?;
         if self.is_durable {
             sync_dir(path.parent().unwrap_or(self.dir()))?;
         }
+        drop(lock);
         Ok(Swap::Moved)
+    }
+
+    /// Takes `name` out of packed-refs, if it is there.
+    ///
+    /// gix reads the file before it locks it: what a `git pack-refs` wrote in between would be gone.
+    fn remove_packed(&self, name: &str) -> Result<()> {
+        if self.read_packed(name)?.is_none() {
+            return Ok(());
+        }
+        let lock = RefLock::take_path(self, "packed-refs", self.dir().join("packed-refs"), b"")?;
+        let old = std::fs::read(&lock.target).or_fail(Kind::Io, || "read packed-refs")?;
+        lock.write(&without(&old, name), self.is_durable)?;
+        lock.rename_into_place(self.is_durable)
     }
 
     fn read_packed(&self, name: &str) -> Result<Option<ObjectId>> {
@@ -139,6 +151,23 @@ impl Store {
             .filter_map(|(id, name)| Some((name.to_owned(), ObjectId::from_hex(id.as_bytes()).ok()?)))
             .collect())
     }
+}
+
+/// The lines of a packed-refs file but that of `name` and what it was peeled to.
+fn without(packed: &[u8], name: &str) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(packed.len());
+    let mut is_dropped = false;
+    for line in packed.split_inclusive(|byte| *byte == b'\n') {
+        is_dropped = match line.first() {
+            Some(b'^') => is_dropped,
+            Some(b'#') => false,
+            _ => line.trim_ascii().splitn(2, |byte| *byte == b' ').nth(1) == Some(name.as_bytes()),
+        };
+        if !is_dropped {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept
 }
 
 fn is_absent(error: &std::io::Error) -> bool {
@@ -175,10 +204,12 @@ struct RefLock {
 impl RefLock {
     fn take(store: &Store, name: &str, content: &[u8]) -> Result<Self> {
         check_name(name)?;
+        Self::take_path(store, name, store.dir().join(name), content)
+    }
+
+    fn take_path(store: &Store, name: &str, target: PathBuf, content: &[u8]) -> Result<Self> {
         let deed = || format!("lock the ref {name}");
-        let target = store.dir().join(name);
-        let parent = target.parent().or_fail(Kind::Bug, deed)?.to_owned();
-        std::fs::create_dir_all(&parent).or_fail(Kind::Io, deed)?;
+        make_dir(target.parent().or_fail(Kind::Bug, deed)?, store.is_durable)?;
         let locks = store.private_dir().join("locks");
         std::fs::create_dir_all(&locks).or_fail(Kind::Io, deed)?;
         let own = locks.join(format!(
@@ -189,16 +220,21 @@ impl RefLock {
         ));
         let lock = PathBuf::from(format!("{}.lock", target.display()));
         let held = Self { own, lock, target, is_linked: false };
-        let write = || -> std::io::Result<()> {
-            let mut file = File::create_new(&held.own)?;
-            file.write_all(content)?;
-            if store.is_durable { file.sync_all() } else { Ok(()) }
-        };
-        write().or_fail(Kind::Io, deed)?;
-        held.link(name, &locks)
+        held.write(content, store.is_durable)?;
+        held.link(name, &locks, store.is_durable)
     }
 
-    fn link(mut self, name: &str, locks: &Path) -> Result<Self> {
+    /// Writes what the lock file is to hold; before the link nobody sees it, after it is the lock itself.
+    fn write(&self, content: &[u8], is_durable: bool) -> Result<()> {
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&self.own)?;
+            file.write_all(content)?;
+            if is_durable { file.sync_all() } else { Ok(()) }
+        };
+        write().or_fail(Kind::Io, || format!("write {}", self.own.display()))
+    }
+
+    fn link(mut self, name: &str, locks: &Path, is_durable: bool) -> Result<Self> {
         let watch = Stopwatch::start();
         loop {
             match std::fs::hard_link(&self.own, &self.lock) {
@@ -209,8 +245,7 @@ impl RefLock {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 // git removes a directory that became empty between our creating and linking.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && watch.millis() < FOREIGN_LOCK_MILLIS_MAX => {
-                    let parent = self.lock.parent().unwrap_or(Path::new("."));
-                    std::fs::create_dir_all(parent).or_fail(Kind::Io, || format!("lock the ref {name}"))?;
+                    make_dir(self.lock.parent().unwrap_or(Path::new(".")), is_durable)?;
                     continue;
                 }
                 Err(error) => return Err(error).or_fail(Kind::Io, || format!("lock the ref {name}")),
@@ -279,7 +314,7 @@ fn owner_in(name: &str) -> Option<(u32, u64)> {
 
 /// The start time of process `pid` in clock ticks since boot; `None` when there is no such process.
 ///
-/// With the pid it names a process for good, also when the number is used again.
+/// With the pid it names a process for good, also when the number is used again; where there is no `/proc` it does not.
 #[must_use]
 pub fn start_time_of(pid: u32) -> Option<u64> {
     if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
@@ -293,7 +328,7 @@ pub fn start_time_of(pid: u32) -> Option<u64> {
     if Path::new("/proc/self/stat").exists() {
         return None;
     }
-    // Without /proc (macOS) ps tells when it started; its text is hashed to a number.
+    // Without /proc (macOS) only the number is known, and a number that was used again passes for the process.
     let id = rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?;
     rustix::process::test_kill_process(id).ok().map(|()| u64::from(pid))
 }
