@@ -49,7 +49,7 @@ impl Output {
     }
 }
 
-/// Runs `git` with `args` in directory `dir`, which is a worktree. Any exit code is an answer.
+/// Runs `git` with `args` in directory `dir`, the top of a checkout; never looked for above it. Any exit code is an answer.
 ///
 /// # Errors
 /// External, when git cannot be started.
@@ -109,6 +109,10 @@ fn bare_command(git_dir: &Path, args: &[&str]) -> Command {
 
 fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = plain_command(dir);
+    // A checkout whose `.git` is gone must not make git act on a repository further up.
+    if let Some(above) = std::path::absolute(dir).ok().as_deref().and_then(Path::parent) {
+        command.env("GIT_CEILING_DIRECTORIES", above);
+    }
     command.args(args);
     command
 }
@@ -193,5 +197,15 @@ mod tests {
             let is_foreign = name.to_string_lossy().starts_with("GIT_") && name != "GIT_TERMINAL_PROMPT";
             assert!(!(is_foreign && value.is_some()), "{}", name.display());
         }
+    }
+
+    #[test]
+    fn a_checkout_without_its_git_file_is_not_looked_for_further_up() {
+        let outer = tempfile::TempDir::new().unwrap();
+        run_ok(outer.path(), &["init", "-q", "."]).unwrap();
+        let inner = outer.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        assert!(run_ok(outer.path(), &["rev-parse", "--git-dir"]).is_ok());
+        assert!(run_ok(&inner, &["rev-parse", "--git-dir"]).is_err());
     }
 }
