@@ -30,21 +30,17 @@ impl Status {
     }
 }
 
+/// How git is asked for what [`parse`] reads; nothing is written, not even the index's times.
+pub(crate) const QUESTION: &[&str] =
+    &["--no-optional-locks", "status", "--porcelain=v2", "-z", "--no-renames", "--ignore-submodules=dirty"];
+
 /// The status of the checkout at `worktree`.
 ///
 /// # Errors
 /// Not found, when there is no checkout; external, when git cannot tell.
 pub fn status(worktree: &Path) -> Result<Status> {
     let git_dir = place::git_dir_of(worktree)?;
-    let words = [
-        "--no-optional-locks",
-        "status",
-        "--porcelain=v2",
-        "-z",
-        "--no-renames",
-        "--ignore-submodules=dirty",
-        "--untracked-files=normal",
-    ];
+    let words = [QUESTION, &["--untracked-files=normal"]].concat();
     let output = place::git(worktree, &git_dir, &words)?;
     if !output.is_success() {
         return Err(Error::external(format!("git status in {} failed: {}", worktree.display(), output.last_line())));

@@ -7,7 +7,7 @@ use gix::bstr::{BString, ByteSlice};
 use gix::index::entry::{Flags, Mode};
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::status::{Entry, parse};
+use crate::git::status::{Entry, QUESTION, parse};
 use crate::git::worktree::{read_index, unmark};
 use crate::git::{place, program};
 use crate::store::Store;
@@ -46,22 +46,8 @@ pub(super) fn look(store: &Store, worktree: &Path, private: &Path) -> Result<See
 }
 
 fn ask(worktree: &Path, private: &Path, scratch: &Scratch) -> Result<program::Output> {
-    let words = [
-        "-c",
-        "core.untrackedCache=false",
-        "-c",
-        "core.checkStat=default",
-        "-c",
-        "core.ignoreStat=false",
-        "--no-optional-locks",
-        "status",
-        "--porcelain=v2",
-        "-z",
-        "--no-renames",
-        "--ignore-submodules=dirty",
-        "--untracked-files=all",
-        "--ignored=matching",
-    ];
+    let honest = ["-c", "core.untrackedCache=false", "-c", "core.checkStat=default", "-c", "core.ignoreStat=false"];
+    let words = [&honest[..], QUESTION, &["--untracked-files=all", "--ignored=matching"]].concat();
     place::git_with(worktree, private, &words, &scratch.variables())
 }
 
