@@ -103,3 +103,15 @@ fn an_eviction_killed_before_it_is_recorded_is_done_by_the_next_run_with_what_wa
     assert_eq!(world.tallied(), before + 1);
     assert_eq!(world.mail().len(), 1);
 }
+
+#[test]
+fn an_eviction_killed_after_its_evidence_was_pinned_is_done_on_another_tip() {
+    let mut world = World::with_gate();
+    let (bead, mr) = world.request("bad", &[("bad", "x\n")]);
+    assert!(run_and_kill(&world, "evict.pinned", 1));
+    world.push_main(&[("hand", "x\n")]);
+    world.run().unwrap();
+    assert_eq!((world.mr(&mr).state, world.show(&bead).status), (MrState::Evicted, Status::Open));
+    let evidence = world.mr(&mr).blame.unwrap().stack_commit;
+    assert_eq!(super::world::git(&world.repo(), &["rev-parse", &format!("refs/gt/evidence/{mr}")]), evidence);
+}

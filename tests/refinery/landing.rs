@@ -213,3 +213,26 @@ fn equal_inputs_give_equal_commits() {
         .collect();
     assert_eq!(tips[0], tips[1]);
 }
+
+#[test]
+fn a_landing_of_which_one_request_is_replaced_at_the_last_moment_marks_no_other() {
+    let world = World::new();
+    world.set("gates.require", "false");
+    let (_, first) = world.request("a", &[("a", "x\n")]);
+    let (bead, second) = world.request("b", &[("b", "x\n")]);
+    world.branch("b2", "main", &[("b2", "x\n")]);
+    let mut is_replaced = false;
+    let mut seen = None;
+    let ended = refinery::run(&world.town(), &world.rig(), &mut |event| match event {
+        Event::Stacked { .. } if !is_replaced => {
+            is_replaced = true;
+            world.submit(&bead, "b2").unwrap();
+        }
+        Event::Raced { .. } => seen = Some(world.mr(&first).state),
+        _ => {}
+    });
+    assert_eq!(seen, Some(MrState::Queued));
+    assert_eq!(ended.unwrap().landed.len(), 2);
+    assert_eq!(world.mr(&second).state, MrState::Superseded);
+    world.is_sound();
+}

@@ -6,6 +6,7 @@ use super::Queue;
 use super::event::{Event, short};
 use super::look::{self, Request, is_missing, memo_key, object_id};
 use super::stack::{Stack, quoted, reproduce_conflict};
+use crate::env::crash_point;
 use crate::error::Result;
 use crate::git::merge::merge_base;
 use crate::git::{commits, diff};
@@ -49,7 +50,13 @@ impl Queue<'_> {
             // Without a pin the commit that the author is to look at would be collected some day.
             let commit = object_id(&run.commit)?;
             if store.repo.find_header(commit).is_ok() {
-                commits::pin(store, &tree::evidence_pin(&request.bead.id), commit, &[stack.tip])?;
+                let name = tree::evidence_pin(&request.bead.id);
+                // Left by a process that died before it could send the request back, on another tip perhaps.
+                if let Some(stale) = store.read_ref(&name)?.filter(|pinned| *pinned != commit) {
+                    store.remove_ref(&name, stale)?;
+                }
+                commits::pin(store, &name, commit, &[stack.tip])?;
+                crash_point("evict.pinned");
             }
         }
         let message = |bead: &BeadId| Protocol::MergeFailed {

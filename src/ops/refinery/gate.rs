@@ -127,6 +127,7 @@ impl Queue<'_> {
         }
         // Nobody works in it: what a killed process left half made is made anew.
         let _ = worktree::remove(store, dir);
+        worktree::clear_begun(store, dir)?;
         worktree::add(store, dir, Head::Detached(commit))
     }
 
@@ -140,6 +141,8 @@ impl Queue<'_> {
             ("GT_GATE".into(), gate.name.clone().into()),
             ("GT_TREE".into(), tree.into()),
             ("GT_COMMIT".into(), subject.commit.to_string().into()),
+            // A gate that loses its `.git` file must not act on a repository further up.
+            ("GIT_CEILING_DIRECTORIES".into(), self.place.dir.join("refinery").into()),
         ];
         Prepared { gate: gate.clone(), log: format!(".runtime/logs/gates/{file}"), spec }
     }

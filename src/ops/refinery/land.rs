@@ -78,17 +78,20 @@ impl Queue<'_> {
     fn announce(&self, intent: &Intent) -> Result<bool> {
         let subject = format!("land {} on {}", count(intent.landings.len()), intent.target);
         self.transact("land", subject, |change| {
+            let mut announced = Vec::new();
             for landing in &intent.landings {
                 let mut bead = change.bead(&landing.mr)?;
                 let mut mr = MergeRequest::of(&bead)?;
                 if !mr.state.is_live() || mr.head != landing.head {
+                    // Nothing was put yet: a request that is landing has an intent, always.
                     return Ok(false);
                 }
                 mr.state = MrState::Landing;
                 mr.held_reason = None;
                 mr.put_into(&mut bead);
-                change.put_bead(&bead)?;
+                announced.push(bead);
             }
+            announced.iter().try_for_each(|bead| change.put_bead(bead))?;
             change.put(&tree::intent(&intent.id), intent)?;
             Ok(true)
         })
