@@ -21,3 +21,4 @@ mod tidy;
 mod town;
 mod transport;
 mod trees;
+mod work;

@@ -166,3 +166,24 @@ fn many_that_hand_in_and_work_the_queue_at_once_land_each_piece_once() {
     }
     town.fsck();
 }
+
+#[test]
+fn a_nuke_without_force_spares_what_is_slung_at_that_moment() {
+    let (town, rig) = Town::with_rig();
+    for _ in 0..8 {
+        let bead = town.bead(&rig, "Work");
+        let sling = town.here().command(&["sling", &bead, "widgets/polecats/toast", "--no-start"]);
+        let nukes = (0..4).map(|_| town.here().command(&["polecat", "nuke", "widgets/polecats/toast"]));
+        let outcomes = all_at_once(std::iter::once(sling).chain(nukes).collect());
+        for outcome in &outcomes {
+            assert!([0, 4, 5].contains(&outcome.code), "{} ended with {}: {}", outcome.line, outcome.code, outcome.stderr);
+        }
+        let is_hooked = town.status(&bead) == "hooked";
+        assert_eq!(is_hooked, outcomes[0].code == 0, "{}", outcomes[0].stderr);
+        if is_hooked {
+            assert!(rig.dir.join("polecats/toast/README.md").is_file(), "the sandbox was taken from under its work");
+            town.gt("polecat nuke widgets/toast --force").succeeds();
+        }
+    }
+    town.fsck();
+}

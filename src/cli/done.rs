@@ -52,7 +52,7 @@ impl DoneArgs {
         };
         let plan = done::Plan { exit, message: self.message.clone(), commit: self.commit };
         let outcome = done::done(town, &plan)?;
-        post::deliver(town)?;
+        out.note_undelivered(post::deliver(town));
         let code = out.show(&outcome);
         if let Some(id) = env::text(Var::Session) {
             session::end_own(town, &id)?;

@@ -178,7 +178,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Sling(args) => Ok(out.show(&args.run(town)?)),
         Command::Unsling(args) => Ok(out.show(&args.run(town)?)),
         Command::Hook(args) => Ok(out.show(&args.run(town)?)),
-        Command::Prime(args) => Ok(out.show(&args.run(town)?)),
+        Command::Prime(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Done(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
         Command::Session(args) => args.run(town, out),

@@ -116,7 +116,7 @@ impl MqArgs {
                 let (place, bead) = place_of(town, &submit.bead)?;
                 let Submit { branch, target, message, .. } = submit;
                 let filed = refinery::submit(town, &place, &Submission { bead, branch, target, message })?;
-                post::deliver(town)?;
+                out.note_undelivered(post::deliver(town));
                 Ok(out.show(&filed))
             }
             MqVerb::Run(run) => run.run(town, out),
@@ -152,7 +152,7 @@ impl Run {
             return refinery::serve(town, &place, &mut say, &mut complain).map(|never| match never {});
         }
         let drained = refinery::run(town, &place, &mut say);
-        post::deliver(town)?;
+        out.note_undelivered(post::deliver(town));
         Ok(out.show(&drained?))
     }
 }

@@ -146,6 +146,13 @@ impl Out {
         }
     }
 
+    /// Notes that what could not be carried to other scopes now goes with the next command; what was done stands.
+    pub fn note_undelivered<T>(&self, delivered: crate::error::Result<T>) {
+        if let Err(error) = delivered {
+            self.note(&format!("some mail could not be delivered yet: {}", error.line()));
+        }
+    }
+
     /// Tells a person what happens while it happens: on standard output, or beside the document with `--json`.
     pub fn tell(&self, line: &str) {
         if self.json {

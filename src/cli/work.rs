@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
-use crate::model::bead::Bead;
+use crate::model::bead::{Bead, Status};
 use crate::name::Name;
 use crate::ops::hook::{self, Hung};
 use crate::ops::polecat::{self, Listed, Nuked};
@@ -99,7 +99,8 @@ impl UnslingArgs {
 
 impl Show for Unslung {
     fn show(&self, page: &mut Page) {
-        page.line(format!("{} is off the hook of {} and open again", self.bead, self.agent));
+        let how = if self.status == Status::Open { "and open again".to_owned() } else { format!("and stays {}", self.status) };
+        page.line(format!("{} is off the hook of {} {how}", self.bead, self.agent));
         if let Some(salvage) = &self.salvage {
             page.line(format!("unsaved work is kept at {salvage}"));
         }
@@ -158,10 +159,10 @@ impl PrimeArgs {
     ///
     /// # Errors
     /// As [`prime::prime`].
-    pub fn run(&self, town: &Town) -> Result<Primed> {
+    pub fn run(&self, town: &Town, out: Out) -> Result<Primed> {
         let primed = prime::prime(town, env::text(Var::Session).as_deref())?;
         if primed.has_started {
-            post::deliver(town)?;
+            out.note_undelivered(post::deliver(town));
         }
         Ok(primed)
     }

@@ -286,6 +286,29 @@ pub(crate) fn unmark(index: &mut gix::index::File, marks: gix::index::entry::Fla
     is_changed
 }
 
+/// Whether `dest` is a worktree of `store`.
+///
+/// # Errors
+/// Io, when the registrations cannot be read.
+pub fn is_registered(store: &Store, dest: &Path) -> Result<bool> {
+    Ok(registration_of(store, dest)?.is_some())
+}
+
+/// Removes what a killed [`add`] had begun at `dest`: at most a `.git` file in a directory, and its registration.
+/// What holds anything else is left.
+///
+/// # Errors
+/// Io, when it cannot be removed.
+pub fn clear_begun(store: &Store, dest: &Path) -> Result<()> {
+    let names = std::fs::read_dir(dest).into_iter().flatten().filter_map(std::result::Result::ok).map(|entry| entry.file_name());
+    if names.take(2).any(|name| name != ".git") || dest.join(".git").is_dir() {
+        return Ok(());
+    }
+    remove_all(dest)?;
+    let _registering = KernelLock::take(&store.private_dir().join("worktrees.flock"))?;
+    set_gone_aside(store, dest)
+}
+
 /// Removes the worktree at `dest` with all it holds; its branch stays.
 ///
 /// # Errors

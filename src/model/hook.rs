@@ -61,4 +61,10 @@ impl Hook {
             extra: Object::new(),
         }
     }
+
+    /// Whether `other` is this assignment, and not a later one of the same bead to the same agent.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.agent, &self.bead, &self.branch) == (&other.agent, &other.bead, &other.branch)
+    }
 }

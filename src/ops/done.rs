@@ -114,7 +114,6 @@ fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
     crate::env::crash_point("done.minted");
     commits::pin(store, &tree::mr_pin(&mr_id), work.head, &[work.base])?;
     crate::env::crash_point("done.pinned");
-    let warning = push_branch(place, &work);
     let handed = Handed {
         id: mr_id.clone(),
         rig: &place.rig.name,
@@ -128,8 +127,13 @@ fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
         message: work.message.clone(),
     };
     let deed = town.deed("done", format!("hand in {} as {mr_id}", hook.bead));
-    place.ledger.transact(&deed, |change| record(change, town, hook, &handed))?;
+    place.ledger.transact(&deed, |change| {
+        refinery::check_pin(store, &handed)?;
+        record(change, town, hook, &handed)
+    })?;
     crate::env::crash_point("done.recorded");
+    // After the record: a remote that hangs must not keep the work from the queue.
+    let warning = push_branch(place, &work);
     Ok(Done::HandedIn { bead: hook.bead.clone(), mr: mr_id, head: work.head.to_string(), target: hook.target.clone(), warning })
 }
 
@@ -218,7 +222,7 @@ fn push_branch(place: &RigPlace, work: &Work) -> Option<String> {
 fn record(change: &mut Change<'_>, town: &Town, hook: &Hook, handed: &Handed<'_>) -> Result<()> {
     let slot = tree::hook(&hook.agent);
     let now = change.get::<Hook>(&slot)?;
-    if now.is_none_or(|now| now.bead != hook.bead) {
+    if now.is_none_or(|now| !now.is_same(hook)) {
         return Err(Error::refused(format!("{} is no longer on the hook of {}", hook.bead, hook.agent))
             .hint("gt hook shows your assignment"));
     }
@@ -248,13 +252,13 @@ fn give_up(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
     })?;
     let saved = polecat::save(town, place, &town.me, dir)?;
     crate::env::crash_point("done.salvaged");
-    let salvage = saved.map(|saved| saved.ref_name);
+    let salvage = saved.as_ref().map(|saved| saved.ref_name.clone());
     let is_escalated = plan.exit == Exit::Escalated;
     let verb = if is_escalated { "escalate" } else { "release" };
     let deed = town.deed(verb, format!("{verb} {}", hook.bead));
-    place.ledger.transact(&deed, |change| {
+    let given_up = place.ledger.transact(&deed, |change| {
         let slot = tree::hook(&hook.agent);
-        if change.get::<Hook>(&slot)?.is_none_or(|now| now.bead != hook.bead) {
+        if change.get::<Hook>(&slot)?.is_none_or(|now| !now.is_same(hook)) {
             return Err(Error::refused(format!("{} is no longer on the hook of {}", hook.bead, hook.agent)));
         }
         change.remove(&slot);
@@ -271,7 +275,8 @@ fn give_up(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
             post::post(change, &help, &town.me, &Address::Witness(rig.clone()))?;
         }
         Ok(())
-    })?;
+    });
+    given_up.map_err(|error| polecat::naming(error, saved.as_ref()))?;
     let bead = hook.bead.clone();
     Ok(if is_escalated {
         Done::Escalated { bead, salvage }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is reset or removed before what it holds is saved under a salvage ref, which is named to the user.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
 use serde::Serialize;
@@ -42,6 +42,68 @@ fn lock_path(place: &RigPlace, address: &Address) -> PathBuf {
     place.ledger.store.private_dir().join("agents").join(format!("{}.flock", address.as_component()))
 }
 
+/// Waits for the turn to assign `bead`, to start its session, or to take it off its hook.
+///
+/// May be waited for with a polecat's lock in hand; nobody waits the other way round, they only try.
+///
+/// # Errors
+/// Conflict, when another has it for too long.
+pub fn turn_of(place: &RigPlace, bead: &BeadId) -> Result<KernelLock> {
+    KernelLock::take(&place.ledger.store.private_dir().join("beads").join(format!("{bead}.flock")))
+}
+
+/// A polecat with what hangs on it; while this value lives no sling assigns to it or starts its session.
+pub struct Held {
+    /// What hangs on it.
+    pub hook: Option<Hook>,
+    _locks: (KernelLock, Option<KernelLock>),
+}
+
+/// Holds a polecat, to end what it does. Its hook is read under its lock: what was read before may be another's by now.
+///
+/// # Errors
+/// Conflict, when another command is busy with it.
+pub fn hold(place: &RigPlace, address: &Address) -> Result<Held> {
+    let agent = KernelLock::try_take(&lock_path(place, address))?.ok_or_else(|| is_busy(address))?;
+    let hook = place.ledger.state()?.hook(address)?;
+    let bead = hook.as_ref().map(|hook| turn_of(place, &hook.bead)).transpose()?;
+    Ok(Held { hook, _locks: (agent, bead) })
+}
+
+fn is_busy(address: &Address) -> Error {
+    Error::conflict(format!("another command is busy with {address}")).hint("try again")
+}
+
+/// What stands where a sandbox goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// Nothing, or what a killed sling had only begun.
+    Free,
+    /// A sandbox.
+    Worktree,
+    /// Something that gt did not make and does not touch.
+    Foreign,
+}
+
+/// Looks at what stands at `dir`.
+///
+/// # Errors
+/// Io, when it cannot be read.
+pub fn ground(place: &RigPlace, dir: &Path) -> Result<Ground> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && dir.symlink_metadata().is_err() => return Ok(Ground::Free),
+        Err(_) => return Ok(Ground::Foreign),
+    };
+    let names: Vec<_> = entries.filter_map(std::result::Result::ok).map(|entry| entry.file_name()).take(2).collect();
+    let is_begun = names.iter().all(|name| name == ".git") && !dir.join(".git").is_dir() && worktree::head(dir).is_err();
+    Ok(match worktree::is_registered(&place.ledger.store, dir)? {
+        _ if is_begun => Ground::Free,
+        true => Ground::Worktree,
+        false => Ground::Foreign,
+    })
+}
+
 /// What ends the names of polecats on this machine: nothing on the machine that made the rig.
 fn mark(town: &Town, place: &RigPlace) -> Result<String> {
     if place.rig.home == town.machine {
@@ -64,7 +126,8 @@ pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
     for want_existing in [true, false] {
         for n in 0..most {
             let name: Name = pool_name(n, &mark).parse()?;
-            if sandbox(place, &name).exists() != want_existing {
+            let wanted = if want_existing { Ground::Worktree } else { Ground::Free };
+            if ground(place, &sandbox(place, &name))? != wanted {
                 continue;
             }
             if let Some(taken) = try_take(town, place, &Address::Polecat(place.rig.name.clone(), name))? {
@@ -92,8 +155,7 @@ pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
         return Err(Error::refused(format!("{address} already has {} on its hook", hook.bead))
             .hint("sling to the rig, which takes a free polecat"));
     }
-    try_take(town, place, address)?
-        .ok_or_else(|| Error::conflict(format!("another command is busy with {address}")).hint("try again"))
+    try_take(town, place, address)?.ok_or_else(|| is_busy(address))
 }
 
 fn try_take(town: &Town, place: &RigPlace, address: &Address) -> Result<Option<Taken>> {
@@ -107,7 +169,16 @@ fn try_take(town: &Town, place: &RigPlace, address: &Address) -> Result<Option<T
     // A session without a hook has handed in and was told to end; give it no second life in a reused sandbox.
     process::stop(&town.runtime_dir(), address, 2_000)?;
     let dir = sandbox(place, name);
-    Ok(Some(Taken { address: address.clone(), is_reused: dir.exists(), dir, _lock: lock }))
+    let is_reused = match ground(place, &dir)? {
+        Ground::Free => false,
+        Ground::Worktree => true,
+        Ground::Foreign => return Err(not_ours(&dir)),
+    };
+    Ok(Some(Taken { address: address.clone(), is_reused, dir, _lock: lock }))
+}
+
+fn not_ours(dir: &Path) -> Error {
+    Error::refused(format!("{} holds something that is no sandbox", dir.display())).hint("move it away")
 }
 
 impl Taken {
@@ -119,15 +190,17 @@ impl Taken {
         let store = &place.ledger.store;
         let head = Head::Branch { name: branch, at: base };
         if !self.is_reused {
+            worktree::clear_begun(store, &self.dir)?;
             worktree::add(store, &self.dir, head)?;
             return Ok(None);
         }
         let saved = save(town, place, &self.address, &self.dir)?;
         crate::env::crash_point("sling.salvaged");
         let before = worktree::head(&self.dir).ok();
-        worktree::switch(store, &self.dir, head)?;
+        worktree::switch(store, &self.dir, head).map_err(|error| naming(error, saved.as_ref()))?;
         if let Some((Some(old_branch), old_head)) = before.filter(|(old, _)| old.as_deref() != Some(branch)) {
-            drop_spent_branch(place, &old_branch, old_head, base)?;
+            // Best effort: a branch too many loses nothing.
+            let _ = drop_spent_branch(place, &old_branch, old_head, base);
         }
         Ok(saved)
     }
@@ -159,7 +232,7 @@ fn drop_spent_branch(place: &RigPlace, branch: &str, head: ObjectId, base: Objec
 ///
 /// # Errors
 /// Io, when it cannot be made durable; then nothing may be removed.
-pub fn save(town: &Town, place: &RigPlace, address: &Address, dir: &std::path::Path) -> Result<Option<Salvaged>> {
+pub fn save(town: &Town, place: &RigPlace, address: &Address, dir: &Path) -> Result<Option<Salvaged>> {
     let store = &place.ledger.store;
     let mut known: Vec<ObjectId> = Vec::new();
     for prefix in ["refs/heads/", "refs/gt/mr/", "refs/remotes/"] {
@@ -167,6 +240,15 @@ pub fn save(town: &Town, place: &RigPlace, address: &Address, dir: &std::path::P
     }
     let author = (address.to_string(), town.actor.email.clone());
     salvage::salvage(store, dir, &|n| tree::salvage(address, town.now, n), &known, (&author.0, &author.1), town.now)
+}
+
+/// An error that came after something was saved: it must be named all the same.
+#[must_use]
+pub fn naming(mut error: Error, saved: Option<&Salvaged>) -> Error {
+    if let Some(saved) = saved {
+        error.message = format!("{}; unsaved work is kept at {}", error.message, saved.ref_name);
+    }
+    error
 }
 
 /// A polecat as lists show it.
@@ -231,41 +313,57 @@ pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Re
     let Address::Polecat(_, name) = address else {
         return Err(Error::usage(format!("{address} is no polecat")).hint("gt polecat list shows them"));
     };
-    let hook = place.ledger.state()?.hook(address)?;
-    if let Some(hook) = hook.as_ref().filter(|hook| hook.machine != town.machine) {
+    let held = hold(place, address)?;
+    if let Some(hook) = held.hook.as_ref().filter(|hook| hook.machine != town.machine) {
         return Err(
             Error::refused(format!("{address} works on {} on another machine ({})", hook.bead, hook.machine)).hint("do it there")
         );
     }
-    if let Some(hook) = hook.as_ref().filter(|_| !force) {
+    if let Some(hook) = held.hook.as_ref().filter(|_| !force) {
         return Err(Error::refused(format!("{address} has {} on its hook", hook.bead))
             .hint("add --force to give the bead back; what is unsaved is salvaged first"));
     }
-    let lock = KernelLock::try_take(&lock_path(place, address))?;
-    let _lock = lock.ok_or_else(|| Error::conflict(format!("another command is busy with {address}")).hint("try again"))?;
-    process::stop(&town.runtime_dir(), address, 5_000)?;
     let dir = sandbox(place, name);
-    let was_there = dir.exists();
+    let ground = ground(place, &dir)?;
+    if ground == Ground::Foreign {
+        return Err(not_ours(&dir));
+    }
+    process::stop(&town.runtime_dir(), address, 5_000)?;
+    let was_there = ground == Ground::Worktree;
     let saved = if was_there { save(town, place, address, &dir)? } else { None };
     crate::env::crash_point("nuke.salvaged");
-    let released = hook.map(|hook| release(town, place, address, &hook.bead, saved.as_ref())).transpose()?;
+    let mut released = None;
+    if let Some(hook) = &held.hook {
+        let status = release(town, place, address, &hook.bead, saved.as_ref()).map_err(|error| naming(error, saved.as_ref()))?;
+        released = status.filter(|status| *status == Status::Open).map(|_| hook.bead.clone());
+    }
     if was_there {
-        worktree::remove(&place.ledger.store, &dir)?;
+        worktree::remove(&place.ledger.store, &dir).map_err(|error| naming(error, saved.as_ref()))?;
+    } else {
+        worktree::clear_begun(&place.ledger.store, &dir)?;
     }
     Ok(Nuked { address: address.clone(), was_there, salvage: saved.map(|saved| saved.ref_name), released })
 }
 
-/// Gives a bead back: open again, hook empty, in one transaction; the salvage is noted on it.
+/// Gives a bead back: open again, hook empty, in one transaction; the salvage is noted on it. Tells the bead's status
+/// then; `None`, when it is no longer on that hook.
 ///
 /// # Errors
 /// Conflict or io, when nothing was written.
-pub fn release(town: &Town, place: &RigPlace, address: &Address, bead_id: &BeadId, saved: Option<&Salvaged>) -> Result<BeadId> {
+pub fn release(
+    town: &Town,
+    place: &RigPlace,
+    address: &Address,
+    bead_id: &BeadId,
+    saved: Option<&Salvaged>,
+) -> Result<Option<Status>> {
     let deed = town.deed("release", format!("release {bead_id} from {address}"));
     place.ledger.transact(&deed, |change| {
         let path = tree::hook(address);
-        if change.get::<Hook>(&path)?.is_some_and(|hook| hook.bead == *bead_id) {
-            change.remove(&path);
+        if change.get::<Hook>(&path)?.is_none_or(|hook| hook.bead != *bead_id) {
+            return Ok(None);
         }
+        change.remove(&path);
         let mut bead = change.bead(bead_id)?;
         if bead.status.is_assigned_work() && bead.assignee.as_deref() == Some(&address.to_string()) {
             bead.become_status(Status::Open, change.now())?;
@@ -275,7 +373,6 @@ pub fn release(town: &Town, place: &RigPlace, address: &Address, bead_id: &BeadI
             }
             change.put_bead(&bead)?;
         }
-        Ok(())
-    })?;
-    Ok(bead_id.clone())
+        Ok(Some(bead.status))
+    })
 }

@@ -320,7 +320,8 @@ fn register(town: &Town, rig: &Rig) -> Result<()> {
     })
 }
 
-/// Moves the reading worktrees of mayor and refinery to the target's tip; dirty ones are left as they are.
+/// Moves the reading worktrees of mayor and refinery to the target's tip. Where somebody works, it stays as it is: with
+/// changes, on a branch, or at a commit that the tip does not contain.
 ///
 /// # Errors
 /// Corrupt, when the target cannot be read. A worktree that cannot be moved is not an error.
@@ -330,7 +331,8 @@ pub fn refresh_readers(place: &RigPlace) -> Result<()> {
     for role in ROLE_WORKTREES {
         let dir = place.dir.join(role);
         let is_clean = crate::git::status::status(&dir).is_ok_and(|status| status.is_clean());
-        if is_clean && worktree::head(&dir).is_ok_and(|(_, head)| head != tip) {
+        let Ok((None, head)) = worktree::head(&dir) else { continue };
+        if is_clean && head != tip && place.ledger.store.is_ancestor(head, tip)? {
             let _ = worktree::switch(&place.ledger.store, &dir, Head::Detached(tip));
         }
     }

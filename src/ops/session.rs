@@ -34,13 +34,18 @@ pub fn start(town: &Town, place: &RigPlace, hook: &Hook, command: &str) -> Resul
     let Address::Polecat(_, name) = &hook.agent else {
         return Err(Error::refused(format!("{} has no sandbox to run in", hook.agent)));
     };
+    let dir = polecat::sandbox(place, name);
+    if !dir.is_dir() {
+        return Err(Error::not_found(format!("the sandbox {} is gone", dir.display()))
+            .hint(format!("give the bead back and sling it again: gt unsling {}", hook.bead)));
+    }
     let session = format!("{name}-{}", base36(u64::try_from(town.now.millis()).unwrap_or(0)));
     let launch = Launch {
         agent: hook.agent.clone(),
         session: session.clone(),
         bead: hook.bead.to_string(),
         command: command.to_owned(),
-        dir: polecat::sandbox(place, name),
+        dir,
         env: environment(town, place, hook, &session)?,
         log: process::log_path(&town.runtime_dir(), &hook.agent, &session),
         now: town.now,

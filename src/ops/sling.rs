@@ -16,12 +16,11 @@ use crate::model::bead::{Bead, Status};
 use crate::model::hook::Hook;
 use crate::model::record;
 use crate::name::{BeadId, base36};
-use crate::ops::polecat::{self, Taken};
+use crate::ops::polecat::{self, Ground, Taken};
 use crate::ops::session;
 use crate::ops::track::reach::Reach;
 use crate::ops::track::ready;
 use crate::runtime::process;
-use crate::store::lock::KernelLock;
 use crate::town::{RigPlace, Town};
 
 /// What to sling, where, and how.
@@ -96,7 +95,7 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
             .hint(format!("an id's prefix names its scope; file the work there: gt bead create … --rig {}", place.rig.name)));
     }
     // Held from the checks to the transaction, so that of many slings one makes a worktree and the others wait to see it taken.
-    let _turn = KernelLock::take(&place.ledger.store.private_dir().join("beads").join(format!("{bead_id}.flock")))?;
+    let _turn = polecat::turn_of(place, &bead_id)?;
     let state = place.ledger.state()?;
     let bead = state.bead(&bead_id)?;
     check_readable_in_full(&state, &bead)?;
@@ -230,8 +229,12 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
     let deed = town.deed("sling", format!("sling {} → {}", bead.id, taken.address));
     let recorded = place.ledger.transact(&deed, |change| record(change, place, &hook));
     if let Err(error) = recorded {
-        taken.undo(place, &branch, base);
-        return Err(error);
+        // A sync that fails after the ref moved is an error too, but the assignment stands then.
+        let stands = place.ledger.state().and_then(|state| state.hook(&taken.address));
+        if stands.is_ok_and(|stands| stands.is_none_or(|stands| !stands.is_same(&hook))) {
+            taken.undo(place, &branch, base);
+        }
+        return Err(polecat::naming(error, saved.as_ref()));
     }
     Ok((hook, saved))
 }
@@ -259,8 +262,10 @@ fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> 
 /// What `gt unsling` did.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unslung {
-    /// The bead, open again.
+    /// The bead.
     pub bead: BeadId,
+    /// Where it stands now: open again, unless it was handed in or closed before.
+    pub status: Status,
     /// Who had it.
     pub agent: Address,
     /// The ref that keeps what its sandbox held, when it held something unsaved.
@@ -274,21 +279,24 @@ pub struct Unslung {
 pub fn unsling(town: &Town, text: &str) -> Result<Unslung> {
     let (ledger, bead) = town.resolve_bead(text)?;
     let hooks = ledger.state()?.hooks()?;
-    let hook = hooks
-        .into_iter()
-        .find(|hook| hook.bead == bead)
-        .ok_or_else(|| Error::refused(format!("{bead} is on nobody's hook")).hint(format!("see: gt show {bead}")))?;
-    if hook.machine != town.machine {
-        return Err(Error::refused(format!("{bead} is on the hook of {}, whose machine is {}", hook.agent, hook.machine))
-            .hint("unsling it there"));
-    }
-    let Address::Polecat(rig, name) = &hook.agent else {
-        return Err(Error::refused(format!("{} is no polecat", hook.agent)));
+    let nobody = || Error::refused(format!("{bead} is on nobody's hook")).hint(format!("see: gt show {bead}"));
+    let agent = hooks.into_iter().find(|hook| hook.bead == bead).ok_or_else(nobody)?.agent;
+    let Address::Polecat(rig, name) = &agent else {
+        return Err(Error::refused(format!("{agent} is no polecat")));
     };
     let place = town.rig(rig)?;
-    process::stop(&town.runtime_dir(), &hook.agent, 5_000)?;
+    let held = polecat::hold(&place, &agent)?;
+    let hook = held.hook.as_ref().filter(|hook| hook.bead == bead).ok_or_else(nobody)?;
+    if hook.machine != town.machine {
+        return Err(Error::refused(format!("{bead} is on the hook of {agent}, whose machine is {}", hook.machine))
+            .hint("unsling it there"));
+    }
+    process::stop(&town.runtime_dir(), &agent, 5_000)?;
     let dir = polecat::sandbox(&place, name);
-    let saved = if dir.exists() { polecat::save(town, &place, &hook.agent, &dir)? } else { None };
-    polecat::release(town, &place, &hook.agent, &bead, saved.as_ref())?;
-    Ok(Unslung { bead, agent: hook.agent, salvage: saved.map(|saved| saved.ref_name) })
+    let is_there = polecat::ground(&place, &dir)? == Ground::Worktree;
+    let saved = if is_there { polecat::save(town, &place, &agent, &dir)? } else { None };
+    // Its own hand-in may have been faster than the end of its session.
+    let released = polecat::release(town, &place, &agent, &bead, saved.as_ref()).and_then(|status| status.ok_or_else(nobody));
+    let status = released.map_err(|error| polecat::naming(error, saved.as_ref()))?;
+    Ok(Unslung { bead, status, agent: agent.clone(), salvage: saved.map(|saved| saved.ref_name) })
 }

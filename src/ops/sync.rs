@@ -11,6 +11,7 @@ use crate::git::progress::Progress;
 use crate::ledger::Ledger;
 use crate::ledger::sync::{self, Exchange, Options, Outcome};
 use crate::model::address::Address;
+use crate::ops::refinery::Turn;
 use crate::ops::remote::{self, Remote};
 use crate::ops::{post, rig};
 use crate::runtime::process;
@@ -216,6 +217,8 @@ pub fn follow_target(place: &RigPlace, progress: &Progress) -> Result<()> {
     let name = format!("refs/heads/{}", place.rig.target);
     let fetched = fetch::fetch(store, &place.project, std::slice::from_ref(&name), progress)?;
     let Some(theirs) = fetched.get(&name).copied() else { return Ok(()) };
+    // Whoever works the queue moves the branch himself.
+    let Ok(_turn) = Turn::take(place, &place.rig.target) else { return Ok(()) };
     let ours = store.read_ref(&name)?;
     let is_ahead = match ours {
         Some(ours) => ours != theirs && store.is_ancestor(ours, theirs)?,

@@ -206,9 +206,7 @@ impl Inbox {
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let of = self.address.as_ref().map_or_else(|| Ok(town.me.clone()), |text| mailbox::recipient(town, text))?;
         // Whatever a command that was cut short left in an outbox is due now.
-        if let Err(error) = post::deliver(town) {
-            out.note(&format!("some mail could not be delivered yet: {}", error.line()));
-        }
+        out.note_undelivered(post::deliver(town));
         let mailbox = mailbox::mailbox(town, &of)?;
         for damaged in &mailbox.damaged {
             out.note(&format!("damaged: {}: {}", damaged.path, damaged.fault));

@@ -44,7 +44,7 @@ use crate::town::{RigPlace, Town};
 
 pub use event::{Event, Recovery};
 pub use look::Request;
-pub use submit::{Filed, Handed, Submission, file_mr, submit};
+pub use submit::{Filed, Handed, Submission, check_pin, file_mr, submit};
 pub use why::{GateStory, Listed, Overview, Story, list, status, why};
 
 /// The exclusive turn to move one target of a rig; the kernel ends it with its process.
@@ -172,7 +172,9 @@ pub fn serve(
                 if error.kind == Kind::Conflict { RETRY_MILLIS } else { REST_MILLIS }
             }
         };
-        post::deliver(town)?;
+        if let Err(error) = post::deliver(town) {
+            complain(&error);
+        }
         loop {
             let seen = place.ledger.tip()?;
             // Looked at after `seen` was read, so that nothing falls between; mail alone wakes nobody.

@@ -6,12 +6,14 @@ use crate::git::merge::merge_base;
 use crate::ledger::{Change, tree};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status, TITLE_CHARS_MAX};
+use crate::model::hook::Hook;
 use crate::model::merge_request::{MergeRequest, MrState};
 use crate::model::protocol::Protocol;
 use crate::model::record::Object;
 use crate::name::{BeadId, Name};
 use crate::ops::post;
 use crate::ops::refinery::look;
+use crate::store::Store;
 use crate::town::{RigPlace, Town};
 
 /// Work that is handed in. Its head must be pinned at `refs/gt/mr/<id>` before.
@@ -50,14 +52,29 @@ pub struct Filed {
     pub superseded: Vec<BeadId>,
 }
 
+/// Makes sure, in the transaction that files it, that the pin of `handed` stands: of two that hand in one head at the
+/// same time, the one that is refused takes its pin away under the ledger's lock.
+///
+/// # Errors
+/// Conflict, when it is gone.
+pub fn check_pin(store: &Store, handed: &Handed<'_>) -> Result<()> {
+    if store.read_ref(&tree::mr_pin(&handed.id))? == Some(look::object_id(&handed.head)?) {
+        return Ok(());
+    }
+    Err(Error::conflict(format!("the pin of {} was taken away meanwhile", handed.id)).hint("try again"))
+}
+
 /// Files a request in `change`: its bead, the work in review, older live requests replaced, `MERGE_READY` to the
 /// refinery.
 ///
 /// # Errors
 /// Not found, when the work is not in this scope; refused, when the same head was sent back and nothing changed
-/// since; conflict, when an older request for the work is landing at this moment.
+/// since; conflict, when an older request for the work is landing at this moment or the id is taken.
 pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
     let now = change.now();
+    if change.has(&tree::bead(&handed.id))? {
+        return Err(Error::conflict(format!("{} was filed by another meanwhile", handed.id)).hint("try again"));
+    }
     let mut source = change.bead(handed.source)?;
     let all = look::requests(change.before())?;
     let earlier: Vec<&look::Request> = all.iter().filter(|request| request.mr.source_beads.contains(handed.source)).collect();
@@ -190,9 +207,39 @@ pub fn submit(town: &Town, place: &RigPlace, submission: &Submission) -> Result<
         author: &town.me,
         message,
     };
-    let filed = place.ledger.transact(&deed, |change| file_mr(change, &handed));
+    let filed = place.ledger.transact(&deed, |change| {
+        check_pin(store, &handed)?;
+        leave_hook(change, town, &handed)?;
+        file_mr(change, &handed)
+    });
     if filed.is_err() {
-        store.remove_ref(&tree::mr_pin(&handed.id), head)?;
+        // In a transaction for its lock: `gt done` may have taken this pin for its own request of the same head.
+        let dropped = place.ledger.transact(&deed, |change| {
+            if !change.has(&tree::bead(&handed.id))? {
+                store.remove_ref(&tree::mr_pin(&handed.id), head)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = dropped {
+            tracing::warn!("the pin of {} stays: {}", handed.id, error.line());
+        }
     }
     filed
+}
+
+/// What is handed in hangs on nobody's hook any more; on another's it is not ours to hand in.
+fn leave_hook(change: &mut Change<'_>, town: &Town, handed: &Handed<'_>) -> Result<()> {
+    let Some(agent) = change.bead(handed.source)?.assignee.and_then(|assignee| assignee.parse::<Address>().ok()) else {
+        return Ok(());
+    };
+    let slot = tree::hook(&agent);
+    match change.get::<Hook>(&slot)? {
+        Some(hook) if hook.bead == *handed.source && agent == town.me => change.remove(&slot),
+        Some(hook) if hook.bead == *handed.source => {
+            return Err(Error::refused(format!("{} is on the hook of {agent}, which hands it in with gt done", hook.bead))
+                .hint(format!("take it off first: gt unsling {}", hook.bead)));
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
 }
