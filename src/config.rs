@@ -101,10 +101,10 @@ pub fn lookup(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option
     if let Some(place) = place
         && let Some(value) = in_ledger(&place.ledger.state()?, key)?
     {
-        return Ok(Some(setting(value, Source::Rig)));
+        return Ok(Some(setting(known.check(value)?, Source::Rig)));
     }
     if let Some(value) = in_ledger(&town.hq.state()?, key)? {
-        return Ok(Some(setting(value, Source::Town)));
+        return Ok(Some(setting(known.check(value)?, Source::Town)));
     }
     if known.default.is_empty() {
         return Ok(None);

@@ -80,7 +80,10 @@ impl Town {
                 .map_err(|e| e.hint("cd to a directory that exists"))?,
         };
         let dir = dir.canonicalize().or_fail(Kind::NotFound, || format!("find the directory {}", dir.display()))?;
-        let root = root_above(&dir).or_else(|| env::path(Var::Root).filter(|_| start.dir.is_none()));
+        let root = match root_above(&dir)? {
+            Some(root) => Some(root),
+            None => env::path(Var::Root).filter(|_| start.dir.is_none()),
+        };
         let root = root.filter(|root| root.join(MARK).is_file()).ok_or_else(|| {
             Error::not_found(format!("there is no town at or above {}", dir.display()))
                 .hint("make one: gt install ~/gt, then work inside it or set GT_ROOT")
@@ -203,10 +206,12 @@ impl Town {
             let first = self.dir.strip_prefix(&self.root).ok()?.components().next()?;
             first.as_os_str().to_str()?.parse::<Name>().ok()
         };
-        match self.me.rig().cloned().or_else(of_dir) {
-            Some(name) => self.rig(&name).map(Some),
-            None => Ok(None),
+        if let Some(name) = self.me.rig() {
+            return self.rig(name).map(Some);
         }
+        // A directory of the town that is no rig's says nothing.
+        let registered = of_dir().map(|name| self.hq.state()?.rig(&name)).transpose()?.flatten();
+        registered.map(|rig| self.place(rig)).transpose()
     }
 
     /// The rig named, else the one here.
@@ -223,7 +228,7 @@ impl Town {
     /// Not found, naming the known prefixes.
     pub fn scope_of(&self, prefix: &Prefix) -> Result<Ledger> {
         if *prefix == Prefix::hq() {
-            return Ledger::open(self.hq.store.dir(), &self.machine);
+            return Ok(self.hq.clone());
         }
         let rigs = self.rigs()?;
         if let Some(rig) = rigs.iter().find(|rig| rig.prefix == *prefix) {
@@ -238,18 +243,23 @@ impl Town {
     /// # Errors
     /// Not found, when its rig is not registered.
     pub fn prefix_for(&self, address: &Address) -> Result<Prefix> {
-        let Some(name) = address.rig() else { return Ok(Prefix::hq()) };
-        let rig = self.hq.state()?.rig(name)?;
-        rig.map(|rig| rig.prefix)
-            .ok_or_else(|| Error::not_found(format!("there is no rig {name}")).hint("gt rig list shows them"))
+        address.rig().map_or_else(|| Ok(Prefix::hq()), |name| Ok(self.registered(name)?.prefix))
     }
 
     /// The ledger in which mail to `address` lives.
     ///
     /// # Errors
-    /// As [`Town::scope_of`].
+    /// As [`Town::prefix_for`]; not found, when the rig is not on this machine.
     pub fn ledger_for(&self, address: &Address) -> Result<Ledger> {
-        self.scope_of(&self.prefix_for(address)?)
+        match address.rig() {
+            Some(name) => Ok(self.place(self.registered(name)?)?.ledger),
+            None => Ok(self.hq.clone()),
+        }
+    }
+
+    fn registered(&self, name: &Name) -> Result<Rig> {
+        let rig = self.hq.state()?.rig(name)?;
+        rig.ok_or_else(|| Error::not_found(format!("there is no rig {name}")).hint("gt rig list shows them"))
     }
 
     /// The bead that `text` names in full or by a unique abbreviation, and the ledger it lives in.
@@ -325,9 +335,31 @@ impl Town {
     }
 }
 
-/// The nearest directory at or above `dir` that is a town.
-fn root_above(dir: &Path) -> Option<PathBuf> {
-    dir.ancestors().find(|dir| dir.join(MARK).is_file() && dir.join(".repo.git").is_dir()).map(Path::to_owned)
+/// The outermost directory at or above `dir` that is a town of this user.
+///
+/// There is no town in a town; what looks like one there came with a project, commands that it trusts and all. And
+/// what another user put above a shared directory is not ours to run.
+///
+/// # Errors
+/// Refused, when there is only one of another user.
+fn root_above(dir: &Path) -> Result<Option<PathBuf>> {
+    let is_town = |dir: &&Path| dir.join(MARK).is_file() && dir.join(".repo.git").is_dir();
+    let me = rustix::process::geteuid().as_raw();
+    let is_mine = |dir: &Path| {
+        let owner = std::fs::metadata(dir.join(".repo.git")).map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+        owner.is_ok_and(|owner| owner == me)
+    };
+    let towns: Vec<&Path> = dir.ancestors().filter(is_town).collect();
+    let named = env::path(Var::Root).and_then(|root| root.canonicalize().ok());
+    if let Some(root) = towns.iter().find(|town| named.as_deref() == Some(**town)) {
+        return Ok(Some((*root).to_owned()));
+    }
+    match (towns.iter().rfind(|town| is_mine(town)), towns.last()) {
+        (Some(mine), _) => Ok(Some((*mine).to_owned())),
+        (None, None) => Ok(None),
+        (None, Some(other)) => Err(Error::refused(format!("the town {} belongs to another user", other.display()))
+            .hint(format!("if you trust whoever that is: GT_ROOT={}", other.display()))),
+    }
 }
 
 /// Who works in `dir`, told by its place in the town.

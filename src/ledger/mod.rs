@@ -24,6 +24,7 @@ pub use read::{Damaged, State};
 pub use transact::{Actor, Change, Deed};
 
 /// A scope's ledger.
+#[derive(Clone)]
 pub struct Ledger {
     /// The git directory it lives in.
     pub store: Store,

@@ -83,6 +83,30 @@ fn is_word(word: &str) -> bool {
 }
 
 impl Key {
+    /// Whether it decides what runs on a machine or what may land; workers may not set it.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.key_type == KeyType::Command || self.name.starts_with("gates.")
+    }
+
+    /// Checks a value that another program may have written.
+    ///
+    /// # Errors
+    /// Corrupt, when it is of another type: what is not understood is not taken for "off".
+    pub fn check(&self, value: Value) -> Result<Value> {
+        let fits = match self.key_type {
+            KeyType::Text | KeyType::Command => value.is_string(),
+            KeyType::Duration => value.as_str().is_some_and(|text| parse_millis(text).is_ok()),
+            KeyType::Bool => value.is_boolean(),
+            KeyType::Number => value.is_u64(),
+        };
+        if fits {
+            return Ok(value);
+        }
+        Err(Error::corrupt(format!("the value of {} cannot be read: {value}", self.name))
+            .hint("set it anew: gt config set KEY VALUE"))
+    }
+
     /// Reads a value of this key's type from text.
     ///
     /// # Errors
@@ -113,6 +137,14 @@ mod tests {
         }
         assert!(find("gates.test.timeout").unwrap().parse("soon").is_err());
         assert!(find("gates.require").unwrap().parse("maybe").is_err());
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_damage_and_not_off() {
+        let require = find("gates.require").unwrap();
+        assert_eq!(require.check(Value::from("true")).unwrap_err().kind, crate::error::Kind::Corrupt);
+        assert_eq!(require.check(Value::from(false)).unwrap(), Value::from(false));
+        assert!(find("gates.test.timeout").unwrap().check(Value::from(5)).is_err());
     }
 
     #[test]

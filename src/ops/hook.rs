@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::ledger::State;
 use crate::model::address::Address;
 use crate::model::bead::Bead;
 use crate::model::hook::Hook;
@@ -32,10 +33,17 @@ pub struct Hung {
 /// # Errors
 /// Corrupt, when hook or bead cannot be read.
 pub fn show(town: &Town, agent: &Address) -> Result<Hung> {
-    let hook = of(town, agent)?;
-    let bead = match &hook {
-        Some(hook) => Some(town.scope_of(&hook.bead.prefix())?.state()?.bead(&hook.bead)?),
-        None => None,
-    };
+    let ledger = town.ledger_for(agent)?;
+    let (hook, bead) = with_bead(&ledger.state()?, agent)?;
     Ok(Hung { agent: agent.clone(), hook, bead })
+}
+
+/// The hook of `agent` and the bead on it, which lives in the same scope, at one commit.
+///
+/// # Errors
+/// Corrupt, when hook or bead cannot be read.
+pub fn with_bead(state: &State<'_>, agent: &Address) -> Result<(Option<Hook>, Option<Bead>)> {
+    let hook = state.hook(agent)?;
+    let bead = hook.as_ref().map(|hook| state.bead(&hook.bead)).transpose()?;
+    Ok((hook, bead))
 }

@@ -28,7 +28,7 @@ pub enum ScopeChoice {
 pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str, text: &str) -> Result<Setting> {
     let known = config_keys::find(key)?;
     let value = known.parse(text)?;
-    if known.key_type == KeyType::Command {
+    if known.is_guarded() {
         check_rights(town)?;
     }
     let deed = town.deed("config", format!("set {key}"));
@@ -58,13 +58,18 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
 /// Removes `key` from where it is set.
 ///
 /// # Errors
-/// Usage, when there is no such key.
+/// Usage, when there is no such key; refused, when the identity may not; external, when git cannot write it.
 pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str) -> Result<()> {
-    config_keys::find(key)?;
+    if config_keys::find(key)?.is_guarded() {
+        check_rights(town)?;
+    }
     let deed = town.deed("config", format!("unset {key}"));
     match (scope, place) {
         (ScopeChoice::Machine, _) => {
-            program::bare(town.hq.store.dir(), &["config", "--unset-all", &format!("gt.{key}")]).map(|_| ())
+            let output = program::bare(town.hq.store.dir(), &["config", "--unset-all", &format!("gt.{key}")])?;
+            // 5: it was not set, which is what was asked for.
+            let is_unset = matches!(output.code, Some(0 | 5));
+            is_unset.then_some(()).or_fail(Kind::External, || format!("unset {key}: {}", output.last_line()))
         }
         (ScopeChoice::Rig, Some(place)) => install::set_in_ledger(&place.ledger, &deed, key, None),
         (ScopeChoice::Rig, None) => Err(Error::usage("which rig?").hint("add --rig NAME")),
@@ -81,7 +86,7 @@ fn check_rights(town: &Town) -> Result<()> {
         | Address::Witness(_)
         | Address::Refinery(_)
         | Address::Polecat(..)
-        | Address::Plugin(..) => Err(Error::refused(format!("{} may not say which commands run here", town.me))
+        | Address::Plugin(..) => Err(Error::refused(format!("{} may not say what runs or lands here", town.me))
             .hint("ask the overseer: gt mail send overseer -s \"…\" -m \"…\"")),
     }
 }

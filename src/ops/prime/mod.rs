@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::ledger::tree;
+use crate::ledger::{Ledger, State, tree};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, Status};
 use crate::model::hook::Hook;
@@ -54,20 +54,18 @@ pub struct Failure {
 /// # Errors
 /// Corrupt, when hook or bead cannot be read: that is never "no work".
 pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
-    let mut has_started = false;
-    if let (Some(session), Some(hook)) = (session, hook::of(town, &town.me)?) {
-        has_started = start(town, &hook, session)?;
-    }
-    let hook = hook::of(town, &town.me)?;
-    let bead = match &hook {
-        Some(hook) => Some(town.scope_of(&hook.bead.prefix())?.state()?.bead(&hook.bead)?),
-        None => None,
+    let ledger = town.ledger_for(&town.me)?;
+    let has_started = match (session, ledger.state()?.hook(&town.me)?) {
+        (Some(session), Some(hook)) => start(town, &ledger, &hook, session)?,
+        _ => false,
     };
-    let (letters, _) = town.ledger_for(&town.me)?.state()?.letters(&town.me)?;
+    let state = ledger.state()?;
+    let (hook, bead) = hook::with_bead(&state, &town.me)?;
+    let (letters, _) = state.letters(&town.me)?;
     Ok(Primed {
         agent: town.me.clone(),
         role: role_text(&town.me).to_owned(),
-        previous_failure: bead.as_ref().map_or(Ok(None), |bead| previous_failure(town, bead))?,
+        previous_failure: bead.as_ref().map_or(Ok(None), |bead| previous_failure(&state, bead))?,
         mail_unread: letters.iter().filter(|letter| letter.is_unread()).count(),
         hook,
         bead,
@@ -90,14 +88,13 @@ fn role_text(me: &Address) -> &'static str {
 }
 
 /// Marks the start of work once: hooked becomes in progress, and the witness hears of it.
-fn start(town: &Town, hook: &Hook, session: &str) -> Result<bool> {
-    let ledger = town.scope_of(&hook.bead.prefix())?;
+fn start(town: &Town, ledger: &Ledger, hook: &Hook, session: &str) -> Result<bool> {
     if ledger.state()?.bead(&hook.bead)?.status != Status::Hooked {
         return Ok(false);
     }
     let deed = town.deed("start", format!("start {}", hook.bead));
     ledger.transact(&deed, |change| {
-        let holds = change.get::<Hook>(&tree::hook(&town.me))?.is_some_and(|now| now.bead == hook.bead);
+        let holds = change.get::<Hook>(&tree::hook(&town.me))?.is_some_and(|now| now.is_same(hook));
         let mut bead = change.bead(&hook.bead)?;
         if !holds || bead.status != Status::Hooked {
             return Ok(false);
@@ -114,11 +111,11 @@ fn start(town: &Town, hook: &Hook, session: &str) -> Result<bool> {
 }
 
 /// The last attempt at the bead, when it was sent back.
-fn previous_failure(town: &Town, bead: &Bead) -> Result<Option<Failure>> {
+fn previous_failure(state: &State<'_>, bead: &Bead) -> Result<Option<Failure>> {
     let Some(Ok(mr)) = bead.extra.get("last_failure").and_then(serde_json::Value::as_str).map(str::parse::<BeadId>) else {
         return Ok(None);
     };
-    let Some(request) = town.scope_of(&mr.prefix())?.state()?.find_bead(&mr)? else { return Ok(None) };
+    let Some(request) = state.find_bead(&mr)? else { return Ok(None) };
     let request = MergeRequest::of(&request)?;
     Ok(request.blame.map(|blame| Failure { mr, head: request.head, blame }))
 }
