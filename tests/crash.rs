@@ -22,7 +22,7 @@ const LAND: &[&str] = &["land.gated", "land.pinned", "land.intent", "land.checke
 /// Killed in the tests of the refinery.
 const EVICT: &[&str] = &["evict.pinned"];
 const FOUND: &[&str] = &["install.mark"];
-const ADD_RIG: &[&str] = &["git.pack.synced", "git.clone.filled", "rig.cloned", "rig.laid-out", "rig.registered"];
+const ADD_RIG: &[&str] = &["store.pack.synced", "git.clone.filled", "rig.cloned", "rig.laid-out", "rig.registered"];
 const POST: &[&str] = &["post.delivered"];
 
 /// More than any command reaches a step.

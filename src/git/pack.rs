@@ -1,96 +1,18 @@
-//! Packs: written for a push, and taken in from a fetch so that nothing unsynced becomes visible.
+//! Packs in transport: deltas for a push, and taking in from a fetch so that nothing unsynced becomes visible.
 //!
-//! Format: gitformat-pack(5), version 2. Deltas are "common prefix, new middle, common suffix", which is what a
+//! Writing packs is the store's. Deltas are "common prefix, new middle, common suffix", which is what a
 //! tree with one changed entry is to the tree before; anything cleverer is left to `git repack`.
 
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use gix::ObjectId;
-use gix::objs::Kind as ObjectKind;
 use gix_pack::bundle::write::{Options, Outcome};
-use gix_pack::data::Version;
-use gix_pack::data::entry::Header;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::progress::Progress;
 use crate::git::reach;
 use crate::store::objects::{Batch, Staging};
-use crate::store::{Store, sync_dir};
-
-/// A pack on its way out; the number of entries is said first and must be kept.
-pub struct PackWriter<W> {
-    out: W,
-    hasher: gix::hash::Hasher,
-    left: u32,
-}
-
-impl<W: Write> PackWriter<W> {
-    /// Begins a pack of `entries` objects.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn begin(out: W, entries: u32) -> std::io::Result<Self> {
-        let mut pack = Self { out, hasher: gix::hash::hasher(gix::hash::Kind::Sha1), left: entries };
-        pack.put(&gix_pack::data::header::encode(Version::V2, entries))?;
-        Ok(pack)
-    }
-
-    /// Adds an object as it is.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn whole(&mut self, kind: ObjectKind, bytes: &[u8]) -> std::io::Result<()> {
-        let header = match kind {
-            ObjectKind::Commit => Header::Commit,
-            ObjectKind::Tree => Header::Tree,
-            ObjectKind::Blob => Header::Blob,
-            ObjectKind::Tag => Header::Tag,
-        };
-        self.entry(&header, bytes)
-    }
-
-    /// Adds an object as its [`delta`] to `base`, which the receiver has or which came before.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn delta(&mut self, base: ObjectId, delta: &[u8]) -> std::io::Result<()> {
-        self.entry(&Header::RefDelta { base_id: base }, delta)
-    }
-
-    /// Ends the pack with its checksum.
-    ///
-    /// # Errors
-    /// Those of `out`; other, when the number of entries is not the one said at the beginning.
-    pub fn finish(mut self) -> std::io::Result<ObjectId> {
-        if self.left != 0 {
-            return Err(std::io::Error::other("the pack has another number of entries than its header says"));
-        }
-        let id = self.hasher.try_finalize().map_err(|error| std::io::Error::other(error.to_string()))?;
-        self.out.write_all(id.as_slice())?;
-        self.out.flush()?;
-        Ok(id)
-    }
-
-    fn entry(&mut self, header: &Header, bytes: &[u8]) -> std::io::Result<()> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| std::io::Error::other("the pack is full"))?;
-        let mut head = Vec::with_capacity(32);
-        header.write_to(bytes.len() as u64, &mut head)?;
-        self.put(&head)?;
-        let mut deflate = gix::zlib::stream::deflate::Write::new(Vec::new(), gix::zlib::Compression::DEFAULT);
-        deflate.write_all(bytes)?;
-        deflate.flush()?;
-        let packed = deflate.into_inner();
-        self.put(&packed)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.hasher.update(bytes);
-        self.out.write_all(bytes)
-    }
-}
+use crate::store::{Store, pack};
 
 /// Longest copy that one delta instruction can make.
 const COPY_BYTES_MAX: usize = 0xff_ffff;
@@ -157,10 +79,10 @@ fn copy(out: &mut Vec<u8>, mut offset: usize, mut len: usize) {
     }
 }
 
-/// Packs of fewer objects become loose objects: each pack costs every process a little at every start.
-const LOOSE_OBJECTS_MAX: u32 = 100;
+/// Packs of fewer objects are taken apart: most of them may be here, and completeness is checked before any is seen.
+const APART_OBJECTS_MAX: u32 = 100;
 /// Packs larger than this stay packs.
-const LOOSE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const APART_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The largest object that is taken in, in bytes.
 const OBJECT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
@@ -198,13 +120,13 @@ impl Received {
             return check_complete(store, tips, known);
         };
         let bytes = std::fs::metadata(data).map_or(u64::MAX, |meta| meta.len());
-        if self.outcome.index.num_objects < LOOSE_OBJECTS_MAX && bytes < LOOSE_BYTES_MAX {
+        if self.outcome.index.num_objects < APART_OBJECTS_MAX && bytes < APART_BYTES_MAX {
             let batch = unpack(index)?;
             let exists = |id| batch.has(id) || store.repo.has_object(id);
             reach::check_complete(&batch.over(store), &exists, tips, known)?;
             return store.write(&batch);
         }
-        let (data, index) = adopt(store, data, index)?;
+        let (data, index) = pack::adopt(store, data, index)?;
         check_complete(store, tips, known).inspect_err(|_| {
             // What is left should removal fail is whole, only referred to by nothing.
             let _ = std::fs::remove_file(&index);
@@ -234,52 +156,6 @@ fn unpack(index: &Path) -> Result<Batch> {
     Ok(batch)
 }
 
-/// Syncs a pack and its index, then moves them among the others, the index last: without it a pack is not seen.
-fn adopt(store: &Store, pack: &Path, index: &Path) -> Result<(PathBuf, PathBuf)> {
-    let packs = store.dir().join("objects").join("pack");
-    let mut moved = Vec::new();
-    for from in [pack, index] {
-        let deed = || format!("keep the pack {}", from.display());
-        std::fs::set_permissions(from, std::fs::Permissions::from_mode(0o444)).or_fail(Kind::Io, deed)?;
-        if store.is_durable() {
-            std::fs::File::open(from).and_then(|file| file.sync_all()).or_fail(Kind::Io, deed)?;
-        }
-    }
-    crate::env::crash_point("git.pack.synced");
-    for from in [pack, index] {
-        let deed = || format!("keep the pack {}", from.display());
-        let to = packs.join(from.file_name().or_fail(Kind::Bug, deed)?);
-        std::fs::rename(from, &to).or_fail(Kind::Io, deed)?;
-        moved.push(to);
-    }
-    if store.is_durable() {
-        sync_dir(&packs)?;
-    }
-    let index = moved.pop().unwrap_or_default();
-    Ok((moved.pop().unwrap_or_default(), index))
-}
-
-/// Makes many objects durable as one pack.
-///
-/// # Errors
-/// Io, when writing or syncing fails; nothing refers to what was written.
-pub fn store_as_pack(store: &Store, objects: &[(ObjectKind, Vec<u8>)]) -> Result<()> {
-    let deed = || format!("pack {} objects", objects.len());
-    let count = u32::try_from(objects.len()).or_fail(Kind::Refused, deed)?;
-    let mut bytes = Vec::new();
-    let write = |bytes: &mut Vec<u8>| -> std::io::Result<()> {
-        let mut pack = PackWriter::begin(bytes, count)?;
-        objects.iter().try_for_each(|(kind, bytes)| pack.whole(*kind, bytes))?;
-        pack.finish().map(|_| ())
-    };
-    write(&mut bytes).or_fail(Kind::Io, deed)?;
-    let staging = Staging::create(&store.dir().join("objects"))?;
-    let mut item = Progress::silent().item("packing");
-    let received = Received::read(store, staging, &mut bytes.as_slice(), &mut item).or_fail(Kind::Io, deed)?;
-    let (Some(data), Some(index)) = (&received.outcome.data_path, &received.outcome.index_path) else { return Ok(()) };
-    adopt(store, data, index).map(|_| ())
-}
-
 /// The pack's bytes of one object of the store.
 pub(crate) fn object(store: &Store, id: ObjectId) -> Result<Vec<u8>> {
     if id == ObjectId::empty_tree(gix::hash::Kind::Sha1) {
@@ -293,7 +169,9 @@ pub(crate) fn object(store: &Store, id: ObjectId) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::git::init::init_bare;
-    use crate::git::program::{bare, bare_ok};
+    use crate::git::progress::Progress;
+    use crate::store::pack::PackWriter;
+    use gix::objs::Kind as ObjectKind;
 
     fn applied(base: &[u8], target: &[u8]) -> Option<Vec<u8>> {
         // A reader of its own, after gitformat-pack(5).
@@ -373,7 +251,7 @@ mod tests {
         for many in [1, 2, 3] {
             let mut bytes = Vec::new();
             let mut pack = PackWriter::begin(&mut bytes, u32::try_from(many).unwrap()).unwrap();
-            parts.iter().take(many).for_each(|(kind, bytes)| pack.whole(*kind, bytes).unwrap());
+            parts.iter().take(many).for_each(|(kind, bytes)| drop(pack.whole(*kind, bytes).unwrap()));
             pack.finish().unwrap();
             let staging = Staging::create(&dir.join("objects")).unwrap();
             let mut item = Progress::silent().item("test");
@@ -381,21 +259,5 @@ mod tests {
             assert_eq!(kept.is_ok(), many == 3, "{many}");
             assert_eq!(store.repo.has_object(tip), many == 3);
         }
-    }
-
-    #[test]
-    fn many_objects_become_one_pack_that_git_accepts() {
-        let home = tempfile::tempdir().unwrap();
-        let dir = home.path().join("r");
-        init_bare(&dir, "main").unwrap();
-        let store = Store::open(&dir).unwrap();
-        let objects: Vec<_> = (0..200).map(|n| (ObjectKind::Blob, format!("blob {n}").into_bytes())).collect();
-        store_as_pack(&store, &objects).unwrap();
-        assert!(bare(&dir, &["fsck", "--strict", "--full"]).unwrap().is_success());
-        let counted = bare_ok(&dir, &["count-objects", "-v"]).unwrap();
-        assert!(counted.contains("in-pack: 200") && counted.contains("packs: 1"), "{counted}");
-        assert_eq!(std::fs::read_dir(dir.join("objects")).unwrap().count(), 2, "no staging directory is left");
-        let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, ObjectKind::Blob, b"blob 7").unwrap();
-        assert_eq!(store.blob(id).unwrap(), b"blob 7");
     }
 }

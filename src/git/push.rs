@@ -16,11 +16,12 @@ use gix::protocol::transport::client::{MessageKind, WriteMode};
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::by_program;
-use crate::git::pack::{self, PackWriter};
+use crate::git::pack;
 use crate::git::progress::{Heard, Progress, one_line};
 use crate::git::reach::{self, Found};
 use crate::git::remote::{Link, Place, Wire, agent};
 use crate::store::Store;
+use crate::store::pack::PackWriter;
 
 /// One ref to move at the remote.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,10 @@
 //! gix syncs nothing and its ref transaction loses updates beside `git pack-refs`, so durable object writes
 //! and the compare-and-swap of refs are our own. The git directory is always named, never discovered.
 
+mod journal;
 pub mod lock;
 pub mod objects;
+pub mod pack;
 pub mod refs;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ pub struct Store {
     pub repo: gix::Repository,
     dir: PathBuf,
     is_durable: bool,
+    has_ordered_journal: std::sync::OnceLock<bool>,
 }
 
 /// How many packs a handle can see appear before it must be opened anew; gix's default of 32 is soon used up.
@@ -45,7 +48,7 @@ impl Store {
                 .hint("convert it: git refs migrate --ref-format=files"));
         }
         let is_durable = repo.config_snapshot().string("gt.durability").is_none_or(|mode| mode.as_slice() != b"none");
-        Ok(Self { repo, dir: dir.to_owned(), is_durable })
+        Ok(Self { repo, dir: dir.to_owned(), is_durable, has_ordered_journal: std::sync::OnceLock::new() })
     }
 
     /// The git directory.
@@ -64,6 +67,11 @@ impl Store {
     #[must_use]
     pub fn is_durable(&self) -> bool {
         self.is_durable
+    }
+
+    /// Whether syncing a ref's directory carries the renames of objects made before it to the disk.
+    fn has_ordered_journal(&self) -> bool {
+        *self.has_ordered_journal.get_or_init(|| journal::is_ordered(&self.dir))
     }
 
     /// The bytes of the blob `id`.

@@ -1,7 +1,8 @@
 //! Durable objects: collected in memory, written under temporary names, synced, then renamed into place.
 //!
 //! No empty or torn file ever stands under an object's final name, and a batch is on disk before the ref
-//! that makes it visible moves.
+//! that makes it visible moves. Few objects become files of their own, many become one pack: a file costs a
+//! sync now, a pack costs every later process a little until maintenance has folded it in.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,7 +13,10 @@ use gix::objs::{Kind as ObjectKind, Write as _, WriteTo};
 use gix::prelude::FindExt as _;
 
 use crate::error::{Kind, OrFail, Result};
-use crate::store::{Store, sync_dir};
+use crate::store::{Store, pack, sync_dir};
+
+/// A batch of so many new objects goes out as one pack.
+pub const PACKED_FROM: usize = 16;
 
 /// Objects that are to become durable together.
 #[derive(Default)]
@@ -89,7 +93,8 @@ impl gix::objs::Find for BatchOver<'_> {
 }
 
 impl Store {
-    /// Makes every object of `batch` present and, unless durability is off, safe from power loss.
+    /// Makes every object of `batch` present and, unless durability is off, safe from power loss as soon as a ref
+    /// that is moved afterwards is.
     ///
     /// An object found present is checked, touched and synced too: it may be another writer's, not yet on disk.
     ///
@@ -97,8 +102,7 @@ impl Store {
     /// Io, when writing or syncing fails; nothing refers to what was written.
     pub fn write(&self, batch: &Batch) -> Result<()> {
         let objects = self.dir().join("objects");
-        let mut fresh = Vec::new();
-        let mut dirs = Vec::new();
+        let (mut fresh, mut torn, mut dirs) = (Vec::new(), Vec::new(), Vec::new());
         for (id, (kind, bytes)) in &batch.0 {
             let path = loose_path(&objects, *id);
             // A torn file under an object's name, left by a crash of somebody else, is no object.
@@ -106,21 +110,32 @@ impl Store {
             if is_whole && self.refresh(&path)? {
                 dirs.push(parent_of(&path));
             } else if path.is_file() || !self.is_packed(*id) {
+                torn.extend(path.is_file().then_some(path));
                 fresh.push((*id, *kind, bytes));
             }
         }
-        dirs.extend(self.write_fresh(&objects, &fresh)?);
-        if self.is_durable() {
-            dirs.sort();
-            dirs.dedup();
-            for dir in dirs {
-                sync_dir(&dir)?;
+        if fresh.len() < PACKED_FROM {
+            dirs.extend(self.write_loose(&objects, &fresh)?);
+        } else {
+            self.write_packed(&objects, &fresh)?;
+            for path in torn {
+                std::fs::remove_file(&path).or_fail(Kind::Io, || format!("remove the torn {}", path.display()))?;
             }
         }
-        Ok(())
+        self.sync_object_dirs(dirs)
     }
 
-    /// Syncs the loose objects among `ids` and their directories, so that a ref may pin them.
+    /// Syncs directories of objects, where the sync of the ref's directory does not do so already.
+    fn sync_object_dirs(&self, mut dirs: Vec<PathBuf>) -> Result<()> {
+        if !self.is_durable() || dirs.is_empty() || self.has_ordered_journal() {
+            return Ok(());
+        }
+        dirs.sort();
+        dirs.dedup();
+        dirs.iter().try_for_each(|dir| sync_dir(dir))
+    }
+
+    /// Syncs the loose objects among `ids`, and their directories where that is needed, so that a ref may pin them.
     ///
     /// # Errors
     /// Io, when a sync fails.
@@ -136,9 +151,7 @@ impl Store {
                 dirs.push(parent_of(&path));
             }
         }
-        dirs.sort();
-        dirs.dedup();
-        dirs.iter().try_for_each(|dir| sync_dir(dir))
+        self.sync_object_dirs(dirs)
     }
 
     fn is_packed(&self, id: ObjectId) -> bool {
@@ -175,19 +188,31 @@ impl Store {
         Ok(true)
     }
 
-    fn write_fresh(&self, objects: &Path, fresh: &[(ObjectId, ObjectKind, &Vec<u8>)]) -> Result<Vec<PathBuf>> {
+    fn write_packed(&self, objects: &Path, fresh: &[Fresh<'_>]) -> Result<()> {
+        let staging = Staging::create(objects)?;
+        let (data, index) = pack::write_in(&staging.0, fresh)?;
+        crate::env::crash_point("store.staged");
+        pack::adopt(self, &data, &index).map(|_| ())
+    }
+
+    fn write_loose(&self, objects: &Path, fresh: &[Fresh<'_>]) -> Result<Vec<PathBuf>> {
         if fresh.is_empty() {
             return Ok(Vec::new());
         }
         let deed = || format!("write objects to {}", objects.display());
         let staging = Staging::create(objects)?;
         let loose = gix::odb::loose::Store::at(&staging.0, gix::hash::Kind::Sha1);
+        let mut files = Vec::new();
         for (id, kind, bytes) in fresh {
             loose.write_buf_with_known_id(*kind, bytes, *id).or_fail(Kind::Io, deed)?;
             if self.is_durable() {
-                File::open(loose_path(&staging.0, *id)).and_then(|file| file.sync_all()).or_fail(Kind::Io, deed)?;
+                let file = File::open(loose_path(&staging.0, *id)).or_fail(Kind::Io, deed)?;
+                begin_writing(&file);
+                files.push(file);
             }
         }
+        // Each is synced by itself; that all began to be written before only lets them share commits of the journal.
+        files.iter().try_for_each(File::sync_all).or_fail(Kind::Io, deed)?;
         crate::env::crash_point("store.staged");
         let mut dirs = Vec::new();
         for (id, ..) in fresh {
@@ -204,6 +229,17 @@ impl Store {
         }
         Ok(dirs)
     }
+}
+
+/// An object that is not here yet.
+type Fresh<'a> = (ObjectId, ObjectKind, &'a Vec<u8>);
+
+/// Tells the kernel to start writing the file out, without waiting; a hint that may be ignored.
+fn begin_writing(file: &File) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }
 
 /// A directory of our own for objects that are not yet synced; goes away with its value.
