@@ -59,7 +59,18 @@ pub struct Outcome {
 
 /// A bare place with a home: for what needs no town yet.
 pub fn place() -> Town {
-    let place = TempDir::new().unwrap();
+    place_in(TempDir::new().unwrap())
+}
+
+/// A town in `dir` that keeps what it acknowledges through power loss, as towns do outside of tests.
+pub fn durable_in(dir: &Path) -> Town {
+    let town = place_in(TempDir::new_in(dir).unwrap());
+    let root = town.root.display().to_string();
+    town.from(town.base()).args(&["install", &root, "--name", "ours", "--owner", "owner@example.org"]).succeeds();
+    town
+}
+
+fn place_in(place: TempDir) -> Town {
     // The temporary directory may be a link (macOS); what gt prints is the real one.
     let base = place.path().canonicalize().unwrap();
     for dir in ["home", "plans", "tmp"] {
@@ -72,9 +83,7 @@ pub fn place() -> Town {
 impl Town {
     /// A town without rigs.
     pub fn new() -> Self {
-        let town = place();
-        let root = town.root.display().to_string();
-        town.from(town.base()).args(&["install", &root, "--name", "ours", "--owner", "owner@example.org"]).succeeds();
+        let town = durable_in(&std::env::temp_dir());
         town.git(&town.root.join(".repo.git"), &["config", "gt.durability", "none"]);
         town
     }
@@ -131,11 +140,16 @@ impl Town {
 
     /// A project with a little history, and the rig `name` of it.
     pub fn rig(&self, name: &str) -> Rig {
+        let rig = self.durable_rig(name);
+        self.git(&rig.dir.join(".repo.git"), &["config", "gt.durability", "none"]);
+        rig
+    }
+
+    /// The same, keeping what it acknowledges through power loss.
+    pub fn durable_rig(&self, name: &str) -> Rig {
         let origin = self.project(name);
         self.gt_args(&["rig", "add", name, origin.to_str().unwrap(), "--land", "origin"]).succeeds();
-        let dir = self.root.join(name);
-        self.git(&dir.join(".repo.git"), &["config", "gt.durability", "none"]);
-        Rig { name: name.to_owned(), dir, origin }
+        Rig { name: name.to_owned(), dir: self.root.join(name), origin }
     }
 
     /// A bare repository with a project: folders, an executable, a symlink, two commits.

@@ -156,8 +156,8 @@ fn index_of(ids: &[ObjectId], places: &[Place], pack: ObjectId) -> Result<Vec<u8
         let up_to = ids.partition_point(|id| id.as_slice()[0] <= first);
         bytes.extend(u32::try_from(up_to).or_fail(Kind::Refused, deed)?.to_be_bytes());
     }
-    ids.iter().for_each(|id| bytes.extend(id.as_slice()));
-    places.iter().for_each(|place| bytes.extend(place.crc32.to_be_bytes()));
+    bytes.extend(ids.iter().flat_map(|id| id.as_slice()));
+    bytes.extend(places.iter().flat_map(|place| place.crc32.to_be_bytes()));
     let mut long = Vec::new();
     for place in places {
         let short = match u32::try_from(place.offset) {
@@ -169,7 +169,7 @@ fn index_of(ids: &[ObjectId], places: &[Place], pack: ObjectId) -> Result<Vec<u8
         };
         bytes.extend(short.to_be_bytes());
     }
-    long.iter().for_each(|offset| bytes.extend(offset.to_be_bytes()));
+    bytes.extend(long.iter().flat_map(|offset: &u64| offset.to_be_bytes()));
     bytes.extend(pack.as_slice());
     let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
     hasher.update(&bytes);

@@ -1,0 +1,117 @@
+//! strace: which calls a command makes that change files, and faults injected into one of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use crate::town::Outcome;
+
+/// The calls that change files; of the opening ones only those that may create are taken.
+const CALLS: &[&str] = &[
+    "write",
+    "pwrite64",
+    "writev",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "openat",
+    "mkdir",
+    "mkdirat",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "symlink",
+    "symlinkat",
+    "ftruncate",
+];
+
+/// The `nth` time that a process of the command makes `call`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    pub call: &'static str,
+    pub nth: usize,
+}
+
+/// What happens there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The process is killed when it enters the call.
+    Killed,
+    /// The call fails.
+    Once(&'static str),
+    /// The call and all of its kind after it fail.
+    ForEver(&'static str),
+}
+
+/// The errors that are given.
+pub const ERRORS: &[&str] = &["ENOSPC", "EIO", "EROFS", "EMFILE"];
+
+/// Whether strace can trace and inject here.
+pub fn check() -> Result<(), String> {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e", "inject=write:error=EIO:when=999", "true"]);
+    let output = command.output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+fn traced(command: &Command, log: &Path, inject: Option<&str>) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "--seccomp-bpf", "-s", "200", "-o"]).arg(log);
+    strace.arg("-e").arg(format!("trace={}", CALLS.join(",")));
+    if let Some(inject) = inject {
+        strace.arg("-e").arg(format!("inject={inject}"));
+    }
+    strace.arg(command.get_program()).args(command.get_args());
+    strace.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.stdin(std::process::Stdio::null());
+    if let Some(dir) = command.get_current_dir() {
+        strace.current_dir(dir);
+    }
+    strace
+}
+
+/// Runs the command once without a fault; it must succeed. Answers the points at which it can be hit.
+pub fn points(command: &Command, log: &Path) -> Vec<Point> {
+    let output = traced(command, log, None).output().unwrap();
+    Outcome::of(format!("{command:?}"), output).succeeds();
+    let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    let mut points = BTreeSet::new();
+    for line in std::fs::read_to_string(log).unwrap_or_default().lines() {
+        let Some((pid, rest)) = line.split_once(' ') else { continue };
+        let Some((name, args)) = rest.trim_start().split_once('(') else { continue };
+        let Some(call) = CALLS.iter().find(|call| **call == name) else { continue };
+        let nth = counts.entry((pid.to_owned(), call)).or_default();
+        *nth += 1;
+        if *call != "openat" || args.contains("O_CREAT") {
+            points.insert(Point { call, nth: *nth });
+        }
+    }
+    points.into_iter().collect()
+}
+
+/// How a command with a fault ended.
+pub struct Hit {
+    pub outcome: Outcome,
+    /// Whether it came to the point at all.
+    pub was_hit: bool,
+}
+
+/// Runs the command with the fault.
+pub fn run(command: &Command, log: &Path, point: Point, fault: Fault) -> Hit {
+    let Point { call, nth } = point;
+    let inject = match fault {
+        Fault::Killed => format!("{call}:signal=SIGKILL:when={nth}"),
+        Fault::Once(error) => format!("{call}:error={error}:when={nth}"),
+        Fault::ForEver(error) => format!("{call}:error={error}:when={nth}+"),
+    };
+    let outcome = Outcome::of(format!("{fault:?} at {call} {nth}"), traced(command, log, Some(&inject)).output().unwrap());
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let was_hit = text.contains("(INJECTED)") || (fault == Fault::Killed && outcome.code == -1);
+    Hit { outcome, was_hit }
+}
