@@ -173,7 +173,7 @@ fn faults(town: &Town, rig: &Rig, acknowledged: &[(String, String)]) -> Vec<Stri
                 match state.find_bead(&id.parse().unwrap()) {
                     Ok(Some(bead)) if bead.title == *title => {}
                     other => {
-                        found.push(format!("acknowledged {id} '{title}': {:?}", other.map(|bead| bead.map(|one| one.title))))
+                        found.push(format!("acknowledged {id} '{title}': {:?}", other.map(|bead| bead.map(|one| one.title))));
                     }
                 }
             }
@@ -199,7 +199,7 @@ fn crash(disk: &mut Disk, town: &Town, rig: &Rig, round: usize, writers: usize, 
         disk.cut();
     });
     disk.unmount().unwrap();
-    disk.mount(if round % 2 == 0 { "defaults" } else { "commit=1" }).unwrap();
+    disk.mount(if round.is_multiple_of(2) { "defaults" } else { "commit=1" }).unwrap();
     // The next command finds out that the machine went down, as far as it can be told here.
     let boot = rig.dir.join(".repo.git/gt/boot");
     if let Ok(text) = std::fs::read_to_string(&boot) {

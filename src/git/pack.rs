@@ -251,7 +251,9 @@ mod tests {
         for many in [1, 2, 3] {
             let mut bytes = Vec::new();
             let mut pack = PackWriter::begin(&mut bytes, u32::try_from(many).unwrap()).unwrap();
-            parts.iter().take(many).for_each(|(kind, bytes)| drop(pack.whole(*kind, bytes).unwrap()));
+            for (kind, bytes) in parts.iter().take(many) {
+                pack.whole(*kind, bytes).unwrap();
+            }
             pack.finish().unwrap();
             let staging = Staging::create(&dir.join("objects")).unwrap();
             let mut item = Progress::silent().item("test");

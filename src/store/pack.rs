@@ -156,7 +156,7 @@ fn index_of(ids: &[ObjectId], places: &[Place], pack: ObjectId) -> Result<Vec<u8
         let up_to = ids.partition_point(|id| id.as_slice()[0] <= first);
         bytes.extend(u32::try_from(up_to).or_fail(Kind::Refused, deed)?.to_be_bytes());
     }
-    bytes.extend(ids.iter().flat_map(|id| id.as_slice()));
+    bytes.extend(ids.iter().flat_map(ObjectId::as_slice));
     bytes.extend(places.iter().flat_map(|place| place.crc32.to_be_bytes()));
     let mut long = Vec::new();
     for place in places {
@@ -248,7 +248,9 @@ mod tests {
         let counted = bare_ok(&dir, &["count-objects", "-v"]).unwrap();
         assert!(counted.contains(&format!("count: {}", PACKED_FROM - 1)) && counted.contains("packs: 0"), "{counted}");
         let mut batch = Batch::default();
-        (0..2 * PACKED_FROM).for_each(|n| drop(batch.add(ObjectKind::Blob, format!("other {n}").into_bytes())));
+        for n in 0..2 * PACKED_FROM {
+            batch.add(ObjectKind::Blob, format!("other {n}").into_bytes());
+        }
         store.write(&batch).unwrap();
         store.write(&batch).unwrap();
         let counted = bare_ok(&dir, &["count-objects", "-v"]).unwrap();

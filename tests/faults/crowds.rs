@@ -33,7 +33,9 @@ impl<'w> Crowd<'w> {
             let writing: Vec<_> = (0..self.slots.len()).map(|n| scope.spawn(move || self.write(n))).collect();
             std::thread::sleep(Duration::from_millis(millis));
             self.is_over.store(true, Ordering::SeqCst);
-            writing.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in writing {
+                thread.join().unwrap();
+            }
             disturbing.join().unwrap();
         });
     }
