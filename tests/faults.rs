@@ -25,6 +25,9 @@ pub enum Form {
     Long,
 }
 
+/// A part of the suite.
+type Part = fn(Form) -> stories::Tally;
+
 fn main() {
     let form = if std::env::args().any(|arg| arg == "--quick") { Form::Quick } else { Form::Long };
     let only: Option<String> = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
@@ -35,7 +38,7 @@ fn main() {
         return;
     }
     let begin = Instant::now();
-    let parts: Vec<(&str, fn(Form) -> stories::Tally)> = vec![
+    let parts: Vec<(&str, Part)> = vec![
         ("create", stories::create),
         ("update", stories::update),
         ("mail", stories::mail),

@@ -119,7 +119,12 @@ impl Store {
         } else {
             self.write_packed(&objects, &fresh)?;
             for path in torn {
-                std::fs::remove_file(&path).or_fail(Kind::Io, || format!("remove the torn {}", path.display()))?;
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(error).or_fail(Kind::Io, || format!("remove the torn {}", path.display()));
+                    }
+                    _ => {}
+                }
             }
         }
         self.sync_object_dirs(dirs)

@@ -57,17 +57,20 @@ impl World {
     }
 }
 
+/// What a story makes of its subject.
+type Step<'w, S, T> = Box<dyn Fn(&S) -> T + 'w>;
+
 /// A command under test.
 struct Story<'w, S> {
     world: &'w World,
     name: &'static str,
     /// Makes what the command is about; the number is another one each time.
     prepare: Box<dyn Fn(usize) -> S + 'w>,
-    command: Box<dyn Fn(&S) -> Command + 'w>,
+    command: Step<'w, S, Command>,
     /// Whether the new state stands (or the old one); an error is a mix.
-    is_new: Box<dyn Fn(&S) -> Result<bool, String> + 'w>,
+    is_new: Step<'w, S, Result<bool, String>>,
     /// The commands that come next; an error is one that fails.
-    go_on: Box<dyn Fn(&S) -> Result<(), String> + 'w>,
+    go_on: Step<'w, S, Result<(), String>>,
     codes: &'static [i32],
     /// At most so many hits in the quick form.
     quick_max: usize,
