@@ -92,8 +92,9 @@ impl<S> Story<'_, S> {
             let subject = (self.prepare)(n + 1);
             let hit = calls::run(&(self.command)(&subject), &log, *point, *fault);
             hits += usize::from(hit.was_hit);
-            let judged = self.judge(&subject, &hit, (*point, *fault)).and_then(|()| (self.go_on)(&subject));
-            if let Err(why) = judged {
+            // In any case, since the next round starts from where this one ends.
+            let judged = [self.judge(&subject, &hit, (*point, *fault)), (self.go_on)(&subject)];
+            for why in judged.into_iter().filter_map(Result::err) {
                 found.push(format!("{fault:?} at {} {}: {why}", point.call, point.nth));
             }
             if n % 50 == 49 {
