@@ -6,6 +6,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use rustix::io::Errno;
+
 /// What went wrong, as the exit code tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -135,10 +137,14 @@ impl Error {
         self
     }
 
-    /// Adds the cause.
+    /// Adds the cause. A disk that takes nothing more is that, whatever was being done.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        let source = source.into();
+        if disk_fault(&*source).is_some() {
+            self.kind = Kind::Io;
+        }
+        self.source = Some(source);
         self
     }
 
@@ -146,6 +152,9 @@ impl Error {
     #[must_use]
     pub fn line(&self) -> String {
         let mut line = self.message.clone();
+        if let Some(fault) = self.source.as_deref().and_then(|cause| disk_fault(cause)) {
+            return format!("{line}: {fault}").replace(['\n', '\r'], " ");
+        }
         let mut next = self.source.as_deref().map(|s| s as &dyn StdError);
         while let Some(cause) = next {
             let text = cause.to_string();
@@ -157,6 +166,26 @@ impl Error {
         }
         line.replace(['\n', '\r'], " ")
     }
+}
+
+/// The disk's own word in a chain of causes, when it is full, over its quota or read-only.
+fn disk_fault(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
+    let faults = [
+        (Errno::NOSPC, "no space left on the disk"),
+        (Errno::DQUOT, "the disk quota is used up"),
+        (Errno::ROFS, "the file system is read-only"),
+    ];
+    let mut next = Some(cause);
+    while let Some(cause) = next {
+        // Libraries in between keep the text of an operating system's error and often not its value.
+        let text = cause.to_string();
+        let is_in = |errno: Errno| text.contains(&format!("(os error {})", errno.raw_os_error()));
+        if let Some((_, fault)) = faults.into_iter().find(|(errno, _)| is_in(*errno)) {
+            return Some(fault);
+        }
+        next = cause.source();
+    }
+    None
 }
 
 impl fmt::Display for Error {
@@ -189,5 +218,20 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrFail<T> for std::result::Res
 impl<T> OrFail<T> for Option<T> {
     fn or_fail<M: Into<String>>(self, kind: Kind, deed: impl FnOnce() -> M) -> Result<T> {
         self.ok_or_else(|| Error::new(kind, deed()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_such_whatever_was_being_done() {
+        let full = std::io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
+        let wrapped = std::io::Error::other(format!("write /a/tmp-1: {full} at path /a/tmp-1"));
+        let error = Error::external("fetch from a project").caused_by(wrapped);
+        assert_eq!((error.kind, error.line().as_str()), (Kind::Io, "fetch from a project: no space left on the disk"));
+        let absent = Error::external("fetch").caused_by(std::io::Error::from_raw_os_error(Errno::NOENT.raw_os_error()));
+        assert_eq!(absent.kind, Kind::External);
     }
 }

@@ -42,6 +42,15 @@ impl Output {
         self.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing")
     }
 
+    /// What a failure is: the disk's when git says so, else one outside of gt.
+    #[must_use]
+    pub fn failure(&self) -> Kind {
+        // Children speak English here; the last is what git says of its own configuration file.
+        let disk =
+            ["No space left on device", "Disk quota exceeded", "Read-only file system", "failed to write new configuration"];
+        if disk.iter().any(|words| self.stderr.contains(words)) { Kind::Io } else { Kind::External }
+    }
+
     /// Standard output as text without its final newline.
     #[must_use]
     pub fn text(&self) -> String {
@@ -152,7 +161,7 @@ fn expect_success(output: &Output, args: &[&str]) -> Result<String> {
     let what = args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or("git");
     let code = output.code.map_or_else(|| "a signal".to_owned(), |code| format!("code {code}"));
     let line: String = output.last_line().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    Err(Error::external(format!("git {what} ended with {code}: {line}")))
+    Err(Error::new(output.failure(), format!("git {what} ended with {code}: {line}")))
 }
 
 /// The arguments and variables of a command, for looking at.

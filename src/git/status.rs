@@ -43,7 +43,7 @@ pub fn status(worktree: &Path) -> Result<Status> {
     let words = [QUESTION, &["--untracked-files=normal"]].concat();
     let output = place::git(worktree, &git_dir, &words)?;
     if !output.is_success() {
-        return Err(Error::external(format!("git status in {} failed: {}", worktree.display(), output.last_line())));
+        return Err(Error::new(output.failure(), format!("git status in {} failed: {}", worktree.display(), output.last_line())));
     }
     let mut status = Status::default();
     for entry in parse(&output.stdout)? {

@@ -145,7 +145,7 @@ fn finish_as_git(store: &Store, dest: &Path, repo: &gix::Repository) -> Result<(
         for words in [&["read-tree", "HEAD"][..], &["checkout-index", "--all", "--force", "--index", "--quiet"]] {
             let output = git(dest, repo.git_dir(), words)?;
             if !output.is_success() {
-                return Err(Error::external(format!("{}: {}", deed(), output.last_line())));
+                return Err(Error::new(output.failure(), format!("{}: {}", deed(), output.last_line())));
             }
         }
     }
@@ -199,7 +199,7 @@ pub fn switch(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
     let output = git(dest, &private, &words)?;
     if !output.is_success() {
         let is_taken = output.stderr.contains("used by worktree") || output.stderr.contains("checked out at");
-        let kind = if is_taken { Kind::Conflict } else { Kind::External };
+        let kind = if is_taken { Kind::Conflict } else { output.failure() };
         return Err(Error::new(kind, format!("switch {} to {commit}: {}", dest.display(), output.last_line())));
     }
     if let Some((_, full)) = branch.filter(|_| store.is_durable()) {
@@ -219,7 +219,7 @@ fn clean(dest: &Path, private: &Path) -> Result<()> {
     if output.is_success() {
         return Ok(());
     }
-    Err(Error::external(format!("clean {}: {}", dest.display(), output.last_line())))
+    Err(Error::new(output.failure(), format!("clean {}: {}", dest.display(), output.last_line())))
 }
 
 /// What git keeps in a worktree's private directory while an operation waits to be continued, and locks that a

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{Error, Kind, OrFail, Result};
+use crate::error::{Error, OrFail, Result};
 use crate::git::program;
 use crate::git::remote::Place;
 use crate::store::Store;
@@ -51,8 +51,8 @@ pub fn add(git_dir: &Path, name: &str, url: &str) -> Result<()> {
     let path = Path::new(url);
     let absolute = if path.is_dir() { path.canonicalize().ok().and_then(|path| path.to_str().map(str::to_owned)) } else { None };
     let url = absolute.as_deref().unwrap_or(url);
-    let output = program::bare(git_dir, &["config", &format!("gt.sync.{name}"), url])?;
-    output.is_success().then_some(()).or_fail(Kind::External, || format!("name the remote {name}: {}", output.last_line()))
+    let output = program::bare(git_dir, &["config", "--", &format!("gt.sync.{name}"), url])?;
+    output.is_success().then_some(()).or_fail(output.failure(), || format!("name the remote {name}: {}", output.last_line()))
 }
 
 /// Forgets a remote; nothing is deleted there.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::{self, Setting, Source, Trust};
-use crate::error::{Error, Kind, OrFail, Result};
+use crate::error::{Error, OrFail, Result};
 use crate::git::program;
 use crate::model::address::Address;
 use crate::model::config_keys::{self, KeyType};
@@ -35,8 +35,8 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
     let source = match (scope, place) {
         (ScopeChoice::Machine, _) => {
             let git_key = format!("gt.{key}");
-            let output = program::bare(town.hq.store.dir(), &["config", &git_key, text])?;
-            output.is_success().then_some(()).or_fail(Kind::External, || format!("set {key}: {}", output.last_line()))?;
+            let output = program::bare(town.hq.store.dir(), &["config", "--", &git_key, text])?;
+            output.is_success().then_some(()).or_fail(output.failure(), || format!("set {key}: {}", output.last_line()))?;
             Source::Machine
         }
         (ScopeChoice::Rig, Some(place)) => {
