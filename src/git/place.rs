@@ -11,6 +11,7 @@ use gix::bstr::ByteSlice;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::program;
 use crate::store::Store;
+use crate::store::lock::KernelLock;
 
 /// Runs git on the worktree at `dest` whose private git directory is `private`; both are named, none discovered.
 pub(crate) fn git(dest: &Path, private: &Path, words: &[&str]) -> Result<program::Output> {
@@ -23,6 +24,14 @@ pub(crate) fn git_with(dest: &Path, private: &Path, words: &[&str], variables: &
     let mut all = vec![git_dir.as_str(), work_tree.as_str()];
     all.extend(words);
     program::run_with(dest, &all, variables)
+}
+
+/// As [`git`], with the worktree's lock held by the child too.
+pub(crate) fn git_holding(dest: &Path, private: &Path, words: &[&str], lock: &KernelLock) -> Result<program::Output> {
+    let (git_dir, work_tree) = (git_dir_option(private)?, work_tree_option(dest)?);
+    let mut all = vec![git_dir.as_str(), work_tree.as_str()];
+    all.extend(words);
+    program::run_holding(dest, &all, lock)
 }
 
 /// The option that names the git directory.

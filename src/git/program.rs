@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::env;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::store::lock::KernelLock;
 
 /// What a finished git program left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,16 @@ pub fn bare_ok(git_dir: &Path, args: &[&str]) -> Result<String> {
 pub fn run_with(dir: &Path, args: &[&str], variables: &[(&str, OsString)]) -> Result<Output> {
     let mut command = command(dir, args);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
+    finish(command, args)
+}
+
+/// As [`run`], with a lock that the child holds too, so that nobody goes on where a killed gt left it running.
+///
+/// # Errors
+/// External, when git cannot be started.
+pub fn run_holding(dir: &Path, args: &[&str], lock: &KernelLock) -> Result<Output> {
+    let mut command = command(dir, args);
+    command.stdin(lock.lend()?);
     finish(command, args)
 }
 

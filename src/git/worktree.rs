@@ -13,7 +13,7 @@ use gix::progress::Discard;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::init;
-use crate::git::place::{check_backlink, git, git_dir_of, registered, registration_of, registrations};
+use crate::git::place::{check_backlink, git, git_dir_of, git_holding, registered, registration_of, registrations};
 use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
 use crate::store::{Store, sync_dir};
@@ -184,6 +184,7 @@ fn full_name(name: &str) -> Result<String> {
 pub fn switch(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
     let private = registered(store, dest)?;
     check_backlink(dest, &private)?;
+    let turn = KernelLock::take(&private.join("gt.flock"))?;
     end_operations(&private)?;
     straighten_index(store, dest, &private)?;
     let (branch, commit) = match head {
@@ -196,7 +197,7 @@ pub fn switch(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
         None => words.push("--detach"),
     }
     words.extend([commit.as_str(), "--"]);
-    let output = git(dest, &private, &words)?;
+    let output = git_holding(dest, &private, &words, &turn)?;
     if !output.is_success() {
         let is_taken = output.stderr.contains("used by worktree") || output.stderr.contains("checked out at");
         let kind = if is_taken { Kind::Conflict } else { output.failure() };
@@ -205,16 +206,23 @@ pub fn switch(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
     if let Some((_, full)) = branch.filter(|_| store.is_durable()) {
         sync_dir(store.dir().join(full).parent().unwrap_or(store.dir()))?;
     }
-    clean(dest, &private)
+    clean(dest, &private, &turn)?;
+    // Whole now, also when the one who began to make it was killed.
+    if is_unfinished(&private) { remove_all(&private.join("locked")) } else { Ok(()) }
 }
 
-fn clean(dest: &Path, private: &Path) -> Result<()> {
+/// Whether the worktree is locked only because whoever made it did not get to the end.
+fn is_unfinished(private: &Path) -> bool {
+    std::fs::read_to_string(private.join("locked")).is_ok_and(|reason| reason.trim() == "initializing")
+}
+
+fn clean(dest: &Path, private: &Path, turn: &KernelLock) -> Result<()> {
     // Twice `f`: an untracked repository inside is untracked work like any other.
     let words = ["clean", "--quiet", "-ffd"];
-    let mut output = git(dest, private, &words)?;
+    let mut output = git_holding(dest, private, &words, turn)?;
     if !output.is_success() {
         open_up(dest);
-        output = git(dest, private, &words)?;
+        output = git_holding(dest, private, &words, turn)?;
     }
     if output.is_success() {
         return Ok(());
@@ -315,7 +323,7 @@ pub fn clear_begun(store: &Store, dest: &Path) -> Result<()> {
 /// Not found, when `dest` is no worktree of `store`; refused, when a person locked it; io otherwise.
 pub fn remove(store: &Store, dest: &Path) -> Result<()> {
     let private = registration_of(store, dest)?.or_fail(Kind::NotFound, || format!("{} is no worktree", dest.display()))?;
-    if let Ok(reason) = std::fs::read_to_string(private.join("locked")) {
+    if let (Ok(reason), false) = (std::fs::read_to_string(private.join("locked")), is_unfinished(&private)) {
         return Err(Error::refused(format!("the worktree {} is locked: {}", dest.display(), reason.trim())).hint(format!(
             "git -C {} worktree unlock {}",
             store.dir().display(),

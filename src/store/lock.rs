@@ -4,6 +4,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, OrFail, Result};
@@ -11,7 +12,7 @@ use crate::time::Stopwatch;
 
 /// A held lock; dropping it lets go.
 #[derive(Debug)]
-pub struct KernelLock(#[expect(dead_code, reason = "held for its lock, which ends with it")] File);
+pub struct KernelLock(File);
 
 /// Longest wait for a lock whose holders do bounded work.
 pub const WAIT_MILLIS_MAX: u64 = 60_000;
@@ -56,6 +57,16 @@ impl KernelLock {
     }
 }
 
+impl KernelLock {
+    /// The lock as a child's standard input: should this process die, the lock is held until the child has ended too.
+    ///
+    /// # Errors
+    /// Io, when the process has too many open files.
+    pub fn lend(&self) -> Result<Stdio> {
+        self.0.try_clone().map(Stdio::from).or_fail(Kind::Io, || "lend a lock to a child")
+    }
+}
+
 fn open(path: &Path) -> Result<File> {
     let deed = || format!("open the lock {}", path.display());
     if let Ok(file) = File::options().read(true).write(true).open(path) {
@@ -65,4 +76,23 @@ fn open(path: &Path) -> Result<File> {
         std::fs::create_dir_all(dir).or_fail(Kind::Io, deed)?;
     }
     File::options().read(true).write(true).create(true).truncate(false).open(path).or_fail(Kind::Io, deed)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lent_lock_is_held_until_the_child_has_ended() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("one.flock");
+        let lock = KernelLock::take(&path).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").stdin(lock.lend().unwrap()).spawn().unwrap();
+        drop(lock);
+        assert!(KernelLock::try_take(&path).unwrap().is_none(), "the child holds it");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(KernelLock::try_take(&path).unwrap().is_some());
+    }
 }

@@ -212,6 +212,23 @@ fn a_removed_worktree_is_gone_from_the_list_and_its_branch_stays() {
 }
 
 #[test]
+fn a_worktree_whose_making_was_killed_is_mended_by_a_switch_and_can_be_removed() {
+    let world = World::new();
+    let one = world.commit("one", &base(&mut fastrand::Rng::with_seed(3)), None);
+    for is_switched in [true, false] {
+        let dest = world.path("d");
+        worktree::add(&world.store, &dest, Head::Detached(one)).unwrap();
+        world.bare(&["worktree", "lock", "--reason", "initializing", dest.to_str().unwrap()]);
+        if is_switched {
+            worktree::switch(&world.store, &dest, Head::Detached(one)).unwrap();
+            assert_like_git(&world, &dest, one, "mended");
+            assert!(!world.bare(&["worktree", "list", "--porcelain"]).contains("locked"));
+        }
+        worktree::remove(&world.store, &dest).unwrap();
+    }
+}
+
+#[test]
 fn a_worktree_whose_directory_is_gone_can_be_removed_and_made_again() {
     let world = World::new();
     let one = world.commit("one", &base(&mut fastrand::Rng::with_seed(3)), None);
