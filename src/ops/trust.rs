@@ -69,7 +69,7 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
             let output = program::bare(town.hq.store.dir(), &["config", "--unset-all", &format!("gt.{key}")])?;
             // 5: it was not set, which is what was asked for.
             let is_unset = matches!(output.code, Some(0 | 5));
-            is_unset.then_some(()).or_fail(Kind::External, || format!("unset {key}: {}", output.last_line()))
+            is_unset.then_some(()).or_fail(output.failure(), || format!("unset {key}: {}", output.last_line()))
         }
         (ScopeChoice::Rig, Some(place)) => install::set_in_ledger(&place.ledger, &deed, key, None),
         (ScopeChoice::Rig, None) => Err(Error::usage("which rig?").hint("add --rig NAME")),
