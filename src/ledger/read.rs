@@ -1,6 +1,8 @@
 //! The scope at one commit: records by path, walks, and the typed views that commands ask for.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use gix::ObjectId;
 use gix::objs::tree::EntryKind;
@@ -33,7 +35,12 @@ pub struct State<'s> {
     commit: Option<ObjectId>,
     tree: ObjectId,
     rev_number: u64,
+    // Large transactions ask for thousands of paths that share their upper trees.
+    trees: RefCell<HashMap<ObjectId, Rc<gix::objs::Tree>>>,
 }
+
+/// Trees that a state keeps in memory.
+const TREES_KEPT_MAX: usize = 4_096;
 
 impl<'s> State<'s> {
     /// The state at `commit`; `None` is the empty state before the first commit.
@@ -42,11 +49,13 @@ impl<'s> State<'s> {
     /// Corrupt, when the commit cannot be read.
     pub fn at(store: &'s Store, commit: Option<ObjectId>) -> Result<Self> {
         let Some(id) = commit else {
-            return Ok(Self { store, commit, tree: ObjectId::empty_tree(gix::hash::Kind::Sha1), rev_number: 0 });
+            let tree = ObjectId::empty_tree(gix::hash::Kind::Sha1);
+            return Ok(Self { store, commit, tree, rev_number: 0, trees: RefCell::default() });
         };
         let object = store.repo.find_commit(id).or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
         let decoded = object.decode().or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
-        Ok(Self { store, commit, tree: decoded.tree(), rev_number: log::rev_number_of(decoded.message) })
+        let rev_number = log::rev_number_of(decoded.message);
+        Ok(Self { store, commit, tree: decoded.tree(), rev_number, trees: RefCell::default() })
     }
 
     /// The commit; `None` before the first.
@@ -81,11 +90,23 @@ impl<'s> State<'s> {
             if found.0 != EntryKind::Tree {
                 return Ok(None);
             }
-            let node = objects::read_tree(&self.store.repo.objects, found.1)?;
+            let node = self.node(found.1)?;
             let Some(entry) = node.entries.iter().find(|entry| entry.filename == part) else { return Ok(None) };
             found = (entry.mode.kind(), entry.oid);
         }
         Ok(Some(found))
+    }
+
+    fn node(&self, id: ObjectId) -> Result<Rc<gix::objs::Tree>> {
+        if let Some(tree) = self.trees.borrow().get(&id) {
+            return Ok(Rc::clone(tree));
+        }
+        let tree = Rc::new(objects::read_tree(&self.store.repo.objects, id)?);
+        let mut trees = self.trees.borrow_mut();
+        if trees.len() < TREES_KEPT_MAX {
+            trees.insert(id, Rc::clone(&tree));
+        }
+        Ok(tree)
     }
 
     /// The record at `path` as it is stored.

@@ -74,11 +74,7 @@ impl Ledger {
         let _turn = KernelLock::take(&self.lock_path())?;
         for attempt in 0..TRIES_MAX {
             let tip = self.tip()?;
-            let state = State::at(&self.store, tip)?;
-            let rev = Rev { number: state.rev_number() + 1, machine: self.machine().to_owned() };
-            let salt = rev.number;
-            let mut change =
-                Change { state, rev, now: deed.now, ids: Ids::from_env(salt), edits: BTreeMap::new(), beads: BTreeSet::new() };
+            let mut change = self.change(tip, deed.now)?;
             let value = closure(&mut change)?;
             let mut batch = Batch::default();
             let Some(commit) = change.commit(self, deed, &mut batch)? else { return Ok(value) };
@@ -92,6 +88,22 @@ impl Ledger {
             }
         }
         Err(Error::conflict("the ledger kept moving under this change").hint("try again"))
+    }
+
+    /// Runs `closure` as [`Ledger::transact`] would, and writes nothing: whoever changes several scopes finds out
+    /// here what would be refused before the first of them is written.
+    ///
+    /// # Errors
+    /// The closure's own; corrupt, when the state cannot be read.
+    pub fn rehearse<T>(&self, now: Moment, closure: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
+        closure(&mut self.change(self.tip()?, now)?)
+    }
+
+    fn change(&self, tip: Option<ObjectId>, now: Moment) -> Result<Change<'_>> {
+        let state = State::at(&self.store, tip)?;
+        let rev = Rev { number: state.rev_number() + 1, machine: self.machine().to_owned() };
+        let ids = Ids::from_env(rev.number);
+        Ok(Change { state, rev, now, ids, edits: BTreeMap::new(), beads: BTreeSet::new() })
     }
 }
 

@@ -195,7 +195,7 @@ impl DependencyKind {
 }
 
 /// An edge from a bead to what it depends on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
     /// The bead that depends.
     pub issue_id: BeadId,
@@ -209,6 +209,9 @@ pub struct Dependency {
     pub created_by: String,
     /// When.
     pub created_at: Moment,
+    /// What other tools and newer versions say of it.
+    #[serde(flatten)]
+    pub extra: Object,
 }
 
 /// A remark on a bead.

@@ -99,6 +99,44 @@ pub fn find_ring(start: &BeadId, mut next: impl FnMut(&BeadId) -> Result<Vec<Bea
     Ok(None)
 }
 
+/// Looks for a ring anywhere among `starts` and what they wait for, in time linear in beads and edges.
+///
+/// The answer begins and ends with the same bead.
+///
+/// # Errors
+/// Those of `next`.
+pub fn find_any_ring<'b>(
+    starts: impl IntoIterator<Item = &'b BeadId>,
+    mut next: impl FnMut(&BeadId) -> Result<Vec<BeadId>>,
+) -> Result<Option<Vec<BeadId>>> {
+    let mut finished = BTreeSet::new();
+    for start in starts {
+        if finished.contains(start) {
+            continue;
+        }
+        let mut on_way = BTreeSet::from([start.clone()]);
+        let mut way = vec![(start.clone(), next(start)?)];
+        while let Some((at, open)) = way.last_mut() {
+            let Some(id) = open.pop() else {
+                on_way.remove(at);
+                finished.insert(at.clone());
+                way.pop();
+                continue;
+            };
+            if on_way.contains(&id) {
+                let ring = way.into_iter().map(|(at, _)| at).skip_while(|at| *at != id);
+                return Ok(Some(ring.chain([id.clone()]).collect()));
+            }
+            if !finished.contains(&id) {
+                let further = next(&id)?;
+                on_way.insert(id.clone());
+                way.push((id, further));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Reads `kind:id` or a bare id, which means that the target blocks.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod bead;
 pub mod config_keys;
 pub mod dependency;
+pub mod exchange;
 pub mod gate;
 pub mod hook;
 pub mod mail;

@@ -137,7 +137,11 @@ impl Store {
         }
         dirs.sort();
         dirs.dedup();
-        dirs.iter().try_for_each(|dir| sync_dir(dir))
+        dirs.iter().try_for_each(|dir| match sync_dir(dir) {
+            // Emptied and removed by git, once its objects were in a pack, which git syncs.
+            Err(_) if !dir.is_dir() => Ok(()),
+            synced => synced,
+        })
     }
 
     /// Syncs the loose objects among `ids`, and their directories where that is needed, so that a ref may pin them.
@@ -223,17 +227,32 @@ impl Store {
         for (id, ..) in fresh {
             let path = loose_path(objects, *id);
             let dir = parent_of(&path);
-            if !dir.is_dir() {
-                match std::fs::create_dir(&dir) {
-                    Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error).or_fail(Kind::Io, deed),
-                    _ => dirs.push(objects.to_owned()),
-                }
+            if place(&loose_path(&staging.0, *id), &path, &dir).or_fail(Kind::Io, deed)? {
+                dirs.push(objects.to_owned());
             }
-            std::fs::rename(loose_path(&staging.0, *id), &path).or_fail(Kind::Io, deed)?;
             dirs.push(dir);
         }
         Ok(dirs)
     }
+}
+
+/// How often a directory is made again that git removed as empty before an object was moved into it.
+const PLACE_TRIES_MAX: u32 = 100;
+
+/// Moves an object to its final name; tells whether its directory had to be made.
+fn place(from: &Path, to: &Path, dir: &Path) -> std::io::Result<bool> {
+    let mut has_made = false;
+    for _ in 0..PLACE_TRIES_MAX {
+        match std::fs::rename(from, to) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            moved => return moved.map(|()| has_made),
+        }
+        match std::fs::create_dir(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            _ => has_made = true,
+        }
+    }
+    std::fs::rename(from, to).map(|()| has_made)
 }
 
 /// An object that is not here yet.

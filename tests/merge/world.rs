@@ -408,6 +408,7 @@ impl World {
                 kind: DependencyKind::Blocks,
                 created_by: "overseer".into(),
                 created_at: change.now(),
+                extra: Default::default(),
             });
             change.put_bead(&from)
         });

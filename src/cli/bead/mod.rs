@@ -2,6 +2,7 @@
 
 mod change;
 mod look;
+mod many;
 mod pages;
 mod words;
 
@@ -39,6 +40,9 @@ enum Verb {
     Close(Close),
     Reopen(Reopen),
     Dep(Dep),
+    Batch(many::Batch),
+    Import(many::Import),
+    Export(many::Export),
 }
 
 impl BeadArgs {
@@ -57,6 +61,9 @@ impl BeadArgs {
             Verb::Close(args) => args.run(town, out),
             Verb::Reopen(args) => args.run(town, out),
             Verb::Dep(args) => args.run(town, out),
+            Verb::Batch(args) => args.run(town, out),
+            Verb::Import(args) => args.run(town, out),
+            Verb::Export(args) => args.run(town, out),
         }
     }
 }

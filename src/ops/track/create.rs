@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Change, Ledger, tree};
 use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, check_text, check_title};
+use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::depend;
-use crate::ops::track::reach::{Reach, Sight};
+use crate::ops::track::reach::Reach;
 use crate::time::Moment;
 use crate::town::Town;
 
@@ -141,29 +142,30 @@ pub fn check_settable_type(issue_type: &IssueType) -> Result<()> {
 /// Usage, when a field breaks a limit; not found, when the parent or a dependency is not there; refused, when the
 /// id is taken or a dependency would close a ring.
 pub fn create(town: &Town, ledger: &Ledger, prefix: &Prefix, draft: &Draft) -> Result<Bead> {
-    draft.check(prefix)?;
     let mut reach = Reach::new(town);
-    for (_, target) in &draft.dependencies {
-        match reach.bead(target) {
-            Sight::Seen(_) => {}
-            Sight::Missing => {
-                return Err(
-                    Error::not_found(format!("there is no bead {target} to depend on")).hint("gt list shows what there is")
-                );
-            }
-            Sight::Unreadable(fault) => {
-                return Err(Error::corrupt(format!("read {target}, which the new bead depends on: {fault}")));
-            }
-        }
-    }
     let deed = town.deed("create", format!("create {}", draft.title));
-    ledger.transact(&deed, |change| {
-        let id = new_id(change, prefix, draft)?;
-        let bead = written(town, id, draft)?;
-        change.put_bead(&bead)?;
-        depend::check_no_ring(change, prefix, &mut reach, &bead.id)?;
-        Ok(bead)
-    })
+    ledger.transact(&deed, |change| create_in(town, change, &mut reach, prefix, draft))
+}
+
+/// As [`create`], as a part of a larger change to the scope with `prefix`.
+pub(super) fn create_in(
+    town: &Town,
+    change: &mut Change<'_>,
+    reach: &mut Reach<'_>,
+    prefix: &Prefix,
+    draft: &Draft,
+) -> Result<Bead> {
+    draft.check(prefix)?;
+    for (_, target) in &draft.dependencies {
+        depend::check_target(change, prefix, reach, target)?;
+    }
+    let id = new_id(change, prefix, draft)?;
+    let bead = written(town, id, draft)?;
+    change.put_bead(&bead)?;
+    if !bead.dependencies.is_empty() || bead.parent.is_some() {
+        depend::check_no_ring(change, prefix, reach, &bead.id)?;
+    }
+    Ok(bead)
 }
 
 fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<BeadId> {
@@ -185,7 +187,8 @@ fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<Bea
 /// `<parent>.<n>-<slot>`, so that two machines which number alike still make two ids.
 fn child_id(change: &Change<'_>, parent: &BeadId) -> Result<BeadId> {
     let start = format!("{parent}.");
-    let siblings = change.before().ids_beside(parent)?;
+    let mut siblings = change.before().ids_beside(parent)?;
+    siblings.extend(change.touched().cloned());
     let number = |id: &BeadId| -> Option<u64> {
         let rest = id.as_str().strip_prefix(&start)?;
         rest.split(['.', '-']).next()?.parse().ok()
@@ -231,6 +234,7 @@ fn written(town: &Town, id: BeadId, draft: &Draft) -> Result<Bead> {
             kind: kind.clone(),
             created_by: by.to_owned(),
             created_at: town.now,
+            extra: Object::new(),
         });
     }
     Ok(bead)

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Change, Ledger, tree};
 use crate::model::bead::{Bead, Dependency, DependencyKind, Status};
 use crate::model::dependency::{find_ring, parent_of};
+use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::find::Scopes;
 use crate::ops::track::reach::{Reach, Sight};
@@ -45,43 +46,65 @@ pub struct Connected {
 /// Not found, when either is not there; refused, when the two are connected in another way, when the bead has a
 /// parent already, or when the edge would close a ring, which the message shows.
 pub fn connect(town: &Town, ledger: &Ledger, bead: &BeadId, target: &BeadId, kind: &DependencyKind) -> Result<Connected> {
+    let mut reach = Reach::new(town);
+    let deed = town.deed("dep-add", format!("make {bead} depend on {target} ({kind})"));
+    ledger.transact(&deed, |change| connect_in(town, change, &mut reach, bead, target, kind))
+}
+
+/// As [`connect`], as a part of a larger change to the scope of `bead`.
+pub(super) fn connect_in(
+    town: &Town,
+    change: &mut Change<'_>,
+    reach: &mut Reach<'_>,
+    bead: &BeadId,
+    target: &BeadId,
+    kind: &DependencyKind,
+) -> Result<Connected> {
     if bead == target {
         return Err(Error::refused(format!("{bead} cannot depend on itself")).hint("name two beads"));
     }
-    let mut reach = Reach::new(town);
-    match reach.bead(target) {
-        Sight::Seen(_) => {}
-        Sight::Missing => {
-            return Err(Error::not_found(format!("there is no bead {target}")).hint("gt list shows what there is"));
+    let here = bead.prefix();
+    check_target(change, &here, reach, target)?;
+    let mut found = change.bead(bead)?;
+    let connected = |status| Connected { status, issue_id: bead.clone(), depends_on_id: target.clone(), kind: kind.clone() };
+    if let Some(edge) = found.dependencies.iter().find(|edge| edge.depends_on_id == *target) {
+        if edge.kind == *kind {
+            return Ok(connected(Ending::AlreadyThere));
         }
-        Sight::Unreadable(fault) => return Err(Error::corrupt(format!("read {target}: {fault}"))),
+        return Err(Error::refused(format!("{bead} depends on {target} already, as {}", edge.kind))
+            .hint(format!("to change that, first: gt bead dep remove {bead} {target}")));
     }
-    let deed = town.deed("dep-add", format!("make {bead} depend on {target} ({kind})"));
-    ledger.transact(&deed, |change| {
-        let mut found = change.bead(bead)?;
-        let connected = |status| Connected { status, issue_id: bead.clone(), depends_on_id: target.clone(), kind: kind.clone() };
-        if let Some(edge) = found.dependencies.iter().find(|edge| edge.depends_on_id == *target) {
-            if edge.kind == *kind {
-                return Ok(connected(Ending::AlreadyThere));
-            }
-            return Err(Error::refused(format!("{bead} depends on {target} already, as {}", edge.kind))
-                .hint(format!("to change that, first: gt bead dep remove {bead} {target}")));
+    check_one_parent(&found, kind)?;
+    found.dependencies.push(Dependency {
+        issue_id: bead.clone(),
+        depends_on_id: target.clone(),
+        kind: kind.clone(),
+        created_by: town.actor.name.clone(),
+        created_at: town.now,
+        extra: Object::new(),
+    });
+    found.updated_at = town.now;
+    change.put_bead(&found)?;
+    if kind.is_blocking() || *kind == DependencyKind::ParentChild {
+        check_no_ring(change, &here, reach, bead)?;
+    }
+    Ok(connected(Ending::Added))
+}
+
+/// Refuses to depend on what is not there: in this change, or in another scope as it was first looked at.
+pub(super) fn check_target(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, target: &BeadId) -> Result<()> {
+    let sight = if target.prefix() == *here {
+        if change.has(&tree::bead(target))? { return Ok(()) } else { Sight::Missing }
+    } else {
+        reach.bead(target)
+    };
+    match sight {
+        Sight::Seen(_) => Ok(()),
+        Sight::Missing => {
+            Err(Error::not_found(format!("there is no bead {target} to depend on")).hint("gt list shows what there is"))
         }
-        check_one_parent(&found, kind)?;
-        found.dependencies.push(Dependency {
-            issue_id: bead.clone(),
-            depends_on_id: target.clone(),
-            kind: kind.clone(),
-            created_by: town.actor.name.clone(),
-            created_at: town.now,
-        });
-        found.updated_at = town.now;
-        change.put_bead(&found)?;
-        if kind.is_blocking() || *kind == DependencyKind::ParentChild {
-            check_no_ring(change, &bead.prefix(), &mut reach, bead)?;
-        }
-        Ok(connected(Ending::Added))
-    })
+        Sight::Unreadable(fault) => Err(Error::corrupt(format!("read {target}: {fault}"))),
+    }
 }
 
 fn check_one_parent(bead: &Bead, kind: &DependencyKind) -> Result<()> {

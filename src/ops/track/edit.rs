@@ -79,16 +79,34 @@ impl Edit {
 pub fn update(town: &Town, ids: &[BeadId], edit: &Edit) -> Result<Vec<Bead>> {
     edit.check()?;
     let op = if edit.claim { "claim" } else { "update" };
-    in_each_scope(town, ids, op, |change, id| {
-        let mut bead = change.bead(id)?;
-        let before = bead.clone();
-        apply(town, change, &mut bead, edit)?;
-        if bead != before {
-            bead.updated_at = town.now;
-            write(change, &bead)?;
-        }
-        Ok(bead)
-    })
+    in_each_scope(town, ids, op, |change, id| update_in(town, change, id, edit))
+}
+
+/// As [`update`] of one bead, as a part of a larger change.
+pub(super) fn update_in(town: &Town, change: &mut Change<'_>, id: &BeadId, edit: &Edit) -> Result<Bead> {
+    edit.check()?;
+    let mut bead = change.bead(id)?;
+    let before = bead.clone();
+    apply(town, change, &mut bead, edit)?;
+    if bead != before {
+        bead.updated_at = town.now;
+        write(change, &bead)?;
+    }
+    Ok(bead)
+}
+
+/// Adds a remark to a bead, as a part of a larger change. The `nth` one of a transaction bears its number.
+pub(super) fn comment_in(town: &Town, change: &mut Change<'_>, id: &BeadId, text: &str, nth: usize) -> Result<Bead> {
+    if text.trim().is_empty() {
+        return Err(Error::usage("the comment is empty").hint("say something"));
+    }
+    check_texts(&[("comment", text)])?;
+    let mut bead = change.bead(id)?;
+    let rev = change.rev();
+    let name = if nth == 0 { rev.to_string() } else { format!("{rev}.{nth}") };
+    bead.comment(name, &town.actor.name, text, town.now);
+    write(change, &bead)?;
+    Ok(bead)
 }
 
 fn apply(town: &Town, change: &Change<'_>, bead: &mut Bead, edit: &Edit) -> Result<()> {
@@ -222,19 +240,22 @@ pub struct Closed {
 /// # Errors
 /// Not found; refused, when a bead is in review or is kept by gt itself. Within a scope all close or none.
 pub fn close(town: &Town, ids: &[BeadId], reason: &str) -> Result<Vec<Closed>> {
+    in_each_scope(town, ids, "close", |change, id| close_in(town, change, id, reason))
+}
+
+/// As [`close`] of one bead, as a part of a larger change.
+pub(super) fn close_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: &str) -> Result<Closed> {
     check_texts(&[("reason", reason)])?;
-    in_each_scope(town, ids, "close", |change, id| {
-        let mut bead = change.bead(id)?;
-        if bead.status.is_closed() {
-            return Ok(Closed { bead, was_so: true });
-        }
-        check_settable_type(&bead.issue_type)?;
-        check_not_in_review(&bead)?;
-        check_not_own_work(town, &bead)?;
-        bead.close(&town.actor.name, reason, town.now)?;
-        write(change, &bead)?;
-        Ok(Closed { bead, was_so: false })
-    })
+    let mut bead = change.bead(id)?;
+    if bead.status.is_closed() {
+        return Ok(Closed { bead, was_so: true });
+    }
+    check_settable_type(&bead.issue_type)?;
+    check_not_in_review(&bead)?;
+    check_not_own_work(town, &bead)?;
+    bead.close(&town.actor.name, reason, town.now)?;
+    write(change, &bead)?;
+    Ok(Closed { bead, was_so: false })
 }
 
 /// A polecat's work closes when it is merged, not when its worker says so.
@@ -252,23 +273,26 @@ fn check_not_own_work(town: &Town, bead: &Bead) -> Result<()> {
 /// # Errors
 /// Not found; refused, when a bead is neither closed nor open.
 pub fn reopen(town: &Town, ids: &[BeadId], reason: Option<&str>) -> Result<Vec<Closed>> {
-    in_each_scope(town, ids, "reopen", |change, id| {
-        let mut bead = change.bead(id)?;
-        match bead.status {
-            Status::Open => return Ok(Closed { bead, was_so: true }),
-            Status::Closed => {}
-            _ => {
-                return Err(Error::refused(format!("{id} is {}, not closed", bead.status)).hint(format!("see: gt show {id}")));
-            }
+    in_each_scope(town, ids, "reopen", |change, id| reopen_in(town, change, id, reason))
+}
+
+/// As [`reopen`] of one bead, as a part of a larger change.
+pub(super) fn reopen_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: Option<&str>) -> Result<Closed> {
+    let mut bead = change.bead(id)?;
+    match bead.status {
+        Status::Open => return Ok(Closed { bead, was_so: true }),
+        Status::Closed => {}
+        _ => {
+            return Err(Error::refused(format!("{id} is {}, not closed", bead.status)).hint(format!("see: gt show {id}")));
         }
-        check_settable_type(&bead.issue_type)?;
-        bead.become_status(Status::Open, town.now)?;
-        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
-            bead.comment(change.rev().to_string(), &town.actor.name, reason, town.now);
-        }
-        write(change, &bead)?;
-        Ok(Closed { bead, was_so: false })
-    })
+    }
+    check_settable_type(&bead.issue_type)?;
+    bead.become_status(Status::Open, town.now)?;
+    if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+        bead.comment(change.rev().to_string(), &town.actor.name, reason, town.now);
+    }
+    write(change, &bead)?;
+    Ok(Closed { bead, was_so: false })
 }
 
 /// Writes a bead, and takes it off every hook when it is closed or has no assignee any more.

@@ -3,15 +3,21 @@
 //! Every verb takes full ids; [`crate::town::Town::resolve_bead`] makes them of what people type. Beads of one
 //! scope change together in one transaction; a verb on beads of several scopes is one transaction a scope.
 
+pub mod batch;
 pub mod create;
 pub mod depend;
 pub mod edit;
 pub mod find;
+pub mod import;
+pub mod lines;
 pub mod reach;
 pub mod ready;
+mod step;
 
+pub use batch::{Done, batch};
 pub use create::{Draft, create};
 pub use depend::{Connected, Ending, Neighbour, Neighbours, connect, depends_on, disconnect, neighbours};
 pub use edit::{Closed, Edit, close, reopen, update};
 pub use find::{Filter, Found, LIMIT, Scopes, list, scope_named};
+pub use import::{Exported, Imported, export, import};
 pub use ready::{Blocker, Order, Ready, ready};

@@ -1,0 +1,389 @@
+//! One operation of a batch, read from a line of JSON. Unknown fields and words are refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::model::bead::{DependencyKind, IssueType, Status};
+use crate::model::dependency::{parse_edge, parse_kind};
+use crate::model::record::Object;
+use crate::name::{BeadId, Prefix};
+use crate::ops::mailbox;
+use crate::ops::track::find::scope_named;
+use crate::ops::track::{Draft, Edit};
+use crate::time::Moment;
+use crate::town::Town;
+
+/// A bead that a line speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// By its id.
+    Id(BeadId),
+    /// By the place of an earlier step.
+    Of(usize),
+}
+
+/// What a line does.
+#[derive(Debug)]
+pub(super) enum Act {
+    /// A new bead.
+    Create { draft: Box<Draft>, parent: Option<Who>, dependencies: Vec<(DependencyKind, Who)> },
+    /// Changed fields, labels among them.
+    Update { who: Who, edit: Box<Edit> },
+    /// Done by hand.
+    Close { who: Who, reason: String },
+    /// Open again.
+    Reopen { who: Who, reason: Option<String> },
+    /// A remark.
+    Comment { who: Who, text: String },
+    /// An edge.
+    Depend { who: Who, target: Who, kind: DependencyKind },
+}
+
+impl Act {
+    /// The word for it.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Update { .. } => "update",
+            Self::Close { .. } => "close",
+            Self::Reopen { .. } => "reopen",
+            Self::Comment { .. } => "comment",
+            Self::Depend { .. } => "dep add",
+        }
+    }
+}
+
+/// A line that was read.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The name it gives its bead.
+    pub name: Option<String>,
+    /// What it does.
+    pub act: Act,
+    /// The scope it changes.
+    pub scope: Prefix,
+}
+
+impl Step {
+    /// The earlier steps whose beads it speaks of.
+    pub(super) fn speaks_of(&self) -> Vec<usize> {
+        let whos: Vec<&Who> = match &self.act {
+            Act::Create { parent, dependencies, .. } => parent.iter().chain(dependencies.iter().map(|(_, who)| who)).collect(),
+            Act::Update { who, .. } | Act::Close { who, .. } | Act::Reopen { who, .. } | Act::Comment { who, .. } => vec![who],
+            Act::Depend { who, target, .. } => vec![who, target],
+        };
+        whos.into_iter().filter_map(|who| if let Who::Of(at) = who { Some(*at) } else { None }).collect()
+    }
+}
+
+/// The operations, as a hint names them.
+const OPERATIONS: &str = "create, update, close, reopen, dep add, comment or label";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    title: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    design: String,
+    #[serde(default, alias = "acceptance")]
+    acceptance_criteria: String,
+    #[serde(default)]
+    notes: String,
+    #[serde(default = "task", alias = "type")]
+    issue_type: String,
+    #[serde(default = "usual")]
+    priority: u8,
+    #[serde(default)]
+    labels: BTreeSet<String>,
+    parent: Option<String>,
+    #[serde(default, alias = "dependencies")]
+    deps: Vec<String>,
+    id: Option<BeadId>,
+    assignee: Option<String>,
+    due_at: Option<Moment>,
+    defer_until: Option<Moment>,
+    #[serde(alias = "prefix")]
+    rig: Option<String>,
+}
+
+fn task() -> String {
+    IssueType::Task.word().to_owned()
+}
+
+fn usual() -> u8 {
+    2
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    id: String,
+    status: Option<String>,
+    #[serde(default)]
+    claim: bool,
+    title: Option<String>,
+    description: Option<String>,
+    design: Option<String>,
+    #[serde(alias = "acceptance")]
+    acceptance_criteria: Option<String>,
+    notes: Option<String>,
+    append_notes: Option<String>,
+    priority: Option<u8>,
+    #[serde(alias = "type")]
+    issue_type: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    assignee: Option<Option<String>>,
+    #[serde(default, deserialize_with = "said")]
+    due_at: Option<Option<Moment>>,
+    #[serde(default, deserialize_with = "said")]
+    defer_until: Option<Option<Moment>>,
+    #[serde(default)]
+    add_labels: BTreeSet<String>,
+    #[serde(default)]
+    remove_labels: BTreeSet<String>,
+}
+
+/// A field that is there, if only as null, which takes the value away.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    id: String,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remark {
+    id: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edge {
+    #[serde(alias = "issue_id")]
+    id: String,
+    depends_on_id: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Label {
+    id: String,
+    #[serde(default)]
+    add: BTreeSet<String>,
+    #[serde(default)]
+    remove: BTreeSet<String>,
+}
+
+/// Reads lines one after the other.
+pub(super) struct Reader<'t> {
+    town: &'t Town,
+    /// What was read so far.
+    pub steps: Vec<Step>,
+    names: BTreeMap<String, usize>,
+    scopes: BTreeMap<String, Prefix>,
+    people: BTreeMap<String, String>,
+    here: Option<Prefix>,
+}
+
+impl<'t> Reader<'t> {
+    /// Nothing read yet.
+    pub(super) fn new(town: &'t Town) -> Self {
+        let (steps, names, scopes, people) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { town, steps, names, scopes, people, here: None }
+    }
+
+    /// Reads one line and keeps its step.
+    ///
+    /// # Errors
+    /// Usage, when it is no operation; not found, when it speaks of what is not there.
+    pub(super) fn read(&mut self, line: usize, text: &[u8]) -> Result<()> {
+        let text = std::str::from_utf8(text).or_fail(Kind::Usage, || "it is not UTF-8")?;
+        let mut object: Object = serde_json::from_str(text).or_fail(Kind::Usage, || "it is no JSON object")?;
+        let op = object.remove("op").and_then(|op| op.as_str().map(str::to_owned)).unwrap_or_default();
+        let name = match object.remove("as") {
+            None => None,
+            Some(Value::String(name)) if is_name(&name) && !self.names.contains_key(&name) => Some(name),
+            Some(other) => {
+                return Err(Error::usage(format!("{other} cannot name a bead here")).hint("a letter first, and no name twice"));
+            }
+        };
+        let (act, scope) = match op.as_str() {
+            "create" => self.create(fields(object)?)?,
+            "update" => self.update(fields(object)?)?,
+            "close" => {
+                let End { id, reason } = fields(object)?;
+                let (who, scope) = self.who(&id)?;
+                (Act::Close { who, reason: reason.unwrap_or_else(|| "Closed".to_owned()) }, scope)
+            }
+            "reopen" => {
+                let End { id, reason } = fields(object)?;
+                let (who, scope) = self.who(&id)?;
+                (Act::Reopen { who, reason }, scope)
+            }
+            "comment" => {
+                let Remark { id, text } = fields(object)?;
+                let (who, scope) = self.who(&id)?;
+                (Act::Comment { who, text }, scope)
+            }
+            "dep" | "dep add" => {
+                let Edge { id, depends_on_id, kind } = fields(object)?;
+                let (who, scope) = self.who(&id)?;
+                let kind = kind.map_or(Ok(DependencyKind::Blocks), |word| parse_kind(&word))?;
+                (Act::Depend { who, target: self.who(&depends_on_id)?.0, kind }, scope)
+            }
+            "label" => {
+                let Label { id, add, remove } = fields(object)?;
+                let (who, scope) = self.who(&id)?;
+                let edit = Edit { add_labels: add, remove_labels: remove, ..Edit::default() };
+                (Act::Update { who, edit: Box::new(edit) }, scope)
+            }
+            other => {
+                let message = format!("'{}' is no operation", other.escape_debug());
+                return Err(Error::usage(message).hint(format!("\"op\" is {OPERATIONS}")));
+            }
+        };
+        let at = self.steps.len();
+        self.names.insert(line.to_string(), at);
+        if let Some(name) = &name {
+            self.names.insert(name.clone(), at);
+        }
+        self.steps.push(Step { line, name, act, scope });
+        Ok(())
+    }
+
+    fn create(&mut self, line: Create) -> Result<(Act, Prefix)> {
+        let parent = line.parent.as_ref().map(|text| self.who(text)).transpose()?;
+        let mut dependencies = Vec::new();
+        for text in &line.deps {
+            let (kind, id) = parse_edge(text)?;
+            dependencies.push((kind, self.who(id)?.0));
+        }
+        let named = line.rig.as_ref().map(|text| self.scope(text)).transpose()?;
+        let bound = parent.as_ref().map(|(_, scope)| scope.clone()).or_else(|| line.id.as_ref().map(BeadId::prefix));
+        let scope = match (named, bound) {
+            (Some(named), Some(bound)) if named != bound => {
+                return Err(Error::usage(format!("it names the scope {named}, but the bead belongs to {bound}"))
+                    .hint("leave the rig out: a child lives beside its parent"));
+            }
+            (Some(scope), _) | (None, Some(scope)) => scope,
+            (None, None) => self.here()?,
+        };
+        let draft = Draft {
+            issue_type: word("type", &line.issue_type)?,
+            priority: line.priority,
+            description: line.description,
+            design: line.design,
+            acceptance: line.acceptance_criteria,
+            notes: line.notes,
+            labels: line.labels,
+            id: line.id,
+            assignee: line.assignee.map(|text| self.person(&text)).transpose()?,
+            due_at: line.due_at,
+            defer_until: line.defer_until,
+            ..Draft::new(&line.title)
+        };
+        Ok((Act::Create { draft: Box::new(draft), parent: parent.map(|(who, _)| who), dependencies }, scope))
+    }
+
+    fn update(&mut self, line: Update) -> Result<(Act, Prefix)> {
+        let (who, scope) = self.who(&line.id)?;
+        let assignee = match line.assignee {
+            Some(Some(text)) if !text.is_empty() => Some(Some(self.person(&text)?)),
+            Some(_) => Some(None),
+            None => None,
+        };
+        let edit = Edit {
+            status: line.status.map(|text| word::<Status>("status", &text)).transpose()?,
+            claim: line.claim,
+            title: line.title,
+            description: line.description,
+            design: line.design,
+            acceptance: line.acceptance_criteria,
+            notes: line.notes,
+            append_notes: line.append_notes,
+            priority: line.priority,
+            issue_type: line.issue_type.map(|text| word("type", &text)).transpose()?,
+            assignee,
+            due_at: line.due_at,
+            defer_until: line.defer_until,
+            add_labels: line.add_labels,
+            remove_labels: line.remove_labels,
+        };
+        if edit == Edit::default() {
+            return Err(Error::usage("nothing was said to change"));
+        }
+        Ok((Act::Update { who, edit: Box::new(edit) }, scope))
+    }
+
+    /// The bead that `text` names, by id or as that of an earlier line, and its scope.
+    fn who(&self, text: &str) -> Result<(Who, Prefix)> {
+        let Some(name) = text.strip_prefix('$') else {
+            // Only full ids: what fits today may be ambiguous tomorrow, and a program has them.
+            let id: BeadId = text.parse()?;
+            let scope = id.prefix();
+            return Ok((Who::Id(id), scope));
+        };
+        let at = self.names.get(name).copied().ok_or_else(|| {
+            Error::usage(format!("{} is no earlier line", text.escape_debug()))
+                .hint("$3 is the bead of line 3, $name that of the line with \"as\":\"name\"")
+        })?;
+        Ok((Who::Of(at), self.steps[at].scope.clone()))
+    }
+
+    fn scope(&mut self, text: &str) -> Result<Prefix> {
+        if let Some(known) = self.scopes.get(text) {
+            return Ok(known.clone());
+        }
+        let prefix = scope_named(self.town, text)?;
+        self.scopes.insert(text.to_owned(), prefix.clone());
+        Ok(prefix)
+    }
+
+    fn here(&mut self) -> Result<Prefix> {
+        if self.here.is_none() {
+            self.here = Some(self.town.find_rig_here()?.map_or_else(Prefix::hq, |place| place.rig.prefix));
+        }
+        Ok(self.here.clone().unwrap_or_else(Prefix::hq))
+    }
+
+    fn person(&mut self, text: &str) -> Result<String> {
+        if let Some(known) = self.people.get(text) {
+            return Ok(known.clone());
+        }
+        let address = mailbox::recipient(self.town, text)?.to_string();
+        self.people.insert(text.to_owned(), address.clone());
+        Ok(address)
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.len() <= 100
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+}
+
+fn fields<T: DeserializeOwned>(object: Object) -> Result<T> {
+    serde_json::from_value(Value::Object(object)).map_err(|error| Error::usage(error.to_string()))
+}
+
+fn word<T: std::str::FromStr<Err = Error>>(what: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|error: Error| {
+        Error::usage(format!("'{}' is not a {what}", text.escape_debug())).hint(error.hint.unwrap_or_default())
+    })
+}
