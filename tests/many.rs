@@ -24,7 +24,7 @@ fn import(town: &Town, lines: &[Value]) -> Outcome {
 }
 
 fn jsonl(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn commits(town: &Town, scope: &str) -> usize {

@@ -408,7 +408,7 @@ impl World {
                 kind: DependencyKind::Blocks,
                 created_by: "overseer".into(),
                 created_at: change.now(),
-                extra: Default::default(),
+                extra: gastown::model::record::Object::default(),
             });
             change.put_bead(&from)
         });

@@ -19,6 +19,7 @@ use crate::town::Town;
 pub struct Batch {}
 
 impl Batch {
+    #[expect(clippy::unused_self, reason = "every verb runs alike")]
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let bytes = read_all(std::io::stdin().lock())?;
         Ok(out.show(&Ran(track::batch(town, &bytes)?)))

@@ -93,11 +93,11 @@ pub(super) fn connect_in(
 
 /// Refuses to depend on what is not there: in this change, or in another scope as it was first looked at.
 pub(super) fn check_target(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, target: &BeadId) -> Result<()> {
-    let sight = if target.prefix() == *here {
-        if change.has(&tree::bead(target))? { return Ok(()) } else { Sight::Missing }
-    } else {
-        reach.bead(target)
-    };
+    let is_here = target.prefix() == *here;
+    if is_here && change.has(&tree::bead(target))? {
+        return Ok(());
+    }
+    let sight = if is_here { Sight::Missing } else { reach.bead(target) };
     match sight {
         Sight::Seen(_) => Ok(()),
         Sight::Missing => {

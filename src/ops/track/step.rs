@@ -124,6 +124,7 @@ fn usual() -> u8 {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three answers")]
 struct Update {
     id: String,
     status: Option<String>,
@@ -152,6 +153,7 @@ struct Update {
 }
 
 /// A field that is there, if only as null, which takes the value away.
+#[expect(clippy::option_option, reason = "absent, null and a value are three answers")]
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
