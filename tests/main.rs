@@ -7,6 +7,7 @@ mod demo;
 mod licences;
 mod machines;
 mod mail;
+mod maintain;
 mod many;
 mod merge;
 mod planner;

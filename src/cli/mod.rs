@@ -6,6 +6,7 @@ pub mod bead;
 pub mod demo;
 pub mod done;
 pub mod mail;
+pub mod maintain;
 pub mod mq;
 pub mod out;
 pub mod rig;
@@ -69,6 +70,7 @@ enum Command {
     Session(work::SessionArgs),
     Sync(sync::SyncArgs),
     Remote(sync::RemoteArgs),
+    Maintain(maintain::MaintainArgs),
     #[command(alias = "bd")]
     Bead(bead::BeadArgs),
     Create(bead::Create),
@@ -184,6 +186,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Session(args) => args.run(town, out),
         Command::Sync(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Remote(args) => args.run(town, out),
+        Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
         Command::Bead(args) => args.run(town, out),
         Command::Create(args) => args.run(town, out),
         Command::Show(args) => args.run(town, out),

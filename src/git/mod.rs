@@ -6,6 +6,7 @@ pub mod commits;
 pub mod diff;
 pub mod fetch;
 pub mod init;
+pub mod maintenance;
 pub mod merge;
 pub mod pack;
 mod place;

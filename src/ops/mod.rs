@@ -5,6 +5,7 @@ pub mod done;
 pub mod hook;
 pub mod install;
 pub mod mailbox;
+pub mod maintain;
 pub mod polecat;
 pub mod post;
 pub mod prime;

@@ -4,6 +4,7 @@
 //! and the compare-and-swap of refs are our own. The git directory is always named, never discovered.
 
 mod journal;
+pub mod leftovers;
 pub mod lock;
 pub mod objects;
 pub mod pack;

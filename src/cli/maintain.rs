@@ -1,0 +1,80 @@
+//! `gt maintain`.
+
+use clap::Args;
+
+use crate::cli::out::{Page, Show, escape};
+use crate::error::Result;
+use crate::git::maintenance::{Packing, Sizes};
+use crate::name::Name;
+use crate::ops::maintain::{self, Maintained, Report};
+use crate::ops::sync::Which;
+use crate::town::Town;
+
+/// Pack objects and remove left-overs; safe beside everything else
+///
+/// Example: gt maintain --full
+#[derive(Args)]
+pub struct MaintainArgs {
+    /// Pack everything anew, and prune objects that nothing refers to and that are older than 14 days
+    #[arg(long)]
+    full: bool,
+    /// Only this rig
+    #[arg(long)]
+    rig: Option<Name>,
+    /// Only the town's own repository
+    #[arg(long, conflicts_with = "rig")]
+    town: bool,
+}
+
+impl MaintainArgs {
+    /// Maintains.
+    ///
+    /// # Errors
+    /// As [`maintain::maintain`].
+    pub fn run(self, town: &Town) -> Result<Report> {
+        let which = match (self.rig, self.town) {
+            (Some(rig), _) => Which::Rig(rig),
+            (None, true) => Which::Town,
+            (None, false) => Which::All,
+        };
+        maintain::maintain(town, &which, self.full)
+    }
+}
+
+impl Show for Report {
+    fn show(&self, page: &mut Page) {
+        self.0.iter().for_each(|done| page.line(escape(&line(done))));
+    }
+
+    fn exit_code(&self) -> u8 {
+        self.0.iter().find_map(|done| done.kind).map_or(0, crate::error::Kind::exit_code)
+    }
+}
+
+fn line(done: &Maintained) -> String {
+    let mut line = format!("{}: ", done.scope);
+    line.push_str(match done.packing {
+        _ if done.error.is_some() => "failed",
+        None => "another maintenance is at it",
+        Some(Packing::NotNeeded) => "nothing to pack",
+        Some(Packing::Packed) => "packed loose objects",
+        Some(Packing::Gathered) => "gathered packs",
+        Some(Packing::PackedWhole) => "packed whole",
+        Some(Packing::NoGit) => "not packed, since there is no git on this machine",
+    });
+    if done.pruned {
+        line.push_str(", pruned");
+    }
+    if !done.left_overs.is_empty() {
+        line.push_str(&format!(", removed {} left-overs", done.left_overs.len()));
+    }
+    line.push_str(&format!("; {} → {}", told(&done.before), told(&done.after)));
+    if let Some(error) = &done.error {
+        line.push_str(&format!("; {error}"));
+    }
+    line
+}
+
+fn told(sizes: &Sizes) -> String {
+    format!("{} loose, {} packs, {} KiB", sizes.loose, sizes.packs, sizes.disk_bytes / 1024)
+}

@@ -1,0 +1,108 @@
+//! Packing: loose objects into packs, packs into fewer, and pruning of what nothing refers to.
+//!
+//! gix writes no deltas and has no repack, so this is git's. It may run beside readers and writers: git adds the new
+//! pack before it removes what the pack holds, and what is not reachable stays as a loose object with its age.
+
+use std::os::unix::fs::MetadataExt;
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::git::program;
+use crate::store::Store;
+use crate::time::Moment;
+
+/// What the objects take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// Loose objects.
+    pub loose: u64,
+    /// Packs.
+    pub packs: u64,
+    /// Bytes on disk of all of it.
+    pub disk_bytes: u64,
+}
+
+/// What packing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Packing {
+    /// There was too little to do.
+    NotNeeded,
+    /// Loose objects are in a pack.
+    Packed,
+    /// Loose objects and small packs are in larger packs.
+    Gathered,
+    /// Everything reachable is in one pack.
+    PackedWhole,
+    /// There is no git program on this machine.
+    NoGit,
+}
+
+/// Loose objects from which on they are packed: what some two hundred changes leave.
+pub const LOOSE_MIN: u64 = 1_000;
+/// Packs from which on they are gathered.
+const PACKS_MIN: u64 = 10;
+
+/// Counts the objects of `store`.
+#[must_use]
+pub fn sizes(store: &Store) -> Sizes {
+    let mut sizes = Sizes::default();
+    let all = walkdir::WalkDir::new(store.dir().join("objects")).into_iter().filter_map(std::result::Result::ok);
+    // What vanishes while we count was packed beside us.
+    for (entry, meta) in all.filter_map(|entry| entry.metadata().ok().map(|meta| (entry, meta))) {
+        sizes.disk_bytes += meta.blocks() * 512;
+        let parent = entry.path().parent().and_then(|dir| dir.file_name()).unwrap_or_default();
+        if meta.is_file() && parent.len() == 2 {
+            sizes.loose += 1;
+        } else if entry.path().extension().is_some_and(|extension| extension == "pack") {
+            sizes.packs += 1;
+        }
+    }
+    sizes
+}
+
+/// Packs what there is to pack; `full` packs all anew with deltas between everything.
+///
+/// # Errors
+/// External, when git fails; everything is still there then.
+pub fn pack(store: &Store, full: bool) -> Result<Packing> {
+    let before = sizes(store);
+    let (words, packing): (&[&str], Packing) = if full {
+        (&["repack", "-A", "-d", "-q"], Packing::PackedWhole)
+    } else if before.packs >= PACKS_MIN {
+        (&["repack", "-d", "-q", "--geometric=2"], Packing::Gathered)
+    } else if before.loose >= LOOSE_MIN {
+        (&["repack", "-d", "-q"], Packing::Packed)
+    } else {
+        return Ok(Packing::NotNeeded);
+    };
+    let Ok(output) = program::bare(store.dir(), words) else { return Ok(Packing::NoGit) };
+    if output.is_success() {
+        return Ok(packing);
+    }
+    Err(Error::new(Kind::External, format!("pack {}: {}", store.dir().display(), output.last_line()))
+        .hint("nothing is lost; git fsck tells more"))
+}
+
+/// Whether there is a loose object older than `before`, so that pruning could find something.
+#[must_use]
+pub fn has_loose_before(store: &Store, before: Moment) -> bool {
+    let all = walkdir::WalkDir::new(store.dir().join("objects")).min_depth(2).max_depth(2).into_iter();
+    all.filter_map(std::result::Result::ok).any(|entry| {
+        let parent = entry.path().parent().and_then(|dir| dir.file_name()).unwrap_or_default();
+        parent.len() == 2 && entry.metadata().is_ok_and(|meta| meta.is_file() && meta.mtime() < before.secs())
+    })
+}
+
+/// Removes loose objects that nothing refers to and that were last written or used before `before`.
+///
+/// Only under the lock of the writers: who writes an object that stands there already relies on it.
+///
+/// # Errors
+/// External, when git fails.
+pub fn prune(store: &Store, before: Moment) -> Result<()> {
+    let text = before.to_string();
+    let expire = format!("--expire={}Z", text.split('.').next().unwrap_or_default());
+    program::bare_ok(store.dir(), &["prune", &expire]).map(|_| ())
+}

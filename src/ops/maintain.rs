@@ -1,0 +1,100 @@
+//! Maintenance of the scopes on this machine: left-overs removed, objects packed, old unreachable ones pruned.
+//!
+//! Everything may be killed at any time and run again; nothing that a ref, reflog or worktree names is ever removed.
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::git::maintenance::{self, Packing, Sizes};
+use crate::ledger::Ledger;
+use crate::ops::sync::Which;
+use crate::store::leftovers;
+use crate::store::lock::KernelLock;
+use crate::time::Moment;
+use crate::town::Town;
+
+/// How young an object is that no pruning takes, in milliseconds: agents' own git takes no lock of ours.
+const YOUNG_MILLIS: i64 = 14 * 24 * 60 * 60 * 1000;
+
+/// What was done to one scope.
+#[derive(Debug, Serialize)]
+pub struct Maintained {
+    /// `town` or `rig NAME`.
+    pub scope: String,
+    /// What its objects took.
+    pub before: Sizes,
+    /// What they take now.
+    pub after: Sizes,
+    /// What packing did; `None` when another maintenance is at it.
+    pub packing: Option<Packing>,
+    /// Whether objects that nothing refers to were looked for and removed.
+    pub pruned: bool,
+    /// Left-overs that were removed.
+    pub left_overs: Vec<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The exit code of what went wrong.
+    #[serde(skip)]
+    pub kind: Option<Kind>,
+}
+
+/// What was done to all of them.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Report(pub Vec<Maintained>);
+
+/// Maintains the scopes that are asked for; one that fails is reported, the others go on.
+///
+/// # Errors
+/// Not found, when there is no such rig here; corrupt, when the registry cannot be read.
+pub fn maintain(town: &Town, which: &Which, full: bool) -> Result<Report> {
+    let mut report = Report(Vec::new());
+    if !matches!(which, Which::Rig(_)) {
+        report.0.push(scope(&town.hq, "town".to_owned(), full, town.now));
+    }
+    let places = match which {
+        Which::All => town.places()?,
+        Which::Town => Vec::new(),
+        Which::Rig(name) => vec![town.rig(name)?],
+    };
+    for place in places {
+        report.0.push(scope(&place.ledger, format!("rig {}", place.rig.name), full, town.now));
+    }
+    Ok(report)
+}
+
+fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment) -> Maintained {
+    let before = maintenance::sizes(&ledger.store);
+    let mut done = Maintained {
+        scope,
+        before,
+        after: before,
+        packing: None,
+        pruned: false,
+        left_overs: Vec::new(),
+        error: None,
+        kind: None,
+    };
+    if let Err(error) = work(ledger, full, now, &mut done) {
+        done.error = Some(error.line());
+        done.kind = Some(error.kind);
+    }
+    done.after = maintenance::sizes(&ledger.store);
+    done
+}
+
+fn work(ledger: &Ledger, full: bool, now: Moment, done: &mut Maintained) -> Result<(), Error> {
+    let store = &ledger.store;
+    let Some(_turn) = KernelLock::try_take(&store.private_dir().join("maintain.flock"))? else { return Ok(()) };
+    done.left_overs = leftovers::clear(store, now)?;
+    done.packing = Some(maintenance::pack(store, full)?);
+    let old = Moment::from_millis(now.millis().saturating_sub(YOUNG_MILLIS));
+    // The reflogs of worktrees that are gone are no roots to git, but may be the last to name some commits.
+    let may_prune = full && done.packing != Some(Packing::NoGit) && !leftovers::has_gone_worktrees(store);
+    if may_prune && maintenance::has_loose_before(store, old) {
+        let _writers_wait = KernelLock::take(&ledger.lock_path())?;
+        maintenance::prune(store, old)?;
+        done.pruned = true;
+    }
+    Ok(())
+}
