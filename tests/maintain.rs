@@ -23,9 +23,8 @@ fn repo(rig: &Rig) -> PathBuf {
 }
 
 fn import(town: &Town, from: usize, count: usize) {
-    let lines: String = (from..from + count)
-        .map(|n| format!("{{\"id\":\"wi-{n:05}\",\"title\":\"Bead {n}\",\"created_at\":\"2025-01-01T00:00:00Z\"}}\n"))
-        .collect();
+    let line = |n: usize| serde_json::json!({"id": format!("wi-{n:05}"), "title": format!("Bead {n}")}).to_string();
+    let lines = (from..from + count).map(line).collect::<Vec<_>>().join("\n");
     let file = town.base().join("lines.jsonl");
     std::fs::write(&file, lines).unwrap();
     town.gt(&format!("bead import {}", file.display())).succeeds();
