@@ -168,12 +168,15 @@ impl Error {
     }
 }
 
-/// The disk's own word in a chain of causes, when it is full, over its quota or read-only.
+/// The disk's own word in a chain of causes: full, over its quota, read-only, failing, or out of handles.
 fn disk_fault(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
     let faults = [
         (Errno::NOSPC, "no space left on the disk"),
         (Errno::DQUOT, "the disk quota is used up"),
         (Errno::ROFS, "the file system is read-only"),
+        (Errno::IO, "the disk reports a read or write error"),
+        (Errno::MFILE, "this process has too many files open"),
+        (Errno::NFILE, "the system has too many files open"),
     ];
     let mut next = Some(cause);
     while let Some(cause) = next {
