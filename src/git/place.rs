@@ -54,11 +54,16 @@ fn absolute_text(path: &Path) -> Result<String> {
 pub(crate) fn git_dir_of(dest: &Path) -> Result<PathBuf> {
     let path = dest.join(".git");
     let absent = || Error::not_found(format!("there is no checkout at {}", dest.display()));
-    let meta = std::fs::symlink_metadata(&path).map_err(|_| absent())?;
+    // A disk that cannot be read is no checkout that is not there.
+    let told = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory | std::io::ErrorKind::InvalidData => absent(),
+        _ => Error::io(format!("read {}", path.display())).caused_by(error),
+    };
+    let meta = std::fs::symlink_metadata(&path).map_err(told)?;
     if meta.is_dir() {
         return Ok(path);
     }
-    let text = std::fs::read_to_string(&path).map_err(|_| absent())?;
+    let text = std::fs::read_to_string(&path).map_err(told)?;
     let target = text.strip_prefix("gitdir:").ok_or_else(absent)?.trim();
     let target = dest.join(target);
     if target.is_dir() { Ok(target) } else { Err(absent()) }
@@ -117,7 +122,11 @@ fn resolved(path: &Path) -> Result<PathBuf> {
 /// Refuses a worktree whose `.git` is no file that points to `private`.
 pub(crate) fn check_backlink(dest: &Path, private: &Path) -> Result<()> {
     let is_file = std::fs::symlink_metadata(dest.join(".git")).is_ok_and(|meta| meta.is_file());
-    let target = git_dir_of(dest).ok().and_then(|target| std::fs::canonicalize(target).ok());
+    let target = match git_dir_of(dest) {
+        Err(error) if error.kind == Kind::Io => return Err(error),
+        found => found.ok(),
+    };
+    let target = target.and_then(|target| std::fs::canonicalize(target).ok());
     if is_file && target.is_some() && target == std::fs::canonicalize(private).ok() {
         return Ok(());
     }

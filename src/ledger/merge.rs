@@ -318,7 +318,7 @@ impl<'a> Merger<'a> {
     fn bytes(&self, id: ObjectId) -> Result<Vec<u8>> {
         match self.scratch.blob(id) {
             Some(bytes) => Ok(bytes.to_vec()),
-            None => self.store.blob(id),
+            None => self.store.record(id),
         }
     }
 

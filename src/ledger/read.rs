@@ -18,7 +18,7 @@ use crate::model::mail::Letter;
 use crate::model::record::{self, Object};
 use crate::model::scope::{Machine, Parcel, Rig, Scope};
 use crate::name::{BeadId, Name};
-use crate::store::{Store, objects};
+use crate::store::Store;
 
 /// A record that cannot be read; everything else still is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -101,7 +101,7 @@ impl<'s> State<'s> {
         if let Some(tree) = self.trees.borrow().get(&id) {
             return Ok(Rc::clone(tree));
         }
-        let tree = Rc::new(objects::read_tree(&self.store.repo.objects, id)?);
+        let tree = Rc::new(self.store.record_tree(id)?);
         let mut trees = self.trees.borrow_mut();
         if trees.len() < TREES_KEPT_MAX {
             trees.insert(id, Rc::clone(&tree));
@@ -115,7 +115,7 @@ impl<'s> State<'s> {
     /// Corrupt, when it cannot be read.
     pub fn object(&self, path: &str) -> Result<Option<Object>> {
         let Some(id) = self.blob_id(path)? else { return Ok(None) };
-        record::decode(path, &self.store.blob(id)?).map(Some)
+        record::decode(path, &self.store.record(id)?).map(Some)
     }
 
     /// The record at `path`, typed.
@@ -135,7 +135,7 @@ impl<'s> State<'s> {
         let mut found = Vec::new();
         let mut open = vec![(dir.to_owned(), root)];
         while let Some((at, id)) = open.pop() {
-            for entry in objects::read_tree(&self.store.repo.objects, id)?.entries {
+            for entry in self.store.record_tree(id)?.entries {
                 let path = format!("{at}/{}", entry.filename);
                 if entry.mode.is_tree() { open.push((path, entry.oid)) } else { found.push((path, entry.oid)) }
             }
@@ -153,7 +153,7 @@ impl<'s> State<'s> {
         for (path, id) in self.paths(dir)? {
             let read = self
                 .store
-                .blob(id)
+                .record(id)
                 .and_then(|bytes| record::decode(&path, &bytes))
                 .and_then(|object| record::view(&path, &object));
             match read {
@@ -309,6 +309,44 @@ impl<'s> State<'s> {
         match damaged.first() {
             None => Ok(good),
             Some(one) => Err(Error::corrupt(one.fault.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::objects::Batch;
+
+    #[test]
+    fn a_record_that_inflates_beyond_the_limit_is_refused_by_its_header_and_the_rest_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("r");
+        crate::git::init::init_bare(&dir, "main").unwrap();
+        let mut store = Store::open(&dir).unwrap();
+        for is_packed in [false, true] {
+            let mut batch = Batch::default();
+            let bomb = batch.add(gix::objs::Kind::Blob, vec![b' '; 17 << 20]);
+            let good = batch.add(gix::objs::Kind::Blob, b"{\"v\": 1}\n".to_vec());
+            for n in 0..if is_packed { crate::store::objects::PACKED_FROM } else { 0 } {
+                batch.add(gix::objs::Kind::Blob, n.to_string().into_bytes());
+            }
+            let edits = [("groups/bomb.json", Some(bomb)), ("groups/good.json", Some(good))];
+            let root = ObjectId::empty_tree(gix::hash::Kind::Sha1);
+            let tree = crate::ledger::transact::edit_tree(&store, root, &edits, &mut batch).unwrap();
+            store.write(&batch).unwrap();
+            let commit = format!("tree {tree}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n").into_bytes();
+            let mut last = Batch::default();
+            let tip = last.add(gix::objs::Kind::Commit, commit);
+            store.write(&last).unwrap();
+            let state = State::at(&store, Some(tip)).unwrap();
+            let error = state.object("groups/bomb.json").unwrap_err();
+            assert!(error.kind == Kind::Refused && error.line().contains("16777216"), "{}", error.line());
+            let (records, damaged) = state.all::<serde_json::Value>("groups").unwrap();
+            assert_eq!((records.len(), damaged.len()), (1, 1));
+            std::fs::remove_dir_all(&dir).unwrap();
+            crate::git::init::init_bare(&dir, "main").unwrap();
+            store = Store::open(&dir).unwrap();
         }
     }
 }

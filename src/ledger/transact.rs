@@ -72,18 +72,19 @@ impl Ledger {
     /// The closure's own; conflict, when the ref kept moving; io or corrupt, when nothing was written.
     pub fn transact<T>(&self, deed: &Deed<'_>, mut closure: impl FnMut(&mut Change<'_>) -> Result<T>) -> Result<T> {
         let _turn = KernelLock::take(&self.lock_path())?;
+        self.check_boot()?;
         for attempt in 0..TRIES_MAX {
             let tip = self.tip()?;
             let mut change = self.change(tip, deed.now)?;
             let value = closure(&mut change)?;
             let mut batch = Batch::default();
             let Some(commit) = change.commit(self, deed, &mut batch)? else { return Ok(value) };
-            self.store.write(&batch)?;
+            let files = self.store.write_files(&batch)?;
             crate::env::crash_point("ledger.objects");
             let swap = self.store.swap_ref(tree::LEDGER, tip, commit)?;
             tracing::debug!(op = deed.op, subject = deed.subject, %commit, attempt, ?swap, "transaction");
             match swap {
-                Swap::Moved => return Ok(value),
+                Swap::Moved => return self.store.outlive_collection(&batch, &files).map(|()| value),
                 Swap::Lost(_) => std::thread::sleep(Duration::from_millis(fastrand::u64(..=u64::from(attempt) * 4))),
             }
         }

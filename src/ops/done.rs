@@ -15,7 +15,7 @@ use crate::git::push::{self, Outcome, Update};
 use crate::git::{commits, merge, program, status, worktree};
 use crate::ledger::{Change, tree};
 use crate::model::address::Address;
-use crate::model::bead::Status;
+use crate::model::bead::{Status, check_text};
 use crate::model::hook::Hook;
 use crate::model::protocol::{Exit, Protocol};
 use crate::name::BeadId;
@@ -74,6 +74,7 @@ pub enum Done {
 /// # Errors
 /// Refused, when there is nothing on the hook, the tree is dirty, there is no commit, or the branch is the target.
 pub fn done(town: &Town, plan: &Plan) -> Result<Done> {
+    check_text("message", plan.message.as_deref().unwrap_or_default())?;
     town.check_identity()?;
     let Address::Polecat(rig, name) = &town.me else {
         return Err(

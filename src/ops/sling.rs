@@ -12,7 +12,7 @@ use crate::git::salvage::Salvaged;
 use crate::ledger::{Change, State, tree};
 use crate::model::address::{Address, Typed};
 use crate::model::agent::Agent;
-use crate::model::bead::{Bead, Status};
+use crate::model::bead::{Bead, Status, check_text};
 use crate::model::hook::Hook;
 use crate::model::record;
 use crate::name::{BeadId, base36};
@@ -87,6 +87,7 @@ enum Target {
 /// Not found, refused (closed, blocked, held by another, no agent command), conflict, or external when the
 /// agent cannot be started.
 pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
+    check_text("words for the agent", &plan.args)?;
     let (ledger, bead_id) = town.resolve_bead(&plan.bead)?;
     let target = target_of(town, plan, &bead_id)?;
     let place = target.place();

@@ -24,10 +24,13 @@ pub struct Store {
     dir: PathBuf,
     is_durable: bool,
     has_ordered_journal: std::sync::OnceLock<bool>,
+    records: std::cell::OnceCell<gix::odb::Handle>,
 }
 
 /// How many packs a handle can see appear before it must be opened anew; gix's default of 32 is soon used up.
 const PACK_SLOTS: u16 = 512;
+/// Eight times what one writer may put into a record: merges may exceed that.
+const RECORD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 impl Store {
     /// Opens the git directory `dir`, ignoring the user's and the system's configuration.
@@ -49,7 +52,13 @@ impl Store {
                 .hint("convert it: git refs migrate --ref-format=files"));
         }
         let is_durable = repo.config_snapshot().string("gt.durability").is_none_or(|mode| mode.as_slice() != b"none");
-        Ok(Self { repo, dir: dir.to_owned(), is_durable, has_ordered_journal: std::sync::OnceLock::new() })
+        Ok(Self {
+            repo,
+            dir: dir.to_owned(),
+            is_durable,
+            has_ordered_journal: std::sync::OnceLock::new(),
+            records: std::cell::OnceCell::new(),
+        })
     }
 
     /// The git directory.
@@ -73,6 +82,71 @@ impl Store {
     /// Whether syncing a ref's directory carries the renames of objects made before it to the disk.
     fn has_ordered_journal(&self) -> bool {
         *self.has_ordered_journal.get_or_init(|| journal::is_ordered(&self.dir))
+    }
+
+    /// The largest object that is read as a record or as a directory of records (`gt.objectLimit`).
+    #[must_use]
+    pub fn record_bytes_max(&self) -> u64 {
+        let set = self.repo.config_snapshot().integer("gt.objectLimit");
+        set.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(RECORD_BYTES_MAX)
+    }
+
+    /// Objects as records are read: the size in an object's header is looked at before any of it is inflated.
+    ///
+    /// A handle of its own, since the project's files may be larger.
+    ///
+    /// # Errors
+    /// Corrupt, when the object directory cannot be opened.
+    pub fn records(&self) -> Result<&gix::odb::Handle> {
+        if let Some(open) = self.records.get() {
+            return Ok(open);
+        }
+        let options = gix::odb::store::init::Options {
+            slots: gix::odb::store::init::Slots::Given(PACK_SLOTS),
+            alloc_limit_bytes: usize::try_from(self.record_bytes_max()).ok(),
+            ..Default::default()
+        };
+        let objects = self.dir.join("objects");
+        let handle = gix::odb::at_opts(&objects, gix::hash::Kind::Sha1, None, options);
+        let handle = handle.or_fail(Kind::Corrupt, || format!("open {}", objects.display()))?;
+        Ok(self.records.get_or_init(|| handle))
+    }
+
+    /// The bytes of the record `id`.
+    ///
+    /// # Errors
+    /// Refused, when it is larger than [`Store::record_bytes_max`]; corrupt, when it is missing or unreadable.
+    pub fn record(&self, id: ObjectId) -> Result<Vec<u8>> {
+        let mut buffer = Vec::new();
+        let found = gix::objs::Find::try_find(self.records()?, &id, &mut buffer);
+        let found = found.or_fail(Kind::Corrupt, || format!("read object {id}"));
+        match found.and_then(|object| object.or_fail(Kind::Corrupt, || format!("read object {id}: it is not there"))) {
+            Ok(_) => Ok(buffer),
+            Err(error) => Err(self.too_large(id).unwrap_or(error)),
+        }
+    }
+
+    /// The tree `id` of a ledger; the empty tree needs not be stored.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub fn record_tree(&self, id: ObjectId) -> Result<gix::objs::Tree> {
+        objects::read_tree(self.records()?, id).map_err(|error| self.too_large(id).unwrap_or(error))
+    }
+
+    /// The refusal of an object that is larger than a record may be.
+    ///
+    /// # Errors
+    /// Refused, naming the limit.
+    pub fn check_record_size(&self, id: ObjectId) -> Result<()> {
+        self.too_large(id).map_or(Ok(()), Err)
+    }
+
+    fn too_large(&self, id: ObjectId) -> Option<Error> {
+        let (bytes, limit) = (gix::prelude::HeaderExt::header(&self.repo.objects, id).ok()?.size(), self.record_bytes_max());
+        let line = format!("object {id} has {bytes} bytes, and one of a ledger may have {limit}");
+        let hint = format!("if it is right: git --git-dir={} config gt.objectLimit {bytes}", self.dir.display());
+        (bytes > limit).then(|| Error::refused(line).hint(hint))
     }
 
     /// The bytes of the blob `id`.

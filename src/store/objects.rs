@@ -101,14 +101,23 @@ impl Store {
     /// # Errors
     /// Io, when writing or syncing fails; nothing refers to what was written.
     pub fn write(&self, batch: &Batch) -> Result<()> {
+        self.write_files(batch).map(drop)
+    }
+
+    /// As [`Store::write`]; tells the files that hold what was not in a pack already.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_files(&self, batch: &Batch) -> Result<Vec<PathBuf>> {
         let objects = self.dir().join("objects");
-        let (mut fresh, mut torn, mut dirs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut fresh, mut torn, mut dirs, mut files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (id, (kind, bytes)) in &batch.0 {
             let path = loose_path(&objects, *id);
             // A torn file under an object's name, left by a crash of somebody else, is no object.
             let is_whole = path.is_file() && self.holds(*id, bytes);
             if is_whole && self.refresh(&path)? {
                 dirs.push(parent_of(&path));
+                files.push(path);
             } else if path.is_file() || !self.is_packed(*id) {
                 torn.extend(path.is_file().then_some(path));
                 fresh.push((*id, *kind, bytes));
@@ -116,8 +125,9 @@ impl Store {
         }
         if fresh.len() < PACKED_FROM {
             dirs.extend(self.write_loose(&objects, &fresh)?);
+            files.extend(fresh.iter().map(|(id, ..)| loose_path(&objects, *id)));
         } else {
-            self.write_packed(&objects, &fresh)?;
+            files.push(self.write_packed(&objects, &fresh)?);
             for path in torn {
                 match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -127,7 +137,46 @@ impl Store {
                 }
             }
         }
-        self.sync_object_dirs(dirs)
+        self.sync_object_dirs(dirs)?;
+        Ok(files)
+    }
+
+    /// Makes sure, after a ref was moved to what `files` hold, that no `git gc --prune=now` took it away before.
+    ///
+    /// A collection that began before the ref moved may not know it. git says by `gc.pid` that one runs; those that
+    /// begin later find the ref. So what is missing is written again until none runs any more. A bare `git prune`
+    /// announces nothing and is only caught by what is missing at this moment.
+    ///
+    /// # Errors
+    /// Io, when writing again fails.
+    pub fn outlive_collection(&self, batch: &Batch, files: &[PathBuf]) -> Result<()> {
+        let watch = crate::time::Stopwatch::start();
+        let mut was_collecting = false;
+        loop {
+            let is_collecting = self.is_collecting();
+            // Once more after its end: what seemed to be packed may have been so in a pack that it removed.
+            if is_collecting || was_collecting || files.iter().any(|file| !file.is_file()) {
+                // By a handle of its own: this one may still map a pack that was removed.
+                Self::open(self.dir())?.write(batch)?;
+            }
+            if !is_collecting {
+                return Ok(());
+            }
+            if watch.millis() > COLLECTION_MILLIS_MAX {
+                tracing::warn!("git gc runs in {} for long; what it removes now may be missed", self.dir().display());
+                return Ok(());
+            }
+            was_collecting = is_collecting;
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    /// Whether `gc.pid` names a process that lives.
+    fn is_collecting(&self) -> bool {
+        let Ok(text) = std::fs::read_to_string(self.dir().join("gc.pid")) else { return false };
+        // Not yet written: git is just beginning.
+        let Some(pid) = text.split_whitespace().next() else { return true };
+        pid.parse().is_ok_and(|pid| crate::store::refs::start_time_of(pid).is_some())
     }
 
     /// Syncs directories of objects, where the sync of the ref's directory does not do so already.
@@ -197,11 +246,11 @@ impl Store {
         Ok(true)
     }
 
-    fn write_packed(&self, objects: &Path, fresh: &[Fresh<'_>]) -> Result<()> {
+    fn write_packed(&self, objects: &Path, fresh: &[Fresh<'_>]) -> Result<PathBuf> {
         let staging = Staging::create(objects)?;
         let (data, index) = pack::write_in(&staging.0, fresh)?;
         crate::env::crash_point("store.staged");
-        pack::adopt(self, &data, &index).map(|_| ())
+        pack::adopt(self, &data, &index).map(|(pack, _)| pack)
     }
 
     fn write_loose(&self, objects: &Path, fresh: &[Fresh<'_>]) -> Result<Vec<PathBuf>> {
@@ -235,6 +284,9 @@ impl Store {
         Ok(dirs)
     }
 }
+
+/// How long a change waits for a collection by git to end.
+const COLLECTION_MILLIS_MAX: u64 = 30_000;
 
 /// How often a directory is made again that git removed as empty before an object was moved into it.
 const PLACE_TRIES_MAX: u32 = 100;

@@ -112,6 +112,6 @@ pub fn run(command: &Command, log: &Path, point: Point, fault: Fault) -> Hit {
     };
     let outcome = Outcome::of(format!("{fault:?} at {call} {nth}"), traced(command, log, Some(&inject)).output().unwrap());
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let was_hit = text.contains("(INJECTED)") || (fault == Fault::Killed && outcome.code == -1);
+    let was_hit = text.contains("(INJECTED)") || (fault == Fault::Killed && outcome.code != 0);
     Hit { outcome, was_hit }
 }

@@ -61,7 +61,9 @@ impl<'w> Crowd<'w> {
             match outcome.code {
                 0 => self.acknowledged.lock().unwrap().push((made_id(outcome), title)),
                 -1 => {}
-                code => self.failures.lock().unwrap().push(format!("{title}: {code}: {}", outcome.stderr.trim())),
+                code => {
+                    self.failures.lock().unwrap().push(format!("{title}: {code}: {}", (outcome.stderr + &outcome.stdout).trim()))
+                }
             }
         }
     }
@@ -86,6 +88,15 @@ impl<'w> Crowd<'w> {
         let next = self.world.town.gt_args(&["bead", "create", "next", "--rig", "widgets"]);
         let is_good = next.code == 0 && begin.elapsed() < Duration::from_secs(5);
         (!is_good).then(|| format!("the next command: {} after {:?}: {}", next.code, begin.elapsed(), next.stderr))
+    }
+
+    /// For what git's manual forbids beside writers: nothing acknowledged is lost and work goes on; a writer may
+    /// fail, and of what nothing refers to git may leave half.
+    fn tally_of_forbidden(self, what: &str) -> Tally {
+        let faults = self.lost().into_iter().chain(self.next_is_quick()).collect();
+        let (count, failed) = (self.acknowledged.lock().unwrap().len(), self.failures.lock().unwrap().len());
+        let unsound = self.world.fsck().len();
+        Tally { what: format!("{count} acknowledged, {failed} failed, {unsound} unsound {what}"), faults }
     }
 
     fn tally(self, what: &str) -> Tally {
@@ -136,7 +147,12 @@ fn beside(form: Form, what: &str, maintenance: &[&[&str]]) -> Tally {
             rounds.fetch_add(1, Ordering::Relaxed);
         }
     });
-    crowd.tally(&format!("beside {} rounds of {what}", rounds.load(Ordering::Relaxed)))
+    let what = format!("beside {} rounds of {what}", rounds.load(Ordering::Relaxed));
+    if maintenance.iter().any(|args| args.contains(&"--prune=now")) {
+        crowd.tally_of_forbidden(&what)
+    } else {
+        crowd.tally(&what)
+    }
 }
 
 pub fn beside_pack_refs(form: Form) -> Tally {

@@ -172,6 +172,7 @@ pub fn join(ledger: &Ledger, url: &str, progress: &Progress) -> Result<()> {
 
 /// Refuses to go on while a ref of ours is damaged: it must neither be sent nor taken for a deletion.
 fn check_here(ledger: &Ledger) -> Result<()> {
+    ledger.check_boot()?;
     if let Some(tip) = ledger.tip()? {
         ledger.state_at(tip)?.scope()?;
     }
@@ -215,8 +216,8 @@ fn check_arrived(ledger: &Ledger, tip: ObjectId) -> Result<()> {
     let ours = ledger.tip()?;
     history::compare(&ledger.store, ours.as_slice(), &[tip])?;
     let before = State::at(&ledger.store, ours)?;
-    diff::changes(&ledger.store.repo.objects, before.tree(), state.tree())?;
-    Ok(())
+    let arrived = diff::changes(ledger.store.records()?, before.tree(), state.tree())?;
+    arrived.into_values().filter_map(|(_, new)| new).try_for_each(|id| ledger.store.check_record_size(id))
 }
 
 /// Moves a tracking ref; it is a memory only, so whoever was faster is right too.
