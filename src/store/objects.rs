@@ -157,7 +157,16 @@ impl Store {
             // Once more after its end: what seemed to be packed may have been so in a pack that it removed.
             if is_collecting || was_collecting || files.iter().any(|file| !file.is_file()) {
                 // By a handle of its own: this one may still map a pack that was removed.
-                Self::open(self.dir())?.write(batch)?;
+                // The ref speaks of them already, so a failure beside git's removing is tried again.
+                match Self::open(self.dir()).and_then(|fresh| fresh.write(batch)) {
+                    Err(error) if watch.millis() > COLLECTION_MILLIS_MAX => return Err(error),
+                    Err(_) => {
+                        was_collecting = true;
+                        std::thread::sleep(std::time::Duration::from_millis(10));
+                        continue;
+                    }
+                    Ok(()) => {}
+                }
             }
             if !is_collecting {
                 return Ok(());

@@ -96,6 +96,9 @@ impl<'w> Crowd<'w> {
         let faults = self.lost().into_iter().chain(self.next_is_quick()).collect();
         let (count, failed) = (self.acknowledged.lock().unwrap().len(), self.failures.lock().unwrap().len());
         let unsound = self.world.fsck().len();
+        for failure in self.failures.lock().unwrap().iter().take(3) {
+            println!("  a writer beside git gc: {}", failure.replace('\n', " "));
+        }
         Tally { what: format!("{count} acknowledged, {failed} failed, {unsound} unsound {what}"), faults }
     }
 
