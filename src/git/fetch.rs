@@ -96,12 +96,22 @@ pub(crate) fn receive(link: &mut Link<'_>, store: &Store, tips: &[ObjectId], pro
         return Ok(());
     }
     let shared = reach::commits_among(store, complete);
-    let kept = if let Some(wire) = &mut link.wire {
-        let talk = Talk { wants: &wants, shared: &shared, known: &known };
-        exchange(wire, &link.place, store, &talk, progress)?.keep(store, &wants, &known)
-    } else {
+    let by_program = || {
         by_program::fetch(store, &link.place, &wants)?;
         reach::check_complete(&store.repo.objects, &exists, &wants, &known)
+    };
+    let kept = if let Some(wire) = &mut link.wire {
+        let talk = Talk { wants: &wants, shared: &shared, known: &known };
+        match exchange(wire, &link.place, store, &talk, progress) {
+            Ok(received) => received.keep(store, &wants, &known),
+            // gix 0.90 cannot read every thin pack that git sends ("as if the pack was still thin"); git can.
+            Err(error) => {
+                tracing::debug!("{}; asking git", error.line());
+                by_program().map_err(|_| error)
+            }
+        }
+    } else {
+        by_program()
     };
     kept.map_err(|error| match error.kind {
         Kind::Corrupt => Error::external(format!("{} sent a history with holes", link.shown())).caused_by(error),
