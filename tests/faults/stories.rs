@@ -87,11 +87,12 @@ impl<S> Story<'_, S> {
         };
         found.extend((self.go_on)(&first).err());
         let plan = plan(&points, form, self.quick_max);
-        let mut hits = 0;
+        let (mut hits, mut kills) = (0, 0);
         for (n, (point, fault)) in plan.iter().enumerate() {
             let subject = (self.prepare)(n + 1);
             let hit = calls::run(&(self.command)(&subject), &log, *point, *fault);
             hits += usize::from(hit.was_hit);
+            kills += usize::from(hit.was_hit && *fault == Fault::Killed);
             // In any case, since the next round starts from where this one ends.
             let judged = [self.judge(&subject, &hit, (*point, *fault)), (self.go_on)(&subject)];
             for why in judged.into_iter().filter_map(Result::err) {
@@ -102,7 +103,10 @@ impl<S> Story<'_, S> {
             }
         }
         found.extend(self.world.fsck());
-        Tally { what: format!("{} points, {} runs, {hits} hits", points.len(), plan.len()), faults: found }
+        if kills == 0 || kills == hits {
+            found.push(format!("of {hits} hits {kills} were kills, so something is not injected"));
+        }
+        Tally { what: format!("{} points, {} runs, {hits} hits, {kills} of them kills", points.len(), plan.len()), faults: found }
     }
 
     fn judge(&self, subject: &S, hit: &calls::Hit, (point, fault): (Point, Fault)) -> Result<(), String> {
