@@ -4,6 +4,7 @@
 mod beads;
 mod crash;
 mod demo;
+mod index;
 mod licences;
 mod machines;
 mod mail;

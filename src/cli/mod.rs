@@ -9,6 +9,7 @@ pub mod mail;
 pub mod maintain;
 pub mod mq;
 pub mod out;
+pub mod reindex;
 pub mod rig;
 pub mod sync;
 pub mod town;
@@ -59,6 +60,7 @@ enum Command {
     Rig(rig::RigArgs),
     Config(rig::ConfigArgs),
     Trust(rig::TrustArgs),
+    Reindex(reindex::ReindexArgs),
     Status(town::StatusArgs),
     Log(town::LogArgs),
     Sling(work::SlingArgs),
@@ -175,6 +177,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Rig(args) => args.run(town, out),
         Command::Config(args) => args.run(town, out),
         Command::Trust(args) => args.run(town, out),
+        Command::Reindex(args) => Ok(out.show(&args.run(town)?)),
         Command::Status(args) => Ok(out.show(&args.run(town)?)),
         Command::Log(args) => Ok(out.show(&args.run(town)?)),
         Command::Sling(args) => Ok(out.show(&args.run(town)?)),

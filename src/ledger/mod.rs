@@ -6,6 +6,7 @@
 pub mod boot;
 pub mod diff;
 pub mod history;
+pub mod index;
 pub mod log;
 pub mod merge;
 pub mod read;

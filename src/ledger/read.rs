@@ -1,7 +1,7 @@
 //! The scope at one commit: records by path, walks, and the typed views that commands ask for.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use gix::ObjectId;
@@ -9,9 +9,11 @@ use gix::objs::tree::EntryKind;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::ledger::index::{Row, Slip, Unread};
 use crate::ledger::{log, tree};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType};
+use crate::model::brief::Facts as _;
 use crate::model::gate::{GateRun, Intent};
 use crate::model::hook::Hook;
 use crate::model::mail::Letter;
@@ -56,6 +58,11 @@ impl<'s> State<'s> {
         let decoded = object.decode().or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
         let rev_number = log::rev_number_of(decoded.message);
         Ok(Self { store, commit, tree: decoded.tree(), rev_number, trees: RefCell::default() })
+    }
+
+    /// Where it is kept.
+    pub(in crate::ledger) fn store(&self) -> &'s Store {
+        self.store
     }
 
     /// The commit; `None` before the first.
@@ -149,14 +156,13 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn all<T: DeserializeOwned>(&self, dir: &str) -> Result<(Vec<T>, Vec<Damaged>)> {
+        self.each(dir, record::read)
+    }
+
+    fn each<T>(&self, dir: &str, read: impl Fn(&str, &[u8]) -> Result<T>) -> Result<(Vec<T>, Vec<Damaged>)> {
         let (mut good, mut damaged) = (Vec::new(), Vec::new());
         for (path, id) in self.paths(dir)? {
-            let read = self
-                .store
-                .record(id)
-                .and_then(|bytes| record::decode(&path, &bytes))
-                .and_then(|object| record::view(&path, &object));
-            match read {
+            match self.store.record(id).and_then(|bytes| read(&path, &bytes)) {
                 Ok(value) => good.push(value),
                 Err(error) => damaged.push(Damaged { path, fault: error.line() }),
             }
@@ -185,7 +191,33 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when it cannot be read.
     pub fn find_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
-        self.get(&tree::bead(id))
+        let path = tree::bead(id);
+        let Some(blob) = self.blob_id(&path)? else { return Ok(None) };
+        bead_at(&path, &self.store.record(blob)?).map(Some)
+    }
+
+    /// The bead of a row of this state's catalog, in full.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn bead_of(&self, row: Row<'_>) -> Result<Bead> {
+        record::read(row.id(), &self.store.record(row.blob())?)
+    }
+
+    /// The letter with this blob.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn letter_of(&self, slip: &Slip, blob: ObjectId) -> Result<Letter> {
+        record::read(slip.id.as_str(), &self.store.record(blob)?)
+    }
+
+    /// The unread letters of `address`, in brief.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn unread(&self, address: &Address) -> Result<Unread> {
+        Ok(self.mailroom()?.unread(address))
     }
 
     /// All beads, and the records that cannot be read.
@@ -193,15 +225,17 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn beads(&self) -> Result<(Vec<Bead>, Vec<Damaged>)> {
-        self.all("beads")
+        self.each("beads", bead_at)
     }
 
-    /// All beads of one type; unreadable records are left out.
+    /// All beads of one type, by id; unreadable records are left out.
     ///
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn beads_of(&self, issue_type: &IssueType) -> Result<Vec<Bead>> {
-        Ok(self.beads()?.0.into_iter().filter(|bead| bead.issue_type == *issue_type).collect())
+        let catalog = self.catalog()?;
+        let rows = catalog.first(0, |row| row.issue_type() == *issue_type, |_| ()).0;
+        Ok(rows.into_iter().filter_map(|((), row)| self.bead_of(row).ok()).collect())
     }
 
     /// Ids that start with `abbreviation`, without reading the beads.
@@ -209,14 +243,7 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn ids_starting_with(&self, abbreviation: &str) -> Result<Vec<BeadId>> {
-        let mut ids = BTreeSet::new();
-        for (path, _) in self.paths("beads")? {
-            let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
-            if let Some(id) = name.starts_with(abbreviation).then(|| name.parse().ok()).flatten() {
-                ids.insert(id);
-            }
-        }
-        Ok(ids.into_iter().collect())
+        Ok(self.catalog()?.ids_starting_with(abbreviation))
     }
 
     /// Ids of the beads that lie in one directory with `id`, all its children among them.
@@ -251,7 +278,7 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn letters(&self, address: &Address) -> Result<(Vec<Letter>, Vec<Damaged>)> {
-        let (mut letters, damaged) = self.all::<Letter>(&tree::mailbox(address))?;
+        let (mut letters, damaged) = self.each(&tree::mailbox(address), letter_at)?;
         letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
         Ok((letters, damaged))
     }
@@ -311,6 +338,31 @@ impl<'s> State<'s> {
             Some(one) => Err(Error::corrupt(one.fault.clone())),
         }
     }
+}
+
+/// The bead whose record at `path` has these bytes.
+///
+/// # Errors
+/// Corrupt, when they are no bead, or another one than the path says: then two would answer to one id.
+pub(in crate::ledger) fn bead_at(path: &str, bytes: &[u8]) -> Result<Bead> {
+    let bead: Bead = record::read(path, bytes)?;
+    if tree::bead(&bead.id) == path {
+        return Ok(bead);
+    }
+    Err(Error::corrupt(format!("the record {path} says that it is {}", bead.id)))
+}
+
+/// The letter whose record at `path` has these bytes.
+///
+/// # Errors
+/// Corrupt, when they are no letter, or one that belongs elsewhere.
+pub(in crate::ledger) fn letter_at(path: &str, bytes: &[u8]) -> Result<Letter> {
+    let letter: Letter = record::read(path, bytes)?;
+    let own = tree::letter(&letter.to, letter.sent_at, &letter.id);
+    if own == path {
+        return Ok(letter);
+    }
+    Err(Error::corrupt(format!("the letter at {path} belongs to {own}")))
 }
 
 #[cfg(test)]

@@ -446,14 +446,6 @@ impl Bead {
         self.updated_at = now;
     }
 
-    /// Whether it waits for nothing but somebody's hands, its dependencies aside.
-    #[must_use]
-    pub fn is_open_work(&self, now: Moment) -> bool {
-        let deferred = self.defer_until.is_some_and(|until| until > now);
-        let ephemeral = self.extra.get("ephemeral").and_then(serde_json::Value::as_bool) == Some(true);
-        self.status == Status::Open && self.issue_type.is_work() && !deferred && !ephemeral
-    }
-
     /// Targets that must be met before this is ready.
     pub fn blockers(&self) -> impl Iterator<Item = &Dependency> {
         self.dependencies.iter().filter(|dependency| dependency.kind.is_blocking())

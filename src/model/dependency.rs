@@ -5,39 +5,28 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
-use crate::model::address::Address;
-use crate::model::bead::{Bead, DependencyKind, IssueType};
+use crate::model::bead::{Bead, DependencyKind};
+use crate::model::brief::Facts;
 use crate::name::BeadId;
-
-/// Words in a close reason that say the work failed; the list of the `bd` tool.
-const FAILURE_WORDS: [&str; 11] = [
-    "failed",
-    "rejected",
-    "wontfix",
-    "won't fix",
-    "cancelled",
-    "canceled",
-    "abandoned",
-    "blocked",
-    "error",
-    "timeout",
-    "aborted",
-];
 
 /// What a dependency of `kind` on `target` still waits for; `None` when it is met or never blocks.
 /// `children` are those of the target.
 #[must_use]
-pub fn obstacle<'b>(kind: &DependencyKind, target: &Bead, children: impl IntoIterator<Item = &'b Bead>) -> Option<String> {
+pub fn obstacle<'b, F: Facts + 'b>(
+    kind: &DependencyKind,
+    target: &impl Facts,
+    children: impl IntoIterator<Item = &'b F>,
+) -> Option<String> {
     let unless = |met: bool, why: &str| (!met).then(|| why.to_owned());
-    let is_closed = target.status.is_closed();
+    let is_closed = target.status().is_closed();
     match kind {
         DependencyKind::Blocks | DependencyKind::ConditionalBlocks | DependencyKind::MergeBlocks if !is_closed => {
-            Some(format!("it is {}", target.status))
+            Some(format!("it is {}", target.status()))
         }
-        DependencyKind::ConditionalBlocks => unless(has_failed(target), "it did not fail"),
-        DependencyKind::MergeBlocks => unless(was_merged(target), "it was closed without a merge"),
+        DependencyKind::ConditionalBlocks => unless(target.has_failed(), "it did not fail"),
+        DependencyKind::MergeBlocks => unless(target.was_merged(), "it was closed without a merge"),
         DependencyKind::WaitsFor => {
-            let open: Vec<&str> = children.into_iter().filter(|c| !c.status.is_closed()).map(|c| c.id.as_str()).collect();
+            let open: Vec<&str> = children.into_iter().filter(|c| !c.status().is_closed()).map(Facts::id).collect();
             (!open.is_empty()).then(|| format!("its children {} are not closed", open.join(", ")))
         }
         DependencyKind::Blocks
@@ -51,20 +40,6 @@ pub fn obstacle<'b>(kind: &DependencyKind, target: &Bead, children: impl IntoIte
         | DependencyKind::Validates
         | DependencyKind::Other(_) => None,
     }
-}
-
-fn has_failed(bead: &Bead) -> bool {
-    let reason = bead.close_reason.as_deref().unwrap_or_default().to_lowercase();
-    FAILURE_WORDS.iter().any(|word| reason.contains(word))
-}
-
-/// Only a refinery closes by a merge; it closes requests that did not land, too.
-fn was_merged(bead: &Bead) -> bool {
-    let by_refinery =
-        bead.closed_by.as_deref().and_then(|by| by.parse().ok()).is_some_and(|by| matches!(by, Address::Refinery(_)));
-    let is_request = bead.issue_type == IssueType::MergeRequest;
-    let landed = bead.extra.get("state").and_then(serde_json::Value::as_str) == Some("landed");
-    by_refinery && (!is_request || landed)
 }
 
 /// The parent of a bead, whether it is written as a field or as an edge.
@@ -162,6 +137,7 @@ pub fn parse_kind(word: &str) -> Result<DependencyKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::bead::IssueType;
     use crate::time::Moment;
 
     fn bead(id: &str) -> Bead {
@@ -179,7 +155,7 @@ mod tests {
         use DependencyKind::{Blocks, ConditionalBlocks, MergeBlocks, Related, WaitsFor};
         let (open, done, failed) = (bead("wi-a"), closed("overseer", "done"), closed("overseer", "Failed twice"));
         let merged = closed("widgets/refinery", "merged");
-        let met = |kind: &DependencyKind, target: &Bead| obstacle(kind, target, []).is_none();
+        let met = |kind: &DependencyKind, target: &Bead| obstacle::<Bead>(kind, target, []).is_none();
         assert!(!met(&Blocks, &open) && met(&Blocks, &done));
         assert!(!met(&ConditionalBlocks, &open) && !met(&ConditionalBlocks, &done) && met(&ConditionalBlocks, &failed));
         assert!(!met(&MergeBlocks, &open) && !met(&MergeBlocks, &done) && met(&MergeBlocks, &merged));

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod agent;
 pub mod bead;
+pub mod brief;
 pub mod config_keys;
 pub mod dependency;
 pub mod exchange;

@@ -230,6 +230,15 @@ pub fn view<T: DeserializeOwned>(path: &str, object: &Object) -> Result<T> {
     serde_json::from_value(Value::Object(object.clone())).or_fail(Kind::Corrupt, || format!("read the record {path}"))
 }
 
+/// Reads a typed record from its bytes.
+///
+/// # Errors
+/// Corrupt, when it is no record of this type; `path` names it.
+pub fn read<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T> {
+    // The short way takes a third of the time; what it refuses, such as a key written twice, the long way judges.
+    serde_json::from_slice(bytes).or_else(|_| view(path, &decode(path, bytes)?))
+}
+
 /// The object that stores a typed record.
 ///
 /// # Panics

@@ -203,18 +203,35 @@ pub struct Injection {
     pub damaged: usize,
 }
 
-/// The actor's unread mail by tier.
+/// How many unread letters the actor has.
+///
+/// # Errors
+/// As [`mailbox`].
+pub fn unread(town: &Town) -> Result<usize> {
+    Ok(town.ledger_for(&town.me)?.state()?.unread(&town.me)?.letters.len())
+}
+
+/// The actor's unread mail by tier; letters that are only counted are not read.
 ///
 /// # Errors
 /// As [`mailbox`].
 pub fn injection(town: &Town) -> Result<Injection> {
-    let mailbox = mailbox(town, &town.me)?;
-    let mut told = Injection { damaged: mailbox.damaged.len(), ..Injection::default() };
-    for Numbered { letter, .. } in mailbox.unread() {
-        match letter.priority {
-            Urgency::Urgent => told.urgent.push(letter.clone()),
-            Urgency::High => told.high.push(letter.clone()),
-            Urgency::Normal | Urgency::Low => told.others += 1,
+    let ledger = town.ledger_for(&town.me)?;
+    let state = ledger.state()?;
+    let unread = state.unread(&town.me)?;
+    let mut told = Injection { damaged: unread.damaged.len(), ..Injection::default() };
+    for (slip, blob) in &unread.letters {
+        let tier = match slip.urgency {
+            Urgency::Urgent => &mut told.urgent,
+            Urgency::High => &mut told.high,
+            Urgency::Normal | Urgency::Low => {
+                told.others += 1;
+                continue;
+            }
+        };
+        match state.letter_of(slip, *blob) {
+            Ok(letter) => tier.push(letter),
+            Err(_) => told.damaged += 1,
         }
     }
     Ok(told)

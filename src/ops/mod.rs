@@ -10,6 +10,7 @@ pub mod polecat;
 pub mod post;
 pub mod prime;
 pub mod refinery;
+pub mod reindex;
 pub mod remote;
 pub mod rig;
 pub mod session;

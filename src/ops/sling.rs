@@ -13,6 +13,7 @@ use crate::ledger::{Change, State, tree};
 use crate::model::address::{Address, Typed};
 use crate::model::agent::Agent;
 use crate::model::bead::{Bead, Status, check_text};
+use crate::model::brief::Brief;
 use crate::model::hook::Hook;
 use crate::model::record;
 use crate::name::{BeadId, base36};
@@ -176,7 +177,7 @@ fn already(town: &Town, plan: &Plan, target: &Target, bead: &Bead) -> Result<Opt
 /// Whether the bead may be slung at all; asked before the worktree and again in the transaction.
 fn check(town: &Town, plan: &Plan, bead: &Bead) -> Result<()> {
     check_free(bead)?;
-    let blockers = ready::blockers(&mut Reach::new(town), &mut BTreeMap::new(), bead);
+    let blockers = ready::blockers(&mut Reach::new(town), &mut BTreeMap::new(), &Brief::of(bead));
     if blockers.is_empty() || plan.force {
         return Ok(());
     }

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::ledger::{Damaged, Ledger};
 use crate::model::address::Address;
 use crate::model::bead::{IssueType, Status};
-use crate::model::merge_request::{MergeRequest, MrState};
+use crate::model::brief::Facts as _;
+use crate::model::merge_request::MrState;
 use crate::name::Name;
 use crate::ops::polecat::{self, Listed};
 use crate::ops::remote;
@@ -76,23 +77,23 @@ pub fn look(town: &Town) -> Result<TownStatus> {
     let places = town.places()?;
     let here: Vec<Name> = places.iter().map(|place| place.rig.name.clone()).collect();
     let elsewhere = state.rigs()?.into_iter().map(|rig| rig.name).filter(|name| !here.contains(name)).collect();
-    let (letters, _) = town.ledger_for(&town.me)?.state()?.letters(&town.me)?;
+    let unread = town.ledger_for(&town.me)?.state()?.unread(&town.me)?;
     Ok(TownStatus {
         town: state.scope()?.name,
         root: town.root.clone(),
         me: town.me.clone(),
         sync: urls(&town.hq),
-        mail_unread: letters.iter().filter(|letter| letter.is_unread()).count(),
+        mail_unread: unread.letters.len(),
         rigs: places.iter().map(|place| look_at(town, place)).collect::<Result<_>>()?,
         elsewhere,
     })
 }
 
 fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
-    let (beads, damaged) = place.ledger.state()?.beads()?;
+    let catalog = place.ledger.state()?.catalog()?;
     let mut counts = Counts::default();
-    for bead in beads.iter().filter(|bead| bead.issue_type.is_work() || bead.issue_type == IssueType::Epic) {
-        match bead.status {
+    for bead in catalog.rows().filter(|row| row.issue_type().is_work() || row.issue_type() == IssueType::Epic) {
+        match bead.status() {
             Status::Open => counts.open += 1,
             Status::Hooked | Status::InProgress => counts.in_work += 1,
             Status::InReview => counts.in_review += 1,
@@ -101,11 +102,8 @@ fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
             Status::Pinned | Status::Other(_) => {}
         }
     }
-    let in_state = |wanted: &[MrState]| {
-        let requests =
-            beads.iter().filter(|bead| bead.issue_type == IssueType::MergeRequest).filter_map(|bead| MergeRequest::of(bead).ok());
-        requests.filter(|request| wanted.contains(&request.state)).count()
-    };
+    let in_state =
+        |wanted: &[MrState]| catalog.rows().filter_map(|row| row.mr_state()).filter(|state| wanted.contains(state)).count();
     Ok(RigStatus {
         rig: place.rig.name.clone(),
         target: place.rig.target.clone(),
@@ -114,7 +112,7 @@ fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
         queued: in_state(&[MrState::Queued, MrState::Landing]),
         held: in_state(&[MrState::Held]),
         sync: urls(&place.ledger),
-        damaged,
+        damaged: catalog.damaged(),
     })
 }
 

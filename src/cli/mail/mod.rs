@@ -56,7 +56,7 @@ impl MailArgs {
             Verb::Read(which) => Ok(out.show(&Read(mailbox::mark_read(town, mailbox::find(town, &which.letter)?)?))),
             Verb::Peek(which) => Ok(out.show(&Read(mailbox::find(town, &which.letter)?))),
             Verb::Reply(args) => args.run(town, out),
-            Verb::Check(_) => Ok(out.show(&Checked { unread: mailbox::mailbox(town, &town.me)?.unread().count() })),
+            Verb::Check(_) => Ok(out.show(&Checked { unread: mailbox::unread(town)? })),
         }
     }
 }

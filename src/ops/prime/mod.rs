@@ -61,12 +61,12 @@ pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
     };
     let state = ledger.state()?;
     let (hook, bead) = hook::with_bead(&state, &town.me)?;
-    let (letters, _) = state.letters(&town.me)?;
+    let unread = state.unread(&town.me)?;
     Ok(Primed {
         agent: town.me.clone(),
         role: role_text(&town.me).to_owned(),
         previous_failure: bead.as_ref().map_or(Ok(None), |bead| previous_failure(&state, bead))?,
-        mail_unread: letters.iter().filter(|letter| letter.is_unread()).count(),
+        mail_unread: unread.letters.len(),
         hook,
         bead,
         has_started,

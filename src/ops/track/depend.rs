@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::ledger::{Change, Ledger, tree};
 use crate::model::bead::{Bead, Dependency, DependencyKind, Status};
+use crate::model::brief::Facts as _;
 use crate::model::dependency::{find_ring, parent_of};
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
@@ -201,15 +202,11 @@ pub fn neighbours(town: &Town, ledger: &Ledger, bead: &BeadId) -> Result<Neighbo
     let mut needed_by = Vec::new();
     for prefix in Scopes::of(town, None, true)?.asked {
         // A scope that cannot be reached has edges that nobody here can list.
-        let Ok(whole) = reach.whole(&prefix) else { continue };
-        for other in whole.beads.values() {
-            let edges = other.dependencies.iter().filter(|edge| edge.depends_on_id == *bead);
-            needed_by.extend(edges.map(|edge| Neighbour {
-                id: other.id.clone(),
-                kind: edge.kind.clone(),
-                title: Some(other.title.clone()),
-                status: Some(other.status.clone()),
-            }));
+        let Ok(catalog) = reach.catalog(&prefix) else { continue };
+        for (row, kind) in catalog.needed_by(bead) {
+            let Ok(id) = row.id().parse() else { continue };
+            let title = reach.in_full(&prefix, row).ok().map(|other| other.title);
+            needed_by.push(Neighbour { id, kind, title, status: Some(row.status()) });
         }
     }
     Ok(Neighbours { id: bead.clone(), depends_on: depends_on(town, &found), needed_by })
@@ -240,8 +237,11 @@ fn children(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, parent: &
     if parent.prefix() != *here {
         return Ok(reach.children(parent).unwrap_or_default().into_iter().map(|bead| bead.id).collect());
     }
-    let mut ids: Vec<BeadId> = change.before().beads()?.0.into_iter().map(|bead| bead.id).collect();
+    let before = change.before().catalog()?;
+    let mut ids: Vec<BeadId> = before.children(parent).iter().filter_map(|row| row.id().parse().ok()).collect();
     ids.extend(change.touched().cloned());
+    ids.sort();
+    ids.dedup();
     let is_child = |id: &BeadId| {
         let bead: Option<Bead> = change.get(&tree::bead(id)).unwrap_or_default();
         bead.as_ref().and_then(parent_of) == Some(parent)

@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::ledger::Damaged;
+use crate::ledger::index::Row;
 use crate::model::bead::{Bead, IssueType, Status};
-use crate::model::dependency::parent_of;
+use crate::model::brief::Facts;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::reach::Reach;
 use crate::town::Town;
@@ -33,27 +34,26 @@ pub struct Filter {
 impl Filter {
     /// Whether `bead` is kept.
     #[must_use]
-    pub fn keeps(&self, bead: &Bead) -> bool {
-        let one_of = |empty: bool, found: bool| empty || found;
-        one_of(self.types.is_empty(), self.types.contains(&bead.issue_type))
-            && one_of(self.priorities.is_empty(), self.priorities.contains(&bead.priority))
-            && self.labels.iter().all(|label| bead.labels.contains(label))
-            && self.assignee.as_ref().is_none_or(|who| bead.assignee.as_ref() == Some(who))
-            && self.parent.as_ref().is_none_or(|parent| parent_of(bead) == Some(parent))
+    pub fn keeps(&self, bead: &impl Facts) -> bool {
+        (self.types.is_empty() || self.types.contains(&bead.issue_type()))
+            && (self.priorities.is_empty() || self.priorities.contains(&bead.priority()))
             && self.keeps_status(bead)
+            && self.labels.iter().all(|label| bead.has_label(label))
+            && self.assignee.as_ref().is_none_or(|who| bead.assignee() == Some(who))
+            && self.parent.as_ref().is_none_or(|parent| bead.is_child_of(parent))
     }
 
-    fn keeps_status(&self, bead: &Bead) -> bool {
+    fn keeps_status(&self, bead: &impl Facts) -> bool {
         if !self.statuses.is_empty() {
-            return self.statuses.contains(&bead.status) && (!self.types.is_empty() || !is_own_record(bead));
+            return self.statuses.contains(&bead.status()) && (!self.types.is_empty() || !is_own_record(bead));
         }
-        self.everything || (!bead.status.is_closed() && (!self.types.is_empty() || !is_own_record(bead)))
+        self.everything || (!bead.status().is_closed() && (!self.types.is_empty() || !is_own_record(bead)))
     }
 }
 
 /// Records that gt keeps for itself; they would drown the work in lists.
-fn is_own_record(bead: &Bead) -> bool {
-    matches!(bead.issue_type, IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event)
+fn is_own_record(bead: &impl Facts) -> bool {
+    matches!(bead.issue_type(), IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event)
 }
 
 /// The scopes that a question is about.
@@ -117,6 +117,29 @@ pub struct Found {
     pub notes: Vec<String>,
 }
 
+/// A bead that may be shown: what orders it, and where it is.
+pub(super) struct Pick<'c, K> {
+    pub(super) key: K,
+    pub(super) prefix: &'c Prefix,
+    pub(super) row: Row<'c>,
+}
+
+impl Found {
+    /// Puts the picks in order and reads as many as `limit` (0: all) lets through.
+    pub(super) fn take<K: Ord>(&mut self, reach: &mut Reach<'_>, mut picks: Vec<Pick<'_, K>>, limit: usize) {
+        picks.sort_by(|a, b| (&a.key, a.row.id()).cmp(&(&b.key, b.row.id())));
+        if limit > 0 {
+            picks.truncate(limit);
+        }
+        for pick in picks {
+            match reach.in_full(pick.prefix, pick.row) {
+                Ok(bead) => self.beads.push(bead),
+                Err(error) => self.damaged.push(Damaged { path: pick.row.id().to_owned(), fault: error.line() }),
+            }
+        }
+    }
+}
+
 /// Beads of the asked scopes that `filter` keeps: by priority, then oldest first; at most `limit` (0: all).
 ///
 /// # Errors
@@ -124,21 +147,22 @@ pub struct Found {
 pub fn list(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Result<Found> {
     let mut reach = Reach::new(town);
     let mut found = Found::default();
+    let mut catalogs = Vec::new();
     for prefix in &scopes.asked {
-        match reach.whole(prefix) {
-            Ok(whole) => {
-                found.beads.extend(whole.beads.values().filter(|bead| filter.keeps(bead)).cloned());
-                found.damaged.extend(whole.damaged.iter().cloned());
-            }
+        match reach.catalog(prefix) {
+            Ok(catalog) => catalogs.push((prefix, catalog)),
             Err(error) if scopes.asked.len() == 1 => return Err(error),
             Err(error) => found.notes.push(format!("scope {prefix} is left out: {}", error.line())),
         }
     }
-    found.beads.sort_by(|a, b| (a.priority, a.created_at, &a.id).cmp(&(b.priority, b.created_at, &b.id)));
-    found.total = found.beads.len();
-    if limit > 0 {
-        found.beads.truncate(limit);
+    let mut picks = Vec::new();
+    for (prefix, catalog) in &catalogs {
+        let (rows, total) = catalog.first(limit, |row| filter.keeps(&row), |row| (row.priority(), row.created_at()));
+        picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
+        found.total += total;
+        found.damaged.extend(catalog.damaged());
     }
+    found.take(&mut reach, picks, limit);
     Ok(found)
 }
 

@@ -3,37 +3,31 @@
 //! A scope is seen at the commit at which it was first looked at, so that one question has one answer.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Damaged, Ledger, State};
+use crate::ledger::index::{Catalog, Row};
+use crate::ledger::{Ledger, State, tree};
 use crate::model::bead::Bead;
-use crate::model::dependency::parent_of;
+use crate::model::brief::Brief;
 use crate::name::{BeadId, Prefix};
 use crate::town::Town;
 
-/// What can be said of a bead somewhere in the town.
+/// What can be said of a bead somewhere in the town, in full or in brief.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sight {
+pub enum Sight<B = Bead> {
     /// There it is.
-    Seen(Box<Bead>),
+    Seen(Box<B>),
     /// Its scope has no such bead.
     Missing,
     /// Its scope or its record cannot be read, and why.
     Unreadable(String),
 }
 
-/// All beads of a scope.
-pub struct Whole {
-    /// Those that can be read, by id.
-    pub beads: BTreeMap<BeadId, Bead>,
-    /// Records that cannot be read.
-    pub damaged: Vec<Damaged>,
-}
-
 struct Seen {
     ledger: Ledger,
     tip: gix::ObjectId,
-    whole: Option<Whole>,
+    catalog: Option<Rc<Catalog>>,
 }
 
 impl Seen {
@@ -60,7 +54,7 @@ impl<'t> Reach<'t> {
         let open = || -> Result<Seen> {
             let ledger = town.scope_of(prefix)?;
             let tip = ledger.tip()?.ok_or_else(|| Error::not_found(format!("scope {prefix} holds no ledger")))?;
-            Ok(Seen { ledger, tip, whole: None })
+            Ok(Seen { ledger, tip, catalog: None })
         };
         let entry = self.scopes.entry(prefix.clone()).or_insert_with(|| open().map_err(|error| error.line()));
         entry.as_mut().map_err(|fault| fault.clone())
@@ -72,9 +66,6 @@ impl<'t> Reach<'t> {
             Ok(seen) => seen,
             Err(fault) => return Sight::Unreadable(format!("its scope cannot be reached: {fault}")),
         };
-        if let Some(bead) = seen.whole.as_ref().and_then(|whole| whole.beads.get(id)) {
-            return Sight::Seen(Box::new(bead.clone()));
-        }
         match seen.state().and_then(|state| state.find_bead(id)) {
             Ok(Some(bead)) => Sight::Seen(Box::new(bead)),
             Ok(None) => Sight::Missing,
@@ -82,26 +73,52 @@ impl<'t> Reach<'t> {
         }
     }
 
-    /// All beads of the scope with `prefix`.
+    /// The bead `id` in brief: from the scope's catalog when that was asked for before, else from its record alone.
+    pub fn brief(&mut self, id: &BeadId) -> Sight<Brief> {
+        let catalog = self.scope(&id.prefix()).ok().and_then(|seen| seen.catalog.clone());
+        if let Some(catalog) = catalog {
+            return match (catalog.find(id.as_str()).and_then(|row| row.brief()), catalog.fault(&tree::bead(id))) {
+                (Some(brief), _) => Sight::Seen(Box::new(brief)),
+                (None, Some(fault)) => Sight::Unreadable(fault.to_owned()),
+                (None, None) => Sight::Missing,
+            };
+        }
+        match self.bead(id) {
+            Sight::Seen(bead) => Sight::Seen(Box::new(Brief::of(&bead))),
+            Sight::Missing => Sight::Missing,
+            Sight::Unreadable(fault) => Sight::Unreadable(fault),
+        }
+    }
+
+    /// All beads of the scope with `prefix`, in brief.
     ///
     /// # Errors
     /// Not found, when the scope cannot be reached; corrupt, when its trees cannot be read.
-    pub fn whole(&mut self, prefix: &Prefix) -> Result<&Whole> {
+    pub fn catalog(&mut self, prefix: &Prefix) -> Result<Rc<Catalog>> {
         let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
-        if seen.whole.is_none() {
-            let (beads, damaged) = seen.state()?.beads()?;
-            let beads = beads.into_iter().map(|bead| (bead.id.clone(), bead)).collect();
-            seen.whole = Some(Whole { beads, damaged });
+        if let Some(catalog) = &seen.catalog {
+            return Ok(catalog.clone());
         }
-        seen.whole.as_ref().ok_or_else(|| Error::bug("beads just read are gone"))
+        let catalog = Rc::new(seen.state()?.catalog()?);
+        seen.catalog = Some(catalog.clone());
+        Ok(catalog)
+    }
+
+    /// The bead of a row of the catalog of `prefix`, in full.
+    ///
+    /// # Errors
+    /// Not found, when the scope cannot be reached; corrupt, when the record cannot be read.
+    pub fn in_full(&mut self, prefix: &Prefix, row: Row<'_>) -> Result<Bead> {
+        let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
+        seen.state()?.bead_of(row)
     }
 
     /// The children of `id`, which live in its scope.
     ///
     /// # Errors
-    /// As [`Reach::whole`].
-    pub fn children(&mut self, id: &BeadId) -> Result<Vec<Bead>> {
-        let whole = self.whole(&id.prefix())?;
-        Ok(whole.beads.values().filter(|bead| parent_of(bead) == Some(id)).cloned().collect())
+    /// As [`Reach::catalog`].
+    pub fn children(&mut self, id: &BeadId) -> Result<Vec<Brief>> {
+        let catalog = self.catalog(&id.prefix())?;
+        Ok(catalog.children(id).into_iter().filter_map(|row| row.brief()).collect())
     }
 }

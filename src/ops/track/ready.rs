@@ -1,16 +1,18 @@
 //! What can be started now, and what the rest waits for.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::model::bead::{Bead, DependencyKind};
-use crate::model::dependency::{obstacle, parent_of};
+use crate::ledger::index::{Catalog, Row};
+use crate::model::bead::DependencyKind;
+use crate::model::brief::{Brief, Facts};
+use crate::model::dependency::obstacle;
 use crate::name::BeadId;
-use crate::ops::track::find::{Filter, Found, Scopes};
+use crate::ops::track::find::{Filter, Found, Pick, Scopes};
 use crate::ops::track::reach::{Reach, Sight};
+use crate::time::Moment;
 use crate::town::Town;
 
 /// What a bead waits for.
@@ -40,14 +42,14 @@ pub enum Order {
 }
 
 impl Order {
-    fn compare(self, a: &Bead, b: &Bead) -> Ordering {
-        let rank = |bead: &Bead| match self {
-            Self::Hybrid if bead.priority <= 1 => bead.priority,
-            Self::Hybrid => 2,
-            Self::Priority => bead.priority,
+    /// What orders `bead`, before its id does.
+    fn key(self, bead: &impl Facts) -> (u8, Moment) {
+        let rank = match self {
+            Self::Hybrid => bead.priority().min(2),
+            Self::Priority => bead.priority(),
             Self::Oldest => 0,
         };
-        (rank(a), a.created_at, &a.id).cmp(&(rank(b), b.created_at, &b.id))
+        (rank, bead.created_at())
     }
 }
 
@@ -68,47 +70,75 @@ pub fn ready(town: &Town, scopes: &Scopes, filter: &Filter, order: Order, limit:
     let mut reach = Reach::new(town);
     let mut known = BTreeMap::new();
     let mut answer = Ready::default();
+    let mut catalogs = Vec::new();
     for (prefix, is_asked) in scopes.asked.iter().map(|p| (p, true)).chain(scopes.others.iter().map(|p| (p, false))) {
-        let open: Vec<Bead> = match reach.whole(prefix) {
-            Ok(whole) => {
-                if is_asked {
-                    answer.found.damaged.extend(whole.damaged.iter().cloned());
-                }
-                whole.beads.values().filter(|bead| is_free(town, bead) && filter.keeps(bead)).cloned().collect()
-            }
+        match reach.catalog(prefix) {
+            Ok(catalog) => catalogs.push((prefix, is_asked, catalog)),
             Err(error) if is_asked && scopes.asked.len() == 1 => return Err(error),
-            Err(error) => {
-                answer.found.notes.push(format!("scope {prefix} is left out: {}", error.line()));
-                continue;
-            }
-        };
-        for bead in open {
-            let blockers = blockers(&mut reach, &mut known, &bead);
-            if is_asked {
-                let unknown = blockers.iter().filter(|blocker| blocker.unknown);
-                answer.found.notes.extend(unknown.map(|b| format!("{} is held back by {}: {}", bead.id, b.id, b.why)));
-            }
-            match (blockers.is_empty(), is_asked) {
-                (true, true) => answer.found.beads.push(bead),
-                (true, false) => answer.elsewhere += 1,
-                (false, _) => {}
-            }
+            Err(error) => answer.found.notes.push(format!("scope {prefix} is left out: {}", error.line())),
         }
     }
-    answer.found.beads.sort_by(|a, b| order.compare(a, b));
-    answer.found.total = answer.found.beads.len();
-    if limit > 0 {
-        answer.found.beads.truncate(limit);
+    let mut picks = Vec::new();
+    for (prefix, is_asked, catalog) in &catalogs {
+        let notes = &mut answer.found.notes;
+        let is_ready = |row: Row<'_>| {
+            let is_free = row.is_open_work(town.now) && row.assignee().is_none() && filter.keeps(&row);
+            is_free && is_unblocked(&mut reach, &mut known, catalog, row, is_asked.then_some(&mut *notes))
+        };
+        let (rows, total) = catalog.first(limit, is_ready, |row| order.key(&row));
+        if *is_asked {
+            picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
+            answer.found.total += total;
+            answer.found.damaged.extend(catalog.damaged());
+        } else {
+            answer.elsewhere += total;
+        }
     }
+    answer.found.take(&mut reach, picks, limit);
     Ok(answer)
 }
 
-fn is_free(town: &Town, bead: &Bead) -> bool {
-    bead.is_open_work(town.now) && bead.assignee.is_none()
+/// Whether nothing blocks the bead in `row`. What cannot be told blocks too, and `notes` says so.
+fn is_unblocked(
+    reach: &mut Reach<'_>,
+    known: &mut BTreeMap<BeadId, Vec<Blocker>>,
+    catalog: &Catalog,
+    row: Row<'_>,
+    notes: Option<&mut Vec<String>>,
+) -> bool {
+    if let Some(answer) = is_unblocked_here(catalog, row) {
+        return answer;
+    }
+    // A row that no writer makes holds itself back.
+    let Some(bead) = row.brief() else { return false };
+    let blockers = blockers(reach, known, &bead);
+    if let Some(notes) = notes {
+        let unknown = blockers.iter().filter(|blocker| blocker.unknown);
+        notes.extend(unknown.map(|b| format!("{} is held back by {}: {}", bead.id, b.id, b.why)));
+    }
+    blockers.is_empty()
+}
+
+/// The same, when the beads of this scope are enough to tell and none of them is missing; children are not asked.
+fn is_unblocked_here(catalog: &Catalog, row: Row<'_>) -> Option<bool> {
+    let (mut answer, mut at) = (true, row);
+    for _ in 0..GENERATIONS_MAX {
+        for (kind, target) in at.edges().filter(|(kind, _)| kind.is_blocking()) {
+            if kind == DependencyKind::WaitsFor {
+                return None;
+            }
+            answer &= obstacle::<Brief>(&kind, &catalog.target(target)?, []).is_none();
+        }
+        match at.parent() {
+            None => break,
+            Some(parent) => at = catalog.target(parent)?,
+        }
+    }
+    Some(answer)
 }
 
 /// What `bead` waits for; its parents' blockers are its own. `known` keeps answers within one question.
-pub fn blockers(reach: &mut Reach<'_>, known: &mut BTreeMap<BeadId, Vec<Blocker>>, bead: &Bead) -> Vec<Blocker> {
+pub fn blockers(reach: &mut Reach<'_>, known: &mut BTreeMap<BeadId, Vec<Blocker>>, bead: &Brief) -> Vec<Blocker> {
     let mut found = Vec::new();
     let mut at = Some(bead.clone());
     for generation in 0..GENERATIONS_MAX {
@@ -116,8 +146,8 @@ pub fn blockers(reach: &mut Reach<'_>, known: &mut BTreeMap<BeadId, Vec<Blocker>
         let own = known.entry(now.id.clone()).or_insert_with(|| own_blockers(reach, &now));
         let inherited = |blocker: &Blocker| Blocker { why: format!("{} (through {})", blocker.why, now.id), ..blocker.clone() };
         found.extend(own.iter().map(|blocker| if generation == 0 { blocker.clone() } else { inherited(blocker) }));
-        let Some(parent) = parent_of(&now) else { break };
-        match reach.bead(parent) {
+        let Some(parent) = &now.parent else { break };
+        match reach.brief(parent) {
             Sight::Seen(parent) => at = Some(*parent),
             // A parent that is gone holds nothing back.
             Sight::Missing => {}
@@ -127,11 +157,11 @@ pub fn blockers(reach: &mut Reach<'_>, known: &mut BTreeMap<BeadId, Vec<Blocker>
     found
 }
 
-fn own_blockers(reach: &mut Reach<'_>, bead: &Bead) -> Vec<Blocker> {
+fn own_blockers(reach: &mut Reach<'_>, bead: &Brief) -> Vec<Blocker> {
     let mut found = Vec::new();
-    for edge in bead.blockers() {
-        let id = edge.depends_on_id.clone();
-        let target = match reach.bead(&id) {
+    for (kind, id) in bead.blockers() {
+        let id = id.clone();
+        let target = match reach.brief(&id) {
             Sight::Seen(target) => target,
             Sight::Missing => {
                 found.push(Blocker { id, why: "there is no such bead".into(), unknown: true });
@@ -142,13 +172,13 @@ fn own_blockers(reach: &mut Reach<'_>, bead: &Bead) -> Vec<Blocker> {
                 continue;
             }
         };
-        let children = match edge.kind {
+        let children = match kind {
             DependencyKind::WaitsFor => reach.children(&id),
             _ => Ok(Vec::new()),
         };
         match children {
             Ok(children) => {
-                let why = obstacle(&edge.kind, &target, &children);
+                let why = obstacle(kind, target.as_ref(), &children);
                 found.extend(why.map(|why| Blocker { id, why, unknown: false }));
             }
             Err(error) => found.push(Blocker { id, why: error.line(), unknown: true }),
@@ -160,8 +190,7 @@ fn own_blockers(reach: &mut Reach<'_>, bead: &Bead) -> Vec<Blocker> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::bead::IssueType;
-    use crate::time::Moment;
+    use crate::model::bead::{Bead, IssueType};
 
     #[test]
     fn urgent_work_comes_first_and_then_the_oldest() {
@@ -171,10 +200,10 @@ mod tests {
             bead
         };
         let mut beads = [bead("w-a", 4, 1), bead("w-b", 1, 9), bead("w-c", 2, 5), bead("w-d", 0, 7)];
-        beads.sort_by(|a, b| Order::Hybrid.compare(a, b));
+        beads.sort_by_key(|bead| Order::Hybrid.key(bead));
         let ids: Vec<&str> = beads.iter().map(|bead| bead.id.as_str()).collect();
         assert_eq!(ids, ["w-d", "w-b", "w-a", "w-c"]);
-        beads.sort_by(|a, b| Order::Priority.compare(a, b));
+        beads.sort_by_key(|bead| Order::Priority.key(bead));
         assert_eq!(beads[2].id.as_str(), "w-c");
     }
 }

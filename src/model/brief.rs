@@ -1,0 +1,218 @@
+//! A bead in brief: what lists, readiness and counts ask of it, without its texts.
+//!
+//! The same questions are put to a bead read in full, to its brief, and to a row of an index.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::address::Address;
+use crate::model::bead::{Bead, DependencyKind, IssueType, Status};
+use crate::model::dependency::parent_of;
+use crate::model::merge_request::{MergeRequest, MrState};
+use crate::name::BeadId;
+use crate::time::Moment;
+
+/// Words in a close reason that say the work failed; the list of the `bd` tool.
+const FAILURE_WORDS: [&str; 11] = [
+    "failed",
+    "rejected",
+    "wontfix",
+    "won't fix",
+    "cancelled",
+    "canceled",
+    "abandoned",
+    "blocked",
+    "error",
+    "timeout",
+    "aborted",
+];
+
+/// What can be asked of a bead without its texts.
+pub trait Facts {
+    /// Its id.
+    fn id(&self) -> &str;
+    /// Where it stands.
+    fn status(&self) -> Status;
+    /// What sort of item.
+    fn issue_type(&self) -> IssueType;
+    /// 0 critical … 4 backlog.
+    fn priority(&self) -> u8;
+    /// When it was made.
+    fn created_at(&self) -> Moment;
+    /// Not ready before this.
+    fn defer_until(&self) -> Option<Moment>;
+    /// The address of whoever has it.
+    fn assignee(&self) -> Option<&str>;
+    /// Whether it has the label.
+    fn has_label(&self, label: &str) -> bool;
+    /// Whether `parent` is its parent.
+    fn is_child_of(&self, parent: &BeadId) -> bool;
+    /// Whether it is kept only for a while, for machines.
+    fn is_ephemeral(&self) -> bool;
+    /// Whether the reason it was closed for says that the work failed.
+    fn has_failed(&self) -> bool;
+    /// Whether a refinery closed it by a merge.
+    fn was_merged(&self) -> bool;
+
+    /// Whether it waits for nothing but somebody's hands, its dependencies aside.
+    fn is_open_work(&self, now: Moment) -> bool {
+        self.status() == Status::Open
+            && self.issue_type().is_work()
+            && self.defer_until().is_none_or(|until| until <= now)
+            && !self.is_ephemeral()
+    }
+}
+
+impl Facts for Bead {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn status(&self) -> Status {
+        self.status.clone()
+    }
+    fn issue_type(&self) -> IssueType {
+        self.issue_type.clone()
+    }
+    fn priority(&self) -> u8 {
+        self.priority
+    }
+    fn created_at(&self) -> Moment {
+        self.created_at
+    }
+    fn defer_until(&self) -> Option<Moment> {
+        self.defer_until
+    }
+    fn assignee(&self) -> Option<&str> {
+        self.assignee.as_deref()
+    }
+    fn has_label(&self, label: &str) -> bool {
+        self.labels.contains(label)
+    }
+    fn is_child_of(&self, parent: &BeadId) -> bool {
+        parent_of(self) == Some(parent)
+    }
+    fn is_ephemeral(&self) -> bool {
+        self.extra.get("ephemeral").and_then(serde_json::Value::as_bool) == Some(true)
+    }
+    fn has_failed(&self) -> bool {
+        let reason = self.close_reason.as_deref().unwrap_or_default().to_lowercase();
+        FAILURE_WORDS.iter().any(|word| reason.contains(word))
+    }
+    /// Only a refinery closes by a merge; it closes requests that did not land, too.
+    fn was_merged(&self) -> bool {
+        let by_refinery =
+            self.closed_by.as_deref().and_then(|by| by.parse().ok()).is_some_and(|by| matches!(by, Address::Refinery(_)));
+        let is_request = self.issue_type == IssueType::MergeRequest;
+        let landed = self.extra.get("state").and_then(serde_json::Value::as_str) == Some("landed");
+        by_refinery && (!is_request || landed)
+    }
+}
+
+/// A bead without its texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// Its id.
+    pub id: BeadId,
+    /// Where it stands.
+    pub status: Status,
+    /// What sort of item.
+    pub issue_type: IssueType,
+    /// 0 critical … 4 backlog.
+    pub priority: u8,
+    /// When it was made.
+    pub created_at: Moment,
+    /// Not ready before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defer_until: Option<Moment>,
+    /// The address of whoever has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<String>,
+    /// Labels, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Its parent, by field or by edge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<BeadId>,
+    /// What it depends on, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<(DependencyKind, BeadId)>,
+    /// Kept only for a while.
+    #[serde(default)]
+    pub is_ephemeral: bool,
+    /// Closed as a failure.
+    #[serde(default)]
+    pub has_failed: bool,
+    /// Closed by a merge.
+    #[serde(default)]
+    pub was_merged: bool,
+    /// Where a merge request stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mr_state: Option<MrState>,
+}
+
+impl Brief {
+    /// The brief of `bead`.
+    #[must_use]
+    pub fn of(bead: &Bead) -> Self {
+        let is_request = bead.issue_type == IssueType::MergeRequest;
+        Self {
+            id: bead.id.clone(),
+            status: bead.status.clone(),
+            issue_type: bead.issue_type.clone(),
+            priority: bead.priority,
+            created_at: bead.created_at,
+            defer_until: bead.defer_until,
+            assignee: bead.assignee.clone(),
+            labels: bead.labels.iter().cloned().collect(),
+            parent: parent_of(bead).cloned(),
+            edges: bead.dependencies.iter().map(|edge| (edge.kind.clone(), edge.depends_on_id.clone())).collect(),
+            is_ephemeral: bead.is_ephemeral(),
+            has_failed: bead.has_failed(),
+            was_merged: bead.was_merged(),
+            mr_state: is_request.then(|| MergeRequest::of(bead).ok().map(|request| request.state)).flatten(),
+        }
+    }
+
+    /// Edges to targets that must be met before this is ready.
+    pub fn blockers(&self) -> impl Iterator<Item = &(DependencyKind, BeadId)> {
+        self.edges.iter().filter(|(kind, _)| kind.is_blocking())
+    }
+}
+
+impl Facts for Brief {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn status(&self) -> Status {
+        self.status.clone()
+    }
+    fn issue_type(&self) -> IssueType {
+        self.issue_type.clone()
+    }
+    fn priority(&self) -> u8 {
+        self.priority
+    }
+    fn created_at(&self) -> Moment {
+        self.created_at
+    }
+    fn defer_until(&self) -> Option<Moment> {
+        self.defer_until
+    }
+    fn assignee(&self) -> Option<&str> {
+        self.assignee.as_deref()
+    }
+    fn has_label(&self, label: &str) -> bool {
+        self.labels.iter().any(|own| own == label)
+    }
+    fn is_child_of(&self, parent: &BeadId) -> bool {
+        self.parent.as_ref() == Some(parent)
+    }
+    fn is_ephemeral(&self) -> bool {
+        self.is_ephemeral
+    }
+    fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+    fn was_merged(&self) -> bool {
+        self.was_merged
+    }
+}

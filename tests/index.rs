@@ -1,0 +1,223 @@
+//! The index: whatever happens to it, every question has the answer that reading all records gives.
+
+mod world;
+
+use std::path::PathBuf;
+
+use gastown::ledger::index::Catalog;
+use gastown::model::brief::{Brief, Facts};
+use proptest::prelude::*;
+use world::{Step, World, step};
+
+fn briefs(catalog: &Catalog) -> Vec<Brief> {
+    let mut briefs: Vec<Brief> = catalog.rows().map(|row| row.brief().unwrap()).collect();
+    briefs.sort_by(|a, b| a.id.cmp(&b.id));
+    briefs
+}
+
+/// Asks everything of the state that the world is in, through the index and through all records.
+fn check(world: &World) {
+    let ledger = world.ledger();
+    let state = ledger.state().unwrap();
+    let (beads, damaged) = state.beads().unwrap();
+    let catalog = state.catalog().unwrap();
+    let mut expected: Vec<Brief> = beads.iter().map(Brief::of).collect();
+    expected.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(briefs(&catalog), expected);
+    assert_eq!(catalog.damaged(), damaged);
+    for row in catalog.rows() {
+        let full = state.bead_of(row).unwrap();
+        assert_eq!(beads.iter().find(|bead| bead.id == full.id), Some(&full));
+    }
+    check_choices(&catalog, &expected);
+    for brief in &expected {
+        assert_eq!(catalog.find(brief.id.as_str()).unwrap().brief().as_ref(), Some(brief));
+        let children: Vec<&Brief> = expected.iter().filter(|other| other.is_child_of(&brief.id)).collect();
+        let found: Vec<Brief> = catalog.children(&brief.id).iter().map(|row| row.brief().unwrap()).collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), children);
+        let edges = expected.iter().flat_map(|other| other.edges.iter().map(move |(kind, id)| (other, kind, id)));
+        let needed: Vec<(&str, String)> =
+            edges.filter(|(_, _, id)| **id == brief.id).map(|(other, kind, _)| (other.id.as_str(), kind.to_string())).collect();
+        let rows = catalog.needed_by(&brief.id);
+        let found: Vec<(&str, String)> = rows.iter().map(|(row, kind)| (row.id(), kind.to_string())).collect();
+        assert_eq!(found, needed);
+        for (kind, id) in catalog.find(brief.id.as_str()).unwrap().edges() {
+            assert_eq!(
+                catalog.target(id).map(|row| row.id().to_owned()),
+                expected.iter().find(|one| one.id.as_str() == catalog.target_id(id)).map(|one| one.id.to_string()),
+                "{kind}"
+            );
+        }
+    }
+    assert!(catalog.find("wi-none").is_none());
+    for start in ["w", "wi-", "wi-a", "wi-b1", "wi-zz", ""] {
+        let names = damaged.iter().filter_map(|one| one.path.rsplit('/').next()?.strip_suffix(".json"));
+        let names = expected.iter().map(|brief| brief.id.as_str()).chain(names).filter(|id| id.starts_with(start));
+        let mut names: Vec<String> = names.filter(|id| id.parse::<gastown::name::BeadId>().is_ok()).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        let found: Vec<String> = state.ids_starting_with(start).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, names, "ids that start with {start}");
+    }
+    for address in world::people() {
+        let (letters, damaged) = state.letters(&address).unwrap();
+        let unread = state.unread(&address).unwrap();
+        let expected: Vec<_> = letters.iter().filter(|letter| letter.is_unread()).collect();
+        let found: Vec<_> = unread.letters.iter().map(|(slip, blob)| state.letter_of(slip, *blob).unwrap()).collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+        assert!(unread.letters.iter().zip(&expected).all(|((slip, _), letter)| slip.urgency == letter.priority));
+        assert_eq!(unread.damaged, damaged);
+    }
+}
+
+/// Choices by filter, order and limit.
+fn check_choices(catalog: &Catalog, expected: &[Brief]) {
+    for limit in [0, 1, 3] {
+        let filters: [fn(&Brief) -> bool; 3] = [|_| true, |one| !one.status.is_closed(), |one| one.has_label("red")];
+        let same: [fn(&gastown::ledger::index::Row<'_>) -> bool; 3] =
+            [|_| true, |row| !row.status().is_closed(), |row| row.has_label("red")];
+        for (filter, same) in filters.into_iter().zip(same) {
+            let mut wanted: Vec<&Brief> = expected.iter().filter(|one| filter(one)).collect();
+            wanted.sort_by(|a, b| (a.priority, a.created_at, &a.id).cmp(&(b.priority, b.created_at, &b.id)));
+            let total = wanted.len();
+            if limit > 0 {
+                wanted.truncate(limit);
+            }
+            let (rows, found_total) = catalog.first(limit, |row| same(&row), |row| (row.priority(), row.created_at()));
+            assert_eq!(found_total, total);
+            assert_eq!(
+                rows.iter().map(|(_, row)| row.id()).collect::<Vec<_>>(),
+                wanted.iter().map(|one| one.id()).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+fn file(world: &World) -> PathBuf {
+    world.dir.join("gt/index")
+}
+
+fn filled() -> World {
+    let mut world = World::new();
+    for n in 0..8 {
+        world.run(&Step::Create(n));
+    }
+    for n in 0..4 {
+        world.run(&Step::Mail(n));
+    }
+    for step in [Step::Depend(0, 1), Step::Child(2), Step::Label(3), Step::Close(4), Step::Far(5), Step::Garble(6)] {
+        world.run(&step);
+    }
+    world.ledger().reindex().unwrap();
+    for step in [Step::Create(9), Step::Close(1), Step::Read(0), Step::Delete(7), Step::GarbleMail(3)] {
+        world.run(&step);
+        check(&world);
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_question_has_the_answer_that_all_records_give(steps in proptest::collection::vec(step(), 1..40)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.run(step);
+            if matches!(step, Step::Ask) {
+                check(&world);
+            }
+        }
+        check(&world);
+        check(&world);
+    }
+}
+
+#[test]
+fn a_damaged_file_is_read_around_and_made_anew() {
+    let world = filled();
+    let good = std::fs::read(file(&world)).unwrap();
+    let mut cuts: Vec<usize> = (0..good.len()).step_by(97).collect();
+    cuts.push(good.len() - 1);
+    for at in cuts {
+        std::fs::write(file(&world), &good[..at]).unwrap();
+        check(&world);
+        let mut flipped = good.clone();
+        flipped[at] ^= 1 << (at % 8);
+        std::fs::write(file(&world), &flipped).unwrap();
+        check(&world);
+    }
+    std::fs::remove_file(file(&world)).unwrap();
+    check(&world);
+    assert!(file(&world).is_file(), "a missing one is written again");
+    std::fs::write(file(&world), [good.as_slice(), b"left by a writer that died"].concat()).unwrap();
+    check(&world);
+}
+
+#[test]
+fn an_index_of_another_history_or_moment_is_no_lie() {
+    let mut world = filled();
+    let newer = std::fs::read(file(&world)).unwrap();
+    let tips = world.tips.clone();
+    for tip in tips.iter().step_by(4) {
+        world.reset(*tip);
+        std::fs::write(file(&world), &newer).unwrap();
+        check(&world);
+    }
+    // Another ledger's index, whose tree is not even here.
+    let mut other = World::new();
+    other.run(&Step::Create(30));
+    other.ledger().reindex().unwrap();
+    std::fs::copy(file(&other), file(&world)).unwrap();
+    world.reset(*tips.last().unwrap());
+    check(&world);
+    // A directory in its place, or no right to write: answers do not depend on it.
+    std::fs::remove_file(file(&world)).unwrap();
+    std::fs::create_dir(file(&world)).unwrap();
+    check(&world);
+}
+
+#[test]
+fn what_was_appended_is_folded_in_when_it_grows() {
+    let mut world = World::new();
+    world.run(&Step::Create(0));
+    check(&world);
+    let mut longest = 0;
+    for n in 0..12 {
+        world.run(&Step::Many(n));
+        check(&world);
+        let now = std::fs::metadata(file(&world)).unwrap().len();
+        longest = longest.max(now);
+        if now < longest {
+            return;
+        }
+    }
+    panic!("the file only grew, to {longest} bytes");
+}
+
+#[test]
+fn readers_and_writers_at_once_never_see_a_wrong_answer() {
+    let mut world = filled();
+    let dir = world.dir.clone();
+    std::thread::scope(|scope| {
+        for n in 0..3 {
+            let dir = &dir;
+            scope.spawn(move || {
+                for round in 0..15 {
+                    let reader = World::at(dir.clone());
+                    if n == 0 && round % 5 == 4 {
+                        let _ = std::fs::remove_file(file(&reader));
+                    }
+                    let ledger = reader.ledger();
+                    let state = ledger.state().unwrap();
+                    let mut expected: Vec<Brief> = state.beads().unwrap().0.iter().map(Brief::of).collect();
+                    expected.sort_by(|a, b| a.id.cmp(&b.id));
+                    assert_eq!(briefs(&state.catalog().unwrap()), expected);
+                }
+            });
+        }
+        for n in 0..15 {
+            world.run(&Step::Create(40 + n));
+        }
+    });
+}
