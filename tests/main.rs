@@ -1,6 +1,7 @@
 //! The one integration test binary: a file per capability.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod archive;
 mod beads;
 mod crash;
 mod demo;

@@ -7,6 +7,8 @@ use crate::time::Moment;
 
 /// The ref that holds a scope's state.
 pub const LEDGER: &str = "refs/gt/ledger";
+/// The ref that holds a scope's cold records, at the paths that they had in the ledger.
+pub const ARCHIVE: &str = "refs/gt/archive";
 /// Where heads of merge requests are pinned, followed by the request's id.
 pub const MR: &str = "refs/gt/mr/";
 /// Where commits of a landing under way are pinned, followed by the intent's id.

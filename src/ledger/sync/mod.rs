@@ -3,7 +3,11 @@
 //! No lock is held while the network is waited for. Nothing over there is ever forced, deleted or overwritten:
 //! a push names exact values and what it expects, and a refusal means fetch and merge again. What arrives is
 //! checked before it becomes ours. A damaged ref here stops the exchange before the remote is touched.
+//!
+//! The archive goes before the ledger, both ways: nobody ever holds a ledger that a bead has left without the archive
+//! that it went to.
 
+mod chains;
 mod news;
 mod pins;
 mod slot;
@@ -17,9 +21,9 @@ use crate::error::{Error, Kind, Result};
 use crate::git::fetch;
 use crate::git::progress::Progress;
 use crate::git::push::{self, Outcome as Answer, Update};
-use crate::ledger::history::{self, Comparison};
-use crate::ledger::merge::{self, Join};
-use crate::ledger::{Ledger, State, diff, tree};
+use crate::ledger::history;
+use crate::ledger::merge::Chain;
+use crate::ledger::{Ledger, tree};
 use crate::model::merge::Conflict;
 use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
@@ -118,6 +122,7 @@ const TRIES_MAX: u32 = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     ledger: Option<ObjectId>,
+    archive: Option<ObjectId>,
     /// All pins of merge requests there, also those that were not fetched.
     pins: BTreeMap<String, ObjectId>,
 }
@@ -176,6 +181,9 @@ fn check_here(ledger: &Ledger) -> Result<()> {
     if let Some(tip) = ledger.tip()? {
         ledger.state_at(tip)?.scope()?;
     }
+    if let Some(archive) = ledger.archive()? {
+        archive.scope()?;
+    }
     ledger.store.check_refs_below(tree::MR)
 }
 
@@ -183,41 +191,40 @@ fn check_here(ledger: &Ledger) -> Result<()> {
 fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<Moment>, progress: &Progress) -> Result<Seen> {
     let store = &ledger.store;
     let mut there = fetch::advertised(store, url)?;
-    there.retain(|name, _| name == tree::LEDGER || name.starts_with(tree::MR));
-    let tracking = tree::tracking(remote, tree::LEDGER);
-    // A damaged memory of the remote is no damage of ours: it is looked up anew.
-    let remembered = store.read_ref(&tracking).ok().flatten();
+    there.retain(|name, _| name == tree::LEDGER || name == tree::ARCHIVE || name.starts_with(tree::MR));
     let mut wanted = Vec::new();
-    let is_known = |id: &ObjectId| remembered == Some(*id) || ledger.tip().is_ok_and(|tip| tip == Some(*id));
     if options.fetch {
-        wanted.extend(there.get(tree::LEDGER).filter(|id| !is_known(id)).map(|_| tree::LEDGER.to_owned()));
+        for chain in [Chain::Archive, Chain::Ledger] {
+            let name = chain.ref_name();
+            // A damaged memory of the remote is no damage of ours: it is looked up anew.
+            let remembered = store.read_ref(&tree::tracking(remote, name)).ok().flatten();
+            let is_known = |id: &ObjectId| remembered == Some(*id) || chain.tip(ledger).is_ok_and(|tip| tip == Some(*id));
+            wanted.extend(there.get(name).filter(|id| !is_known(id)).map(|_| name.to_owned()));
+        }
         wanted.extend(pins::wanted(ledger, &there, now)?);
     }
-    let fetched = fetch::fetch(store, url, &wanted, progress)?;
+    let mut fetched = fetch::fetch(store, url, &wanted, progress)?;
+    let has_moved = fetched.get(tree::LEDGER).is_some_and(|tip| there.get(tree::LEDGER) != Some(tip));
+    if has_moved && !wanted.iter().any(|name| name == tree::ARCHIVE) {
+        // What left the ledger since it was looked at is in an archive that moved before it.
+        fetched.extend(fetch::fetch(store, url, &[tree::ARCHIVE.to_owned()], progress)?);
+    }
     crate::env::crash_point("sync.fetched");
     there.extend(fetched.iter().map(|(name, id)| (name.clone(), *id)));
-    let tip = there.remove(tree::LEDGER);
-    if let Some(tip) = tip.filter(|_| fetched.contains_key(tree::LEDGER)) {
-        check_arrived(ledger, tip)?;
-        if !options.dry_run {
-            remember(ledger, &tracking, tip)?;
+    let (tip, archive) = (there.remove(tree::LEDGER), there.remove(tree::ARCHIVE));
+    // The ledger is looked at first: it says what the archive has to belong to.
+    for (chain, seen) in [(Chain::Ledger, tip), (Chain::Archive, archive)] {
+        if let Some(arrived) = seen.filter(|_| fetched.contains_key(chain.ref_name())) {
+            chains::check_arrived(ledger, chain, arrived, tip)?;
+            if !options.dry_run {
+                remember(ledger, &tree::tracking(remote, chain.ref_name()), arrived)?;
+            }
         }
     }
     if !options.dry_run {
         pins::create(ledger, fetched.iter().filter(|(name, _)| name.starts_with(tree::MR)))?;
     }
-    Ok(Seen { ledger: tip, pins: there })
-}
-
-/// Whether what arrived is a lawful ledger; whether it is ours is asked when it is merged.
-fn check_arrived(ledger: &Ledger, tip: ObjectId) -> Result<()> {
-    let state = ledger.state_at(tip)?;
-    state.scope()?;
-    let ours = ledger.tip()?;
-    history::compare(&ledger.store, ours.as_slice(), &[tip])?;
-    let before = State::at(&ledger.store, ours)?;
-    let arrived = diff::changes(ledger.store.records()?, before.tree(), state.tree())?;
-    arrived.into_values().filter_map(|(_, new)| new).try_for_each(|id| ledger.store.check_record_size(id))
+    Ok(Seen { ledger: tip, archive, pins: there })
 }
 
 /// Moves a tracking ref; it is a memory only, so whoever was faster is right too.
@@ -240,20 +247,44 @@ fn remember(ledger: &Ledger, tracking: &str, tip: ObjectId) -> Result<()> {
     Ok(())
 }
 
-/// Makes what the remote has part of ours; tells our tip after that.
+/// Makes what the remote has part of ours, the archive first; tells the ledger's tip after that.
 fn take_over(ledger: &Ledger, seen: &Seen, options: Options, exchange: &mut Exchange) -> Result<Option<ObjectId>> {
     let Some(theirs) = seen.ledger else { return ledger.tip() };
     let _turn = KernelLock::take(&ledger.lock_path())?;
-    for attempt in 0..TRIES_MAX {
+    let are_related = || -> Result<bool> {
         let ours = ledger.tip()?;
-        let next = next_tip(ledger, ours, theirs, options)?;
+        let is_new = ours.is_none() || options.join;
+        Ok(is_new || !history::compare(&ledger.store, ours.as_slice(), &[theirs])?.bases.is_empty())
+    };
+    // That of a ledger which is refused below stays away too.
+    if let Some(archive) = seen.archive.filter(|tip| ledger.archive_tip().is_ok_and(|ours| ours != Some(*tip)))
+        && are_related()?
+    {
+        advance(ledger, Chain::Archive, archive, options, exchange)?;
+    }
+    advance(ledger, Chain::Ledger, theirs, options, exchange)
+}
+
+/// Moves our ref of `chain` to what has `theirs` in it; tells where it stands then.
+fn advance(
+    ledger: &Ledger,
+    chain: Chain,
+    theirs: ObjectId,
+    options: Options,
+    exchange: &mut Exchange,
+) -> Result<Option<ObjectId>> {
+    for attempt in 0..TRIES_MAX {
+        let ours = chain.tip(ledger)?;
+        let next = chains::next_tip(ledger, chain, ours, theirs, options)?;
         if next.is_nothing_new {
             return Ok(ours);
         }
-        let moved = if options.dry_run { Swap::Moved } else { ledger.store.swap_ref(tree::LEDGER, ours, next.tip)? };
+        let moved = if options.dry_run { Swap::Moved } else { ledger.store.swap_ref(chain.ref_name(), ours, next.tip)? };
         if moved == Swap::Moved {
-            exchange.received += next.received;
-            exchange.merged |= next.is_merge;
+            if chain == Chain::Ledger {
+                exchange.received += next.received;
+                exchange.merged |= next.is_merge;
+            }
             if let Some(ours) = ours {
                 let news = news::between(ledger, ours, next.tip)?;
                 exchange.conflicts.extend(news.conflicts);
@@ -269,27 +300,6 @@ fn take_over(ledger: &Ledger, seen: &Seen, options: Options, exchange: &mut Exch
     Err(Error::conflict("the ledger kept moving under the merge").hint("try again: gt sync"))
 }
 
-struct Next {
-    tip: ObjectId,
-    received: usize,
-    is_nothing_new: bool,
-    is_merge: bool,
-}
-
-/// Where our ref goes when `theirs` is taken over: forward, or to a merge whose objects are stored.
-fn next_tip(ledger: &Ledger, ours: Option<ObjectId>, theirs: ObjectId, options: Options) -> Result<Next> {
-    let store = &ledger.store;
-    let Comparison { bases, only_theirs: received, .. } = history::compare(store, ours.as_slice(), &[theirs])?;
-    let is_nothing_new = bases == [theirs];
-    let Some(ours) = ours.filter(|ours| bases != [*ours] && !is_nothing_new) else {
-        return Ok(Next { tip: theirs, received, is_nothing_new, is_merge: false });
-    };
-    let join = if options.join { Join::Apart } else { Join::Related };
-    let merge = merge::merge(store, ours, theirs, join)?;
-    store.write(&merge.batch)?;
-    Ok(Next { tip: merge.commit, received, is_nothing_new, is_merge: true })
-}
-
 /// Pushes what the remote lacks. `Some`: it was refused, for this reason.
 fn give(
     ledger: &Ledger,
@@ -300,12 +310,16 @@ fn give(
     exchange: &mut Exchange,
     progress: &Progress,
 ) -> Result<Option<String>> {
-    let unsent = unsent(ledger, remote, seen, ours)?;
+    let unsent = chains::unsent(ledger, remote, seen.ledger, ours)?;
     let pins = pins::unsent(ledger, &seen.pins, ours, now)?;
     exchange.differing_pins = pins.differing;
     if options.dry_run {
         exchange.sent = unsent;
         return Ok(None);
+    }
+    // Looked at after the ledger, so that it has all that left it.
+    if let Some(refusal) = give_archive(ledger, (remote, url), seen.archive, progress)? {
+        return Ok(Some(refusal));
     }
     // Pins go first: a ledger must not speak of a head that is not there.
     let mut updates: Vec<Update> = pins.missing.into_iter().map(|(name, id)| Update { name, old: None, new: Some(id) }).collect();
@@ -328,17 +342,24 @@ fn give(
     Ok(refusal)
 }
 
-/// How many of our commits the remote lacks; what it has must be part of ours.
-fn unsent(ledger: &Ledger, remote: &str, seen: &Seen, ours: ObjectId) -> Result<usize> {
-    let Some(theirs) = seen.ledger else { return Ok(history::compare(&ledger.store, &[ours], &[])?.only_ours) };
-    let unknown =
-        || Error::conflict(format!("the remote {remote} has changes that are not here")).hint("take them over first: gt sync");
-    if theirs == ours {
-        return Ok(0);
+/// Pushes the archive by itself, since not every server moves several refs at once. `Some`: it was refused.
+fn give_archive(
+    ledger: &Ledger,
+    (remote, url): (&str, &str),
+    theirs: Option<ObjectId>,
+    progress: &Progress,
+) -> Result<Option<String>> {
+    let Some(ours) = ledger.archive_tip()? else { return Ok(None) };
+    if chains::unsent(ledger, remote, theirs, ours)? == 0 {
+        return Ok(None);
     }
-    let compared = match history::compare(&ledger.store, &[ours], &[theirs]) {
-        Err(error) if error.kind == Kind::Corrupt && !ledger.store.repo.has_object(theirs) => return Err(unknown()),
-        other => other?,
-    };
-    if compared.bases == [theirs] { Ok(compared.only_ours) } else { Err(unknown()) }
+    let update = Update { name: tree::ARCHIVE.to_owned(), old: theirs, new: Some(ours) };
+    for (name, answer) in push::push(&ledger.store, url, &[update], progress)? {
+        match answer {
+            Answer::Accepted => remember(ledger, &tree::tracking(remote, tree::ARCHIVE), ours)?,
+            Answer::Rejected(reason) => return Ok(Some(format!("{name}: {reason}"))),
+        }
+    }
+    crate::env::crash_point("sync.archive-sent");
+    Ok(None)
 }
