@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 mod archive;
+mod backup;
 mod beads;
 mod crash;
 mod demo;

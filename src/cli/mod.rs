@@ -2,6 +2,7 @@
 //!
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
+pub mod backup;
 pub mod bead;
 pub mod demo;
 pub mod done;
@@ -73,6 +74,8 @@ enum Command {
     Sync(sync::SyncArgs),
     Remote(sync::RemoteArgs),
     Maintain(maintain::MaintainArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     #[command(alias = "bd")]
     Bead(bead::BeadArgs),
     Create(bead::Create),
@@ -167,13 +170,16 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     match &command {
         Command::Demo(demo) => return Ok(out.show(&demo.run(out)?)),
         Command::Install(install) => return Ok(out.show(&install.run(out)?)),
+        Command::Restore(restore) => return Ok(out.show(&restore.run(start)?)),
         // What a prompt is told of its mail must not fail with the town.
         Command::Mail(mail) => return mail.run(|| find_town(start, out), out),
         _ => {}
     }
     let town = &find_town(start, out)?;
     match command {
-        Command::Demo(_) | Command::Install(_) | Command::Mail(_) => unreachable!("handled above, without a town"),
+        Command::Demo(_) | Command::Install(_) | Command::Restore(_) | Command::Mail(_) => {
+            unreachable!("handled above, without a town")
+        }
         Command::Rig(args) => args.run(town, out),
         Command::Config(args) => args.run(town, out),
         Command::Trust(args) => args.run(town, out),
@@ -190,6 +196,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Sync(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Remote(args) => args.run(town, out),
         Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
+        Command::Backup(args) => Ok(out.show(&args.run(town)?)),
         Command::Bead(args) => args.run(town, out),
         Command::Create(args) => args.run(town, out),
         Command::Show(args) => args.run(town, out),

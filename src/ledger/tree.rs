@@ -17,6 +17,8 @@ pub const LANDING: &str = "refs/gt/landing/";
 pub const EVIDENCE: &str = "refs/gt/evidence/";
 /// Where unsaved work is kept, followed by agent and time.
 pub const SALVAGE: &str = "refs/gt/salvage/";
+/// Where machines tell that they live, followed by the machine's id.
+pub const BEAT: &str = "refs/gt/beat/";
 
 /// `ledger.json`, which says what the ledger is.
 pub const SCOPE: &str = "ledger.json";

@@ -30,7 +30,7 @@ use crate::store::refs::Swap;
 use crate::time::Moment;
 
 pub use news::Lost;
-pub use slot::take_slot;
+pub use slot::{enter, take_slot};
 
 /// What an exchange may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
