@@ -17,20 +17,20 @@ use tempfile::TempDir;
 use crate::merge::world::{actor, bare, found, git};
 
 /// Machines of one scope around a bare hub.
-struct Machines {
+pub struct Machines {
     place: TempDir,
-    hub: PathBuf,
-    ledgers: Vec<Ledger>,
+    pub hub: PathBuf,
+    pub ledgers: Vec<Ledger>,
 }
 
 const NOW: i64 = 1_767_225_600_000;
 
-fn now() -> Moment {
+pub fn now() -> Moment {
     Moment::from_millis(NOW)
 }
 
 impl Machines {
-    fn new(count: usize) -> Self {
+    pub fn new(count: usize) -> Self {
         let place = TempDir::new().unwrap();
         let hub = place.path().join("hub.git");
         bare(&hub);
@@ -53,31 +53,31 @@ impl Machines {
         self.ledgers.push(Ledger::open(&dir, &format!("mach{}", self.ledgers.len())).unwrap());
     }
 
-    fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         self.hub.to_str().unwrap()
     }
 
-    fn sync_with(&self, at: usize, options: Options) -> gastown::error::Result<Exchange> {
+    pub fn sync_with(&self, at: usize, options: Options) -> gastown::error::Result<Exchange> {
         sync(&self.ledgers[at], "origin", self.url(), &options, now(), &Progress::silent())
     }
 
-    fn sync(&self, at: usize) -> Exchange {
+    pub fn sync(&self, at: usize) -> Exchange {
         self.sync_with(at, Options::default()).unwrap()
     }
 
-    fn create(&self, at: usize, title: &str) -> BeadId {
+    pub fn create(&self, at: usize, title: &str) -> BeadId {
         change(&self.ledgers[at], title)
     }
 
-    fn tip(&self, at: usize) -> ObjectId {
+    pub fn tip(&self, at: usize) -> ObjectId {
         self.ledgers[at].tip().unwrap().unwrap()
     }
 
-    fn hub_tip(&self) -> ObjectId {
+    pub fn hub_tip(&self) -> ObjectId {
         git(&self.hub, &["rev-parse", tree::LEDGER]).trim().parse().unwrap()
     }
 
-    fn titles(&self, at: usize) -> Vec<String> {
+    pub fn titles(&self, at: usize) -> Vec<String> {
         let mut titles: Vec<String> =
             self.ledgers[at].state().unwrap().beads().unwrap().0.into_iter().map(|bead| bead.title).collect();
         titles.sort();

@@ -2,10 +2,11 @@
 //!
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
-pub mod backup;
 pub mod bead;
 pub mod demo;
 pub mod done;
+pub mod flatten;
+pub mod hub;
 pub mod mail;
 pub mod maintain;
 pub mod mq;
@@ -73,9 +74,9 @@ enum Command {
     Session(work::SessionArgs),
     Sync(sync::SyncArgs),
     Remote(sync::RemoteArgs),
+    Hub(hub::HubArgs),
     Maintain(maintain::MaintainArgs),
-    Backup(backup::BackupArgs),
-    Restore(backup::RestoreArgs),
+    Flatten(flatten::FlattenArgs),
     #[command(alias = "bd")]
     Bead(bead::BeadArgs),
     Create(bead::Create),
@@ -170,14 +171,14 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     match &command {
         Command::Demo(demo) => return Ok(out.show(&demo.run(out)?)),
         Command::Install(install) => return Ok(out.show(&install.run(out)?)),
-        Command::Restore(restore) => return Ok(out.show(&restore.run(start)?)),
+        Command::Hub(hub) => return hub.run(out),
         // What a prompt is told of its mail must not fail with the town.
         Command::Mail(mail) => return mail.run(|| find_town(start, out), out),
         _ => {}
     }
     let town = &find_town(start, out)?;
     match command {
-        Command::Demo(_) | Command::Install(_) | Command::Restore(_) | Command::Mail(_) => {
+        Command::Demo(_) | Command::Install(_) | Command::Hub(_) | Command::Mail(_) => {
             unreachable!("handled above, without a town")
         }
         Command::Rig(args) => args.run(town, out),
@@ -196,7 +197,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Sync(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Remote(args) => args.run(town, out),
         Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
-        Command::Backup(args) => Ok(out.show(&args.run(town)?)),
+        Command::Flatten(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Bead(args) => args.run(town, out),
         Command::Create(args) => args.run(town, out),
         Command::Show(args) => args.run(town, out),

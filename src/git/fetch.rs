@@ -24,9 +24,11 @@ use crate::store::Store;
 use crate::store::objects::Staging;
 
 /// Prefixes of the names that gt takes from a remote.
-const PREFIXES: &[&str] = &["refs/heads/", "refs/gt/ledger", "refs/gt/archive", "refs/gt/mr/", "refs/gt/beat/"];
+const PREFIXES: &[&str] =
+    &["refs/heads/", "refs/gt/ledger", "refs/gt/archive", "refs/gt/mr/", "refs/gt/beat/", "refs/gt/flattened/"];
 
-/// The refs of the repository at `url` whose names gt takes: branches, ledger, archive, merge requests and beats.
+/// The refs of the repository at `url` whose names gt takes: branches, ledger, archive, merge requests, beats and
+/// histories that were flattened.
 ///
 /// # Errors
 /// Usage, when the URL is none; external, when the remote cannot be reached.
@@ -69,6 +71,9 @@ fn is_ours(name: &str) -> bool {
     if let Some(machine) = name.strip_prefix("refs/gt/beat/") {
         let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         return (1..=32).contains(&machine.len()) && machine.chars().all(is_word);
+    }
+    if let Some(epoch) = name.strip_prefix("refs/gt/flattened/") {
+        return (1..=9).contains(&epoch.len()) && !epoch.starts_with('0') && epoch.bytes().all(|b| b.is_ascii_digit());
     }
     match name {
         "refs/gt/ledger" | "refs/gt/archive" => true,
@@ -206,7 +211,14 @@ mod tests {
 
     #[test]
     fn only_names_of_our_grammar_are_taken() {
-        for good in ["refs/heads/main", "refs/gt/ledger", "refs/gt/archive", "refs/gt/mr/wi-mr-abc12", "refs/gt/beat/a1b2c3d4"] {
+        for good in [
+            "refs/heads/main",
+            "refs/gt/ledger",
+            "refs/gt/archive",
+            "refs/gt/mr/wi-mr-abc12",
+            "refs/gt/beat/a1b2c3d4",
+            "refs/gt/flattened/12",
+        ] {
             assert!(is_ours(good), "{good}");
         }
         for bad in [
@@ -216,6 +228,8 @@ mod tests {
             "refs/gt/mr/",
             "refs/gt/beat/$(id)",
             "refs/gt/salvage/a/1",
+            "refs/gt/flattened/0",
+            "refs/gt/flattened/1x",
             "refs/heads/$(id)",
             "HEAD",
         ] {

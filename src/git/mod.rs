@@ -1,11 +1,11 @@
 //! The git machine: repositories, transport, worktrees and merges, through gix where it is sound.
 
-pub mod bundle;
 pub(crate) mod by_program;
 pub mod clone;
 pub mod commits;
 pub mod diff;
 pub mod fetch;
+pub mod hub;
 pub mod init;
 pub mod maintenance;
 pub mod merge;

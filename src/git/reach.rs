@@ -64,10 +64,31 @@ pub fn beyond(find: &dyn Find, tips: &[ObjectId], known: &[ObjectId]) -> Result<
         for parent in &parents[&commit] {
             before.push(walk.tree_of(*parent, &mut trees)?);
         }
+        if before.is_empty() {
+            before = nearest(&walk, tree, known, &mut trees);
+        }
         walk.tree(tree, before)?;
     }
     Ok(walk.found)
 }
+
+/// The trees of `known` commits that share most with `tree`, of a commit without parents: a ledger that was flattened
+/// has almost all of what it replaces. What cannot be read shares nothing.
+fn nearest(walk: &Walk<'_>, tree: ObjectId, known: &[ObjectId], trees: &mut HashMap<ObjectId, ObjectId>) -> Vec<ObjectId> {
+    let entries = |tree: ObjectId| -> HashSet<(Vec<u8>, ObjectId)> {
+        let read = read_tree(walk.find, tree).map(|tree| tree.entries).unwrap_or_default();
+        read.into_iter().map(|entry| (entry.filename.into(), entry.oid)).collect()
+    };
+    let ours = entries(tree);
+    let known: HashSet<ObjectId> = known.iter().filter_map(|commit| walk.tree_of(*commit, trees).ok()).collect();
+    let ranked = known.into_iter().map(|tree| (entries(tree).intersection(&ours).count(), tree));
+    let mut near: Vec<(usize, ObjectId)> = ranked.filter(|(count, _)| *count > 0).collect();
+    near.sort_by(|a, b| b.cmp(a));
+    near.into_iter().take(NEAREST_MAX).map(|(_, tree)| tree).collect()
+}
+
+/// With so many trees that of a commit without parents is compared.
+const NEAREST_MAX: usize = 4;
 
 /// The commits so that each comes after its parents, whatever their clocks say.
 fn parents_first(newest_first: &[ObjectId], parents: &HashMap<ObjectId, Vec<ObjectId>>) -> Vec<ObjectId> {

@@ -3,7 +3,8 @@
 //! The clock of a ledger commit is one above its parents' highest, so a walk by falling clocks meets every
 //! commit after all of its descendants. That makes the answer exact and the same from either side, also where
 //! wall clocks lie; git's and gix's walks go by date and then have to guess. A commit that breaks the law of
-//! clocks is refused, so that nobody can poison the clock.
+//! clocks is refused, so that nobody can poison the clock. Work that is replayed onto a flattened history is the
+//! one exception, and bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,10 @@ pub struct Comparison {
 /// The highest clock that is believed; no town gets there by its own work.
 const CLOCK_MAX: u64 = 1 << 48;
 
+/// How far the clock of work that is replayed onto a flattened history may be ahead of it: more changes than anybody
+/// makes between two exchanges. Records keep the clocks that they got there, so the commit must be above them.
+const REPLAY_AHEAD_MAX: u64 = 1 << 20;
+
 const OURS: u8 = 1;
 const THEIRS: u8 = 2;
 const BOTH: u8 = OURS | THEIRS;
@@ -41,6 +46,8 @@ pub(crate) struct Link {
     pub parents: Vec<ObjectId>,
     /// Seconds since 1970.
     pub time: i64,
+    /// Whether it carries work from a flattened history over, of which the clock may be ahead.
+    pub is_replay: bool,
 }
 
 /// Reads the ledger commit `id`.
@@ -52,7 +59,9 @@ pub(crate) fn link(store: &Store, id: ObjectId) -> Result<Link> {
     let object = store.repo.find_commit(id).or_fail(Kind::Corrupt, deed)?;
     let commit = object.decode().or_fail(Kind::Corrupt, deed)?;
     let time = commit.committer().or_fail(Kind::Corrupt, deed)?.time().map_or(0, |time| time.seconds);
-    Ok(Link { tree: commit.tree(), number: log::rev_number_of(commit.message), parents: commit.parents().collect(), time })
+    let is_replay = log::replayed_by(commit.message).is_some();
+    let number = log::rev_number_of(commit.message);
+    Ok(Link { tree: commit.tree(), number, parents: commit.parents().collect(), time, is_replay })
 }
 
 /// Compares the histories of `ours` and `theirs`, each the union of what its tips reach.
@@ -93,7 +102,12 @@ pub fn compare(store: &Store, ours: &[ObjectId], theirs: &[ObjectId]) -> Result<
 }
 
 fn check_clock(id: ObjectId, link: &Link, highest_parent: u64) -> Result<()> {
-    let is_lawful = if link.parents.is_empty() { true } else { link.number == highest_parent + 1 };
+    let ahead = link.number.saturating_sub(highest_parent);
+    let is_lawful = match link.parents.len() {
+        0 => true,
+        1 if link.is_replay => (1..=REPLAY_AHEAD_MAX).contains(&ahead),
+        _ => ahead == 1,
+    };
     if is_lawful && link.number < CLOCK_MAX {
         return Ok(());
     }

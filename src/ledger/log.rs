@@ -1,9 +1,14 @@
 //! History as the event log: who did what, when, to which beads, told by the ledger's commits.
+//!
+//! Where the ledger was flattened the log goes on in the old history, if that is kept here; else the flatten is its
+//! last entry.
+
+use std::collections::HashSet;
 
 use gix::ObjectId;
 
 use crate::error::{Kind, OrFail, Result};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, flatten, tree};
 use crate::time::Moment;
 
 /// A change of state, as its commit tells it.
@@ -44,6 +49,11 @@ pub fn rev_number_of(message: &gix::bstr::BStr) -> u64 {
     trailer(&message.to_string(), "Gt-Rev").and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
+/// The commit of an old history that a commit with this message stands for, when it is a replay.
+pub(crate) fn replayed_by(message: &gix::bstr::BStr) -> Option<ObjectId> {
+    trailer(&message.to_string(), "Gt-Replays").and_then(|text| ObjectId::from_hex(text.trim().as_bytes()).ok())
+}
+
 impl Ledger {
     /// The newest `limit` entries (0: all), newest first by Lamport number along both sides of merges.
     ///
@@ -52,14 +62,15 @@ impl Ledger {
     pub fn log(&self, limit: usize) -> Result<Vec<Entry>> {
         let Some(tip) = self.tip()? else { return Ok(Vec::new()) };
         let mut open = std::collections::BTreeMap::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut entries = Vec::new();
-        let (entry, parents) = self.entry(tip)?;
+        let kept = self.kept_histories()?;
+        let (entry, parents) = self.entry(tip, &kept)?;
         open.insert((entry.rev, tip), (entry, parents));
         while let Some((_, (entry, parents))) = open.pop_last() {
             for parent in parents {
                 if seen.insert(parent) {
-                    let next = self.entry(parent)?;
+                    let next = self.entry(parent, &kept)?;
                     open.insert((next.0.rev, parent), next);
                 }
             }
@@ -71,7 +82,15 @@ impl Ledger {
         Ok(entries)
     }
 
-    fn entry(&self, id: ObjectId) -> Result<(Entry, Vec<ObjectId>)> {
+    /// Tips of old histories that are whole here, since a ref holds them.
+    fn kept_histories(&self) -> Result<HashSet<ObjectId>> {
+        let mut kept = self.store.refs_below(tree::FLATTENED)?;
+        kept.extend(self.store.refs_below(tree::BACKUP)?);
+        Ok(kept.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// The entry of commit `id`, and the commits before it, those in `kept` old histories included.
+    fn entry(&self, id: ObjectId, kept: &HashSet<ObjectId>) -> Result<(Entry, Vec<ObjectId>)> {
         let deed = || format!("read the ledger commit {id}");
         let object = self.store.repo.find_commit(id).or_fail(Kind::Corrupt, deed)?;
         let commit = object.decode().or_fail(Kind::Corrupt, deed)?;
@@ -88,6 +107,13 @@ impl Ledger {
             machine: field("Gt-Machine"),
             rev: rev_number_of(commit.message),
         };
-        Ok((entry, commit.parents().collect()))
+        let mut before: Vec<ObjectId> = commit.parents().collect();
+        if before.is_empty() && !kept.is_empty() {
+            before.extend(flatten::epochs(&self.store, id).unwrap_or_default().last());
+        }
+        before.extend(replayed_by(commit.message));
+        let parents = commit.parents().count();
+        let is_here = |(n, id): &(usize, ObjectId)| *n < parents || kept.contains(id);
+        Ok((entry, before.into_iter().enumerate().filter(is_here).map(|(_, id)| id).collect()))
     }
 }

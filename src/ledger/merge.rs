@@ -3,8 +3,6 @@
 //! The commit is a pure function of the two commits: parents by id, the later parent's time, a fixed author.
 //! So two machines that merge the same pair agree without another round. Which records differ is found here;
 //! what becomes of them is decided by `model::merge`.
-//!
-//! Two archives merge in the same way, but that nothing leaves an archive: what one side has, the merge has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,15 +38,6 @@ pub enum Join {
     Related,
 }
 
-/// Which chain two commits belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chain {
-    /// The ledger: what a side removed is gone, and the invariants between records are restored.
-    Ledger,
-    /// The archive: the union of both sides.
-    Archive,
-}
-
 /// How many levels of common ancestors of common ancestors are merged; below that the first one counts.
 const BASE_DEPTH_MAX: usize = 24;
 
@@ -58,31 +47,16 @@ const BASE_DEPTH_MAX: usize = 24;
 /// Refused, when they have no common ancestor and `join` does not allow that, when they are not of one scope,
 /// or when one was merged by rules that this version does not know; corrupt, when one cannot be read.
 pub fn merge(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join) -> Result<Merge> {
-    merge_chain(store, ours, theirs, join, Chain::Ledger)
-}
-
-/// Merges the archive commits `ours` and `theirs`, which two machines may have begun apart; swapping them gives the
-/// same commit.
-///
-/// # Errors
-/// As [`merge`].
-pub fn merge_archives(store: &Store, ours: ObjectId, theirs: ObjectId) -> Result<Merge> {
-    merge_chain(store, ours, theirs, Join::Apart, Chain::Archive)
-}
-
-fn merge_chain(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join, chain: Chain) -> Result<Merge> {
     let bases = history::compare(store, &[ours], &[theirs])?.bases;
     check_scopes(store, ours, theirs, join == Join::Apart || !bases.is_empty())?;
     let sides = (history::link(store, ours)?, history::link(store, theirs)?);
     let merge_rev = rev_above(sides.0.number, sides.1.number);
-    let mut ancestry = Ancestry { store, chain, scratch: Batch::default(), known: BTreeMap::new() };
+    let mut ancestry = Ancestry { store, scratch: Batch::default(), known: BTreeMap::new() };
     let base = ancestry.merged(&bases, 0)?;
     let trees = Trees { base: base.tree, ours: sides.0.tree, theirs: sides.1.tree };
-    let mut work = Merger::new(store, chain, &ancestry.scratch, &merge_rev);
+    let mut work = Merger::new(store, &ancestry.scratch, &merge_rev);
     work.collect(trees)?;
-    if chain == Chain::Ledger {
-        work.repair(&State::at(store, Some(ours))?)?;
-    }
+    work.repair(&State::at(store, Some(ours))?)?;
     let conflicts = work.report(&State::at(store, Some(ours))?)?;
     let (edits, mut batch) = work.finish()?;
     let tree = edit_tree(store, trees.ours, &edits, &mut batch)?;
@@ -90,17 +64,29 @@ fn merge_chain(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join, chai
     Ok(Merge { commit, batch, conflicts })
 }
 
-fn rev_above(a: u64, b: u64) -> Rev {
+pub(super) fn rev_above(a: u64, b: u64) -> Rev {
     Rev { number: a.max(b) + 1, machine: MERGE_MACHINE.to_owned() }
+}
+
+/// The tree that `ours` and `theirs` amount to since `base`, with what is new in it, and neither repairs nor reports.
+pub(super) fn merge_trees(store: &Store, [base, ours, theirs]: [ObjectId; 3], rev: &Rev) -> Result<(ObjectId, Batch)> {
+    let scratch = Batch::default();
+    let mut work = Merger::new(store, &scratch, rev);
+    work.collect(Trees { base, ours, theirs })?;
+    let (edits, mut batch) = work.finish()?;
+    let tree = edit_tree(store, ours, &edits, &mut batch)?;
+    Ok((tree, batch))
+}
+
+/// The author of what machines write of themselves; `seconds` since 1970.
+pub(super) fn nobody(seconds: i64) -> gix::actor::Signature {
+    let time = gix::date::Time { seconds: seconds.max(0), offset: 0 };
+    gix::actor::Signature { name: "gt".into(), email: "gt@localhost".into(), time }
 }
 
 fn commit_of(ours: (ObjectId, &Link), theirs: (ObjectId, &Link), tree: ObjectId, rev: &Rev) -> gix::objs::Commit {
     let (first, second) = (ours.0.min(theirs.0), ours.0.max(theirs.0));
-    let who = gix::actor::Signature {
-        name: "gt".into(),
-        email: "gt@localhost".into(),
-        time: gix::date::Time { seconds: ours.1.time.max(theirs.1.time).max(0), offset: 0 },
-    };
+    let who = nobody(ours.1.time.max(theirs.1.time));
     let short = |id: ObjectId| id.to_string()[..12].to_owned();
     let message = format!(
         "merge {} and {}\n\nGt-Op: merge\nGt-Agent: gt\nGt-Machine: {MERGE_MACHINE}\nGt-Rev: {}\n",
@@ -119,7 +105,8 @@ fn commit_of(ours: (ObjectId, &Link), theirs: (ObjectId, &Link), tree: ObjectId,
     }
 }
 
-fn check_scopes(store: &Store, ours: ObjectId, theirs: ObjectId, may_merge: bool) -> Result<()> {
+/// Refuses two ledgers that are not of one scope, or are merged by rules of a newer version.
+pub(super) fn check_scopes(store: &Store, ours: ObjectId, theirs: ObjectId, may_merge: bool) -> Result<()> {
     let (a, b): (Scope, Scope) = (State::at(store, Some(ours))?.scope()?, State::at(store, Some(theirs))?.scope()?);
     for scope in [&a, &b] {
         if scope.merge_v > MERGE_VERSION {
@@ -141,7 +128,6 @@ fn check_scopes(store: &Store, ours: ObjectId, theirs: ObjectId, may_merge: bool
 /// The ledger that several common ancestors amount to.
 struct Ancestry<'s> {
     store: &'s Store,
-    chain: Chain,
     scratch: Batch,
     known: BTreeMap<Vec<ObjectId>, Ancestor>,
 }
@@ -171,7 +157,7 @@ impl Ancestry<'_> {
             let next = history::link(self.store, *tip)?;
             let rev = rev_above(merged.number, next.number);
             let trees = Trees { base: base.tree, ours: merged.tree, theirs: next.tree };
-            let mut work = Merger::new(self.store, self.chain, &self.scratch, &rev);
+            let mut work = Merger::new(self.store, &self.scratch, &rev);
             work.collect(trees)?;
             let (edits, made) = work.finish()?;
             self.scratch.absorb(made);
@@ -200,7 +186,6 @@ enum Outcome {
 
 struct Merger<'a> {
     store: &'a Store,
-    chain: Chain,
     scratch: &'a Batch,
     rev: &'a Rev,
     /// Every path that either side changed, and what stands there now.
@@ -212,9 +197,9 @@ struct Merger<'a> {
 }
 
 impl<'a> Merger<'a> {
-    fn new(store: &'a Store, chain: Chain, scratch: &'a Batch, rev: &'a Rev) -> Self {
+    fn new(store: &'a Store, scratch: &'a Batch, rev: &'a Rev) -> Self {
         let (outcomes, ours, touched) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { store, chain, scratch, rev, outcomes, ours, touched, conflicts: Vec::new() }
+        Self { store, scratch, rev, outcomes, ours, touched, conflicts: Vec::new() }
     }
 
     /// Merges every record that differs.
@@ -234,14 +219,12 @@ impl<'a> Merger<'a> {
     }
 
     fn merge_path(&mut self, path: &str, [base, ours, theirs]: [Option<ObjectId>; 3]) -> Result<()> {
-        let is_archive = self.chain == Chain::Archive;
         let taken = match (ours == theirs || theirs == base, ours == base) {
-            _ if is_archive && (ours.is_none() || theirs.is_none()) => Some(ours.or(theirs)),
             (true, _) => Some(ours),
             (false, true) => Some(theirs),
             (false, false) => None,
         };
-        let needs_look = !is_archive && matches!(Class::of(path), Class::Bead | Class::Hook);
+        let needs_look = matches!(Class::of(path), Class::Bead | Class::Hook);
         if let Some(taken) = taken.filter(|_| !needs_look) {
             self.outcomes.insert(path.to_owned(), Outcome::Blob(taken));
             return Ok(());

@@ -7,8 +7,6 @@ use crate::time::Moment;
 
 /// The ref that holds a scope's state.
 pub const LEDGER: &str = "refs/gt/ledger";
-/// The ref that holds a scope's cold records, at the paths that they had in the ledger.
-pub const ARCHIVE: &str = "refs/gt/archive";
 /// Where heads of merge requests are pinned, followed by the request's id.
 pub const MR: &str = "refs/gt/mr/";
 /// Where commits of a landing under way are pinned, followed by the intent's id.
@@ -17,8 +15,10 @@ pub const LANDING: &str = "refs/gt/landing/";
 pub const EVIDENCE: &str = "refs/gt/evidence/";
 /// Where unsaved work is kept, followed by agent and time.
 pub const SALVAGE: &str = "refs/gt/salvage/";
-/// Where machines tell that they live, followed by the machine's id.
-pub const BEAT: &str = "refs/gt/beat/";
+/// Where tips that a flatten replaced are kept, followed by the epoch that began with it.
+pub const FLATTENED: &str = "refs/gt/flattened/";
+/// Where the ledger is kept as it was before it was replaced, followed by the time.
+pub const BACKUP: &str = "refs/gt/backup/";
 
 /// `ledger.json`, which says what the ledger is.
 pub const SCOPE: &str = "ledger.json";
@@ -46,6 +46,19 @@ pub fn landing_pin(id: &str) -> String {
 #[must_use]
 pub fn evidence_pin(id: &BeadId) -> String {
     format!("{EVIDENCE}{id}")
+}
+
+/// The pin of the tip that was replaced when `epoch` began.
+#[must_use]
+pub fn flattened(epoch: usize) -> String {
+    format!("{FLATTENED}{epoch}")
+}
+
+/// Where the ledger as it was before `now` is kept; `n` tells those of one moment apart.
+#[must_use]
+pub fn backup(now: Moment, n: u32) -> String {
+    let suffix = if n == 0 { String::new() } else { format!("-{n}") };
+    format!("{BACKUP}{}{suffix}", now.millis())
 }
 
 /// A salvage ref for `agent` at `now`; agents' slashes stay, so that `for-each-ref` groups by agent.

@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::git::maintenance::{self, Packing, Sizes};
 use crate::ledger::Ledger;
-use crate::ops::decay::{self, Decayed};
 use crate::ops::sync::Which;
 use crate::store::leftovers;
 use crate::store::lock::KernelLock;
@@ -32,8 +31,6 @@ pub struct Maintained {
     pub pruned: bool,
     /// Left-overs that were removed.
     pub left_overs: Vec<String>,
-    /// Records whose time was up; `None` when that could not be told.
-    pub decayed: Option<Decayed>,
     /// What went wrong.
     pub error: Option<String>,
     /// The exit code of what went wrong.
@@ -53,7 +50,7 @@ pub struct Report(pub Vec<Maintained>);
 pub fn maintain(town: &Town, which: &Which, full: bool) -> Result<Report> {
     let mut report = Report(Vec::new());
     if !matches!(which, Which::Rig(_)) {
-        report.0.push(scope(&town.hq, "town".to_owned(), full, town.now, decay::decay(town, None)));
+        report.0.push(scope(&town.hq, "town".to_owned(), full, town.now));
     }
     let places = match which {
         Which::All => town.places()?,
@@ -61,13 +58,12 @@ pub fn maintain(town: &Town, which: &Which, full: bool) -> Result<Report> {
         Which::Rig(name) => vec![town.rig(name)?],
     };
     for place in places {
-        let decayed = decay::decay(town, Some(&place));
-        report.0.push(scope(&place.ledger, format!("rig {}", place.rig.name), full, town.now, decayed));
+        report.0.push(scope(&place.ledger, format!("rig {}", place.rig.name), full, town.now));
     }
     Ok(report)
 }
 
-fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment, decayed: Result<Decayed>) -> Maintained {
+fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment) -> Maintained {
     let before = maintenance::sizes(&ledger.store);
     let mut done = Maintained {
         scope,
@@ -76,11 +72,10 @@ fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment, decayed: Resul
         packing: None,
         pruned: false,
         left_overs: Vec::new(),
-        decayed: decayed.as_ref().ok().copied(),
         error: None,
         kind: None,
     };
-    if let Err(error) = work(ledger, full, now, &mut done).and(decayed) {
+    if let Err(error) = work(ledger, full, now, &mut done) {
         done.error = Some(error.line());
         done.kind = Some(error.kind);
     }

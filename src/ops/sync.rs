@@ -133,6 +133,12 @@ fn summary(exchange: &Exchange) -> String {
     if exchange.merged {
         line.push_str(", merged");
     }
+    if exchange.flattened > 0 {
+        line.push_str(", history flattened");
+    }
+    if exchange.replayed {
+        line.push_str(", work of the old history carried over");
+    }
     line
 }
 

@@ -3,11 +3,8 @@
 //! No lock is held while the network is waited for. Nothing over there is ever forced, deleted or overwritten:
 //! a push names exact values and what it expects, and a refusal means fetch and merge again. What arrives is
 //! checked before it becomes ours. A damaged ref here stops the exchange before the remote is touched.
-//!
-//! The archive goes before the ledger, both ways: nobody ever holds a ledger that a bead has left without the archive
-//! that it went to.
 
-mod chains;
+mod epochs;
 mod news;
 mod pins;
 mod slot;
@@ -21,16 +18,16 @@ use crate::error::{Error, Kind, Result};
 use crate::git::fetch;
 use crate::git::progress::Progress;
 use crate::git::push::{self, Outcome as Answer, Update};
-use crate::ledger::history;
-use crate::ledger::merge::Chain;
-use crate::ledger::{Ledger, tree};
+use crate::ledger::history::{self, Comparison};
+use crate::ledger::merge::{self, Join};
+use crate::ledger::{Ledger, State, carry, diff, flatten, tree};
 use crate::model::merge::Conflict;
 use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
 use crate::time::Moment;
 
 pub use news::Lost;
-pub use slot::{enter, take_slot};
+pub use slot::take_slot;
 
 /// What an exchange may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +71,10 @@ pub struct Exchange {
     pub dry_run: bool,
     /// Whether two histories were merged.
     pub merged: bool,
+    /// How many flattens were taken over or given.
+    pub flattened: usize,
+    /// Whether work of this machine was carried over from a history that was flattened elsewhere.
+    pub replayed: bool,
     /// Changes that came from the remote, in ledger commits.
     pub received: usize,
     /// Changes that went there, merges included.
@@ -92,6 +93,8 @@ impl Exchange {
             outcome: Outcome::UpToDate,
             dry_run,
             merged: false,
+            flattened: 0,
+            replayed: false,
             received: 0,
             sent: 0,
             conflicts: Vec::new(),
@@ -122,7 +125,6 @@ const TRIES_MAX: u32 = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     ledger: Option<ObjectId>,
-    archive: Option<ObjectId>,
     /// All pins of merge requests there, also those that were not fetched.
     pins: BTreeMap<String, ObjectId>,
 }
@@ -140,7 +142,7 @@ pub fn sync(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Mo
     let (mut last_seen, mut still_refused, mut reason) = (None, 0, String::new());
     for round in 0..ROUNDS_MAX {
         let seen = look(ledger, remote, url, options, Some(now), progress)?;
-        let ours = if options.fetch { take_over(ledger, &seen, options, &mut exchange)? } else { ledger.tip()? };
+        let ours = if options.fetch { take_over(ledger, &seen, options, Some(now), &mut exchange)? } else { ledger.tip()? };
         let (true, Some(ours)) = (options.push, ours) else { return Ok(exchange.told()) };
         let ours = if options.dry_run { ours } else { slot::settle(ledger, seen.ledger, now)?.unwrap_or(ours) };
         match give(ledger, (remote, url), &seen, ours, (options, now), &mut exchange, progress)? {
@@ -171,7 +173,7 @@ pub fn join(ledger: &Ledger, url: &str, progress: &Progress) -> Result<()> {
     if seen.ledger.is_none() {
         return Err(Error::not_found(format!("there is no ledger at {url}")));
     }
-    take_over(ledger, &seen, options, &mut Exchange::new(options.dry_run))?;
+    take_over(ledger, &seen, options, None, &mut Exchange::new(options.dry_run))?;
     Ok(())
 }
 
@@ -181,9 +183,6 @@ fn check_here(ledger: &Ledger) -> Result<()> {
     if let Some(tip) = ledger.tip()? {
         ledger.state_at(tip)?.scope()?;
     }
-    if let Some(archive) = ledger.archive()? {
-        archive.scope()?;
-    }
     ledger.store.check_refs_below(tree::MR)
 }
 
@@ -191,40 +190,44 @@ fn check_here(ledger: &Ledger) -> Result<()> {
 fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<Moment>, progress: &Progress) -> Result<Seen> {
     let store = &ledger.store;
     let mut there = fetch::advertised(store, url)?;
-    there.retain(|name, _| name == tree::LEDGER || name == tree::ARCHIVE || name.starts_with(tree::MR));
+    there.retain(|name, _| [tree::LEDGER, tree::MR, tree::FLATTENED].iter().any(|prefix| name.starts_with(prefix)));
+    let tracking = tree::tracking(remote, tree::LEDGER);
+    // A damaged memory of the remote is no damage of ours: it is looked up anew.
+    let remembered = store.read_ref(&tracking).ok().flatten();
     let mut wanted = Vec::new();
+    let is_known = |id: &ObjectId| remembered == Some(*id) || ledger.tip().is_ok_and(|tip| tip == Some(*id));
     if options.fetch {
-        for chain in [Chain::Archive, Chain::Ledger] {
-            let name = chain.ref_name();
-            // A damaged memory of the remote is no damage of ours: it is looked up anew.
-            let remembered = store.read_ref(&tree::tracking(remote, name)).ok().flatten();
-            let is_known = |id: &ObjectId| remembered == Some(*id) || chain.tip(ledger).is_ok_and(|tip| tip == Some(*id));
-            wanted.extend(there.get(name).filter(|id| !is_known(id)).map(|_| name.to_owned()));
-        }
+        wanted.extend(there.get(tree::LEDGER).filter(|id| !is_known(id)).map(|_| tree::LEDGER.to_owned()));
         wanted.extend(pins::wanted(ledger, &there, now)?);
     }
-    let mut fetched = fetch::fetch(store, url, &wanted, progress)?;
-    let has_moved = fetched.get(tree::LEDGER).is_some_and(|tip| there.get(tree::LEDGER) != Some(tip));
-    if has_moved && !wanted.iter().any(|name| name == tree::ARCHIVE) {
-        // What left the ledger since it was looked at is in an archive that moved before it.
-        fetched.extend(fetch::fetch(store, url, &[tree::ARCHIVE.to_owned()], progress)?);
-    }
+    let fetched = fetch::fetch(store, url, &wanted, progress)?;
     crate::env::crash_point("sync.fetched");
     there.extend(fetched.iter().map(|(name, id)| (name.clone(), *id)));
-    let (tip, archive) = (there.remove(tree::LEDGER), there.remove(tree::ARCHIVE));
-    // The ledger is looked at first: it says what the archive has to belong to.
-    for (chain, seen) in [(Chain::Ledger, tip), (Chain::Archive, archive)] {
-        if let Some(arrived) = seen.filter(|_| fetched.contains_key(chain.ref_name())) {
-            chains::check_arrived(ledger, chain, arrived, tip)?;
-            if !options.dry_run {
-                remember(ledger, &tree::tracking(remote, chain.ref_name()), arrived)?;
-            }
+    let tip = there.remove(tree::LEDGER);
+    if let Some(tip) = tip.filter(|_| fetched.contains_key(tree::LEDGER)) {
+        check_arrived(ledger, tip)?;
+        if !options.dry_run {
+            remember(ledger, &tracking, tip)?;
         }
+    }
+    if let (true, Some(tip)) = (options.fetch, tip) {
+        fetch::fetch(store, url, &epochs::wanted(ledger, tip, &there)?, progress)?;
     }
     if !options.dry_run {
         pins::create(ledger, fetched.iter().filter(|(name, _)| name.starts_with(tree::MR)))?;
     }
-    Ok(Seen { ledger: tip, archive, pins: there })
+    Ok(Seen { ledger: tip, pins: there })
+}
+
+/// Whether what arrived is a lawful ledger; whether it is ours is asked when it is merged.
+fn check_arrived(ledger: &Ledger, tip: ObjectId) -> Result<()> {
+    let state = ledger.state_at(tip)?;
+    state.scope()?;
+    let ours = ledger.tip()?;
+    history::compare(&ledger.store, ours.as_slice(), &[tip])?;
+    let before = State::at(&ledger.store, ours)?;
+    let arrived = diff::changes(ledger.store.records()?, before.tree(), state.tree())?;
+    arrived.into_values().filter_map(|(_, new)| new).try_for_each(|id| ledger.store.check_record_size(id))
 }
 
 /// Moves a tracking ref; it is a memory only, so whoever was faster is right too.
@@ -247,44 +250,33 @@ fn remember(ledger: &Ledger, tracking: &str, tip: ObjectId) -> Result<()> {
     Ok(())
 }
 
-/// Makes what the remote has part of ours, the archive first; tells the ledger's tip after that.
-fn take_over(ledger: &Ledger, seen: &Seen, options: Options, exchange: &mut Exchange) -> Result<Option<ObjectId>> {
-    let Some(theirs) = seen.ledger else { return ledger.tip() };
-    let _turn = KernelLock::take(&ledger.lock_path())?;
-    let are_related = || -> Result<bool> {
-        let ours = ledger.tip()?;
-        let is_new = ours.is_none() || options.join;
-        Ok(is_new || !history::compare(&ledger.store, ours.as_slice(), &[theirs])?.bases.is_empty())
-    };
-    // That of a ledger which is refused below stays away too.
-    if let Some(archive) = seen.archive.filter(|tip| ledger.archive_tip().is_ok_and(|ours| ours != Some(*tip)))
-        && are_related()?
-    {
-        advance(ledger, Chain::Archive, archive, options, exchange)?;
-    }
-    advance(ledger, Chain::Ledger, theirs, options, exchange)
-}
-
-/// Moves our ref of `chain` to what has `theirs` in it; tells where it stands then.
-fn advance(
+/// Makes what the remote has part of ours; tells our tip after that.
+fn take_over(
     ledger: &Ledger,
-    chain: Chain,
-    theirs: ObjectId,
+    seen: &Seen,
     options: Options,
+    now: Option<Moment>,
     exchange: &mut Exchange,
 ) -> Result<Option<ObjectId>> {
+    let Some(theirs) = seen.ledger else { return ledger.tip() };
+    let _turn = KernelLock::take(&ledger.lock_path())?;
     for attempt in 0..TRIES_MAX {
-        let ours = chain.tip(ledger)?;
-        let next = chains::next_tip(ledger, chain, ours, theirs, options)?;
+        let ours = ledger.tip()?;
+        let next = next_tip(ledger, ours, theirs, options)?;
         if next.is_nothing_new {
             return Ok(ours);
         }
-        let moved = if options.dry_run { Swap::Moved } else { ledger.store.swap_ref(chain.ref_name(), ours, next.tip)? };
+        if !next.crossed.is_empty() && !options.dry_run {
+            // What is replaced is kept first: all of it stands in the work that was replayed, if there is any.
+            let backups = if next.replayed.is_empty() { ours.as_slice() } else { &next.replayed };
+            flatten::keep(ledger, &next.crossed, backups, now)?;
+        }
+        let moved = if options.dry_run { Swap::Moved } else { ledger.store.swap_ref(tree::LEDGER, ours, next.tip)? };
         if moved == Swap::Moved {
-            if chain == Chain::Ledger {
-                exchange.received += next.received;
-                exchange.merged |= next.is_merge;
-            }
+            exchange.received += next.received;
+            exchange.merged |= next.is_merge;
+            exchange.flattened += next.crossed.len();
+            exchange.replayed |= !next.replayed.is_empty();
             if let Some(ours) = ours {
                 let news = news::between(ledger, ours, next.tip)?;
                 exchange.conflicts.extend(news.conflicts);
@@ -300,6 +292,45 @@ fn advance(
     Err(Error::conflict("the ledger kept moving under the merge").hint("try again: gt sync"))
 }
 
+struct Next {
+    tip: ObjectId,
+    received: usize,
+    is_nothing_new: bool,
+    is_merge: bool,
+    crossed: Vec<(usize, ObjectId)>,
+    replayed: Vec<ObjectId>,
+}
+
+/// Where our ref goes when `theirs` is taken over: forward, to a root that took our place, or to a merge whose objects
+/// are stored.
+fn next_tip(ledger: &Ledger, ours: Option<ObjectId>, theirs: ObjectId, options: Options) -> Result<Next> {
+    let store = &ledger.store;
+    let Some(mine) = ours else {
+        let received = history::compare(store, &[], &[theirs])?.only_theirs;
+        let (crossed, replayed) = (Vec::new(), Vec::new());
+        return Ok(Next { tip: theirs, received, is_nothing_new: false, is_merge: false, crossed, replayed });
+    };
+    let carry::Met { ours, theirs, crossed, replayed } = carry::meet(store, mine, theirs)?;
+    let Comparison { bases, only_theirs, .. } = history::compare(store, &[ours], &[theirs])?;
+    let mut next = Next {
+        tip: ours,
+        received: only_theirs + crossed.len(),
+        is_nothing_new: bases == [theirs] && ours == mine,
+        is_merge: false,
+        crossed,
+        replayed,
+    };
+    if bases == [ours] {
+        next.tip = theirs;
+    } else if bases != [theirs] {
+        let join = if options.join { Join::Apart } else { Join::Related };
+        let merge = merge::merge(store, ours, theirs, join)?;
+        store.write(&merge.batch)?;
+        (next.tip, next.is_merge) = (merge.commit, true);
+    }
+    Ok(next)
+}
+
 /// Pushes what the remote lacks. `Some`: it was refused, for this reason.
 fn give(
     ledger: &Ledger,
@@ -310,56 +341,50 @@ fn give(
     exchange: &mut Exchange,
     progress: &Progress,
 ) -> Result<Option<String>> {
-    let unsent = chains::unsent(ledger, remote, seen.ledger, ours)?;
+    let steps = epochs::steps(ledger, remote, seen, ours)?;
     let pins = pins::unsent(ledger, &seen.pins, ours, now)?;
     exchange.differing_pins = pins.differing;
     if options.dry_run {
-        exchange.sent = unsent;
+        exchange.sent = steps.iter().map(|step| step.changes).sum();
         return Ok(None);
-    }
-    // Looked at after the ledger, so that it has all that left it.
-    if let Some(refusal) = give_archive(ledger, (remote, url), seen.archive, progress)? {
-        return Ok(Some(refusal));
     }
     // Pins go first: a ledger must not speak of a head that is not there.
-    let mut updates: Vec<Update> = pins.missing.into_iter().map(|(name, id)| Update { name, old: None, new: Some(id) }).collect();
-    if unsent > 0 {
-        updates.push(Update { name: tree::LEDGER.to_owned(), old: seen.ledger, new: Some(ours) });
-    }
-    let mut refusal = None;
-    let answers = push::push(&ledger.store, url, &updates, progress)?;
-    crate::env::crash_point("sync.sent");
-    for (name, answer) in answers {
-        match answer {
-            Answer::Accepted if name == tree::LEDGER => {
-                exchange.sent += unsent;
-                remember(ledger, &tree::tracking(remote, tree::LEDGER), ours)?;
-            }
-            Answer::Accepted => {}
-            Answer::Rejected(reason) => refusal = Some(format!("{name}: {reason}")),
+    let old_histories = epochs::missing_pins(ledger, &seen.pins, (seen.ledger, ours))?;
+    let missing = pins.missing.into_iter().chain(old_histories);
+    let mut updates: Vec<Update> = missing.map(|(name, id)| Update { name, old: None, new: Some(id) }).collect();
+    let mut steps = steps.into_iter();
+    loop {
+        let step = steps.next();
+        updates.extend(step.iter().flat_map(epochs::Step::updates));
+        if let Some(refusal) = send(ledger, url, &updates, progress)? {
+            return Ok(Some(refusal));
         }
+        let Some(step) = step else { return Ok(None) };
+        exchange.sent += step.changes;
+        exchange.flattened += usize::from(step.pin.is_some());
+        remember(ledger, &tree::tracking(remote, tree::LEDGER), step.new)?;
+        updates.clear();
     }
-    Ok(refusal)
 }
 
-/// Pushes the archive by itself, since not every server moves several refs at once. `Some`: it was refused.
-fn give_archive(
-    ledger: &Ledger,
-    (remote, url): (&str, &str),
-    theirs: Option<ObjectId>,
-    progress: &Progress,
-) -> Result<Option<String>> {
-    let Some(ours) = ledger.archive_tip()? else { return Ok(None) };
-    if chains::unsent(ledger, remote, theirs, ours)? == 0 {
-        return Ok(None);
-    }
-    let update = Update { name: tree::ARCHIVE.to_owned(), old: theirs, new: Some(ours) };
-    for (name, answer) in push::push(&ledger.store, url, &[update], progress)? {
-        match answer {
-            Answer::Accepted => remember(ledger, &tree::tracking(remote, tree::ARCHIVE), ours)?,
-            Answer::Rejected(reason) => return Ok(Some(format!("{name}: {reason}"))),
-        }
-    }
-    crate::env::crash_point("sync.archive-sent");
-    Ok(None)
+/// Pushes `updates`. `Some`: at least one was refused, for this reason.
+fn send(ledger: &Ledger, url: &str, updates: &[Update], progress: &Progress) -> Result<Option<String>> {
+    let answers = push::push(&ledger.store, url, updates, progress)?;
+    crate::env::crash_point("sync.sent");
+    Ok(answers.into_iter().rev().find_map(|(name, answer)| match answer {
+        Answer::Accepted => None,
+        Answer::Rejected(reason) => Some(format!("{name}: {reason}")),
+    }))
+}
+
+/// Lets `root` take its place at `url`, whose ledger must be exactly at the tip that it replaces. `Some`: it was
+/// refused, for this reason, and nothing has changed there but perhaps the pin of the old history.
+///
+/// # Errors
+/// External, when the remote fails; it may have taken the root then, which the next exchange finds out.
+pub fn send_root(ledger: &Ledger, url: &str, root: &flatten::Root, progress: &Progress) -> Result<Option<String>> {
+    flatten::check(&ledger.store, root.commit, root.replaced)?;
+    let pin = epochs::pin(ledger, &fetch::advertised(&ledger.store, url)?, root.epoch, root.replaced)?;
+    let step = epochs::Step { old: Some(root.replaced), new: root.commit, changes: 1, pin: Some(pin) };
+    send(ledger, url, &step.updates().collect::<Vec<_>>(), progress)
 }
