@@ -269,7 +269,7 @@ impl Town {
     pub fn resolve_bead(&self, text: &str) -> Result<(Ledger, BeadId)> {
         if let Ok(id) = text.parse::<BeadId>() {
             let ledger = self.scope_of(&id.prefix())?;
-            if ledger.state()?.blob_id(&crate::ledger::tree::bead(&id))?.is_some() {
+            if ledger.state()?.has_bead(&id)? {
                 return Ok((ledger, id));
             }
             return self.abbreviated(text, vec![id.prefix()]);

@@ -24,6 +24,7 @@ const EVICT: &[&str] = &["evict.pinned"];
 const FOUND: &[&str] = &["install.mark"];
 const ADD_RIG: &[&str] = &["store.pack.synced", "git.clone.filled", "rig.cloned", "rig.laid-out", "rig.registered"];
 const POST: &[&str] = &["post.delivered"];
+const RESTORE: &[&str] = &["restore.unpacked", "restore.town", "restore.rig", "restore.whole"];
 
 /// More than any command reaches a step.
 const TIMES_MAX: u32 = 60;
@@ -47,7 +48,9 @@ fn no_step_is_forgotten() {
         FOUND,
         ADD_RIG,
         POST,
+        RESTORE,
         crate::machines::SYNC,
+        crate::archive::STEPS,
         crate::flatten::FLATTEN,
     ]
     .concat();
@@ -308,4 +311,27 @@ fn founding_a_town_leaves_the_files_that_were_there_alone() {
     std::fs::rename(town.root.join("mayor"), town.base().join("elsewhere")).unwrap();
     town.from(town.base()).args(&["install", &root]).succeeds();
     assert_eq!(std::fs::read_to_string(town.root.join("CLAUDE.md")).unwrap(), "mine\n");
+}
+
+#[test]
+fn a_restore_killed_at_any_step_is_begun_anew() {
+    let (town, rig) = Town::with_rig();
+    let bead = town.bead(&rig, "Kept");
+    let file = town.base().join("town.bundle");
+    town.gt_args(&["backup", file.to_str().unwrap()]).succeeds();
+    for step in RESTORE.iter().chain(WRITING).chain(&["store.ref.locked:2"]) {
+        let again = town.beside("again");
+        let root = again.root.display().to_string();
+        let words = ["restore", file.to_str().unwrap(), "--into", &root];
+        assert_eq!(again.from(again.base()).var("GT_CRASH_AT", step).args(&words).code, -1, "{step}");
+        if *step == "restore.whole" {
+            again.from(again.base()).args(&words).fails_with(4);
+        } else {
+            again.gt_args(&["status"]).fails_with(3);
+            again.from(again.base()).args(&words).succeeds();
+        }
+        assert_eq!(again.show(&bead)["title"], "Kept", "{step}");
+        town.fsck();
+        std::fs::remove_dir_all(&again.root).unwrap();
+    }
 }

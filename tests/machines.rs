@@ -14,12 +14,12 @@ use crate::town::{Outcome, Rig, Town, text_at};
 pub const SYNC: &[&str] = &["sync.fetched", "sync.merged", "sync.sent"];
 
 /// Two machines with the rig `widgets`, and where their ledgers meet.
-struct Pair {
-    one: Town,
-    two: Town,
-    rig: Rig,
-    rig_two: Rig,
-    hub: PathBuf,
+pub struct Pair {
+    pub one: Town,
+    pub two: Town,
+    pub rig: Rig,
+    pub rig_two: Rig,
+    pub hub: PathBuf,
 }
 
 fn bare(town: &Town, name: &str) -> PathBuf {
@@ -47,7 +47,7 @@ fn refs(town: &Town, repo: &Path) -> String {
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (one, rig, hub) = shared();
         let two = one.joined("two", &hub);
         let rig_two = two.join_rig(&rig);
@@ -56,14 +56,14 @@ impl Pair {
     }
 
     /// A bead that both know.
-    fn bead(&self, title: &str) -> String {
+    pub fn bead(&self, title: &str) -> String {
         let bead = self.one.bead(&self.rig, title);
         self.settle();
         bead
     }
 
     /// Both sync until both have what the other had; answers what was told.
-    fn settle(&self) -> String {
+    pub fn settle(&self) -> String {
         let rounds = [&self.one, &self.two, &self.one];
         let told: Vec<String> = rounds.iter().map(|town| town.gt("sync").succeeds().stdout).collect();
         self.are_equal();

@@ -1,6 +1,8 @@
 //! The one integration test binary: a file per capability.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod archive;
+mod backup;
 mod beads;
 mod crash;
 mod demo;

@@ -10,7 +10,7 @@ use crate::ops::maintain::{self, Maintained, Report};
 use crate::ops::sync::Which;
 use crate::town::Town;
 
-/// Pack objects and remove left-overs; safe beside everything else
+/// Archive old closed beads, pack objects and remove left-overs; safe beside everything else
 ///
 /// Example: gt maintain --full
 #[derive(Args)]
@@ -67,6 +67,11 @@ fn line(done: &Maintained) -> String {
     }
     if !done.left_overs.is_empty() {
         line.push_str(&format!(", removed {} left-overs", done.left_overs.len()));
+    }
+    let decayed = done.decayed.unwrap_or_default();
+    let moved = [(decayed.archived, "archived"), (decayed.ephemeral, "ephemeral gone"), (decayed.letters, "letters gone")];
+    for (count, words) in moved.into_iter().filter(|(count, _)| *count > 0) {
+        line.push_str(&format!(", {count} {words}"));
     }
     line.push_str(&format!("; {} → {}", told(&done.before), told(&done.after)));
     if let Some(error) = &done.error {

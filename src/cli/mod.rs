@@ -2,6 +2,7 @@
 //!
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
+pub mod backup;
 pub mod bead;
 pub mod demo;
 pub mod done;
@@ -76,6 +77,8 @@ enum Command {
     Remote(sync::RemoteArgs),
     Hub(hub::HubArgs),
     Maintain(maintain::MaintainArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Flatten(flatten::FlattenArgs),
     #[command(alias = "bd")]
     Bead(bead::BeadArgs),
@@ -171,6 +174,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     match &command {
         Command::Demo(demo) => return Ok(out.show(&demo.run(out)?)),
         Command::Install(install) => return Ok(out.show(&install.run(out)?)),
+        Command::Restore(restore) => return Ok(out.show(&restore.run(start)?)),
         Command::Hub(hub) => return hub.run(out),
         // What a prompt is told of its mail must not fail with the town.
         Command::Mail(mail) => return mail.run(|| find_town(start, out), out),
@@ -178,7 +182,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     }
     let town = &find_town(start, out)?;
     match command {
-        Command::Demo(_) | Command::Install(_) | Command::Hub(_) | Command::Mail(_) => {
+        Command::Demo(_) | Command::Install(_) | Command::Restore(_) | Command::Hub(_) | Command::Mail(_) => {
             unreachable!("handled above, without a town")
         }
         Command::Rig(args) => args.run(town, out),
@@ -197,6 +201,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Sync(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Remote(args) => args.run(town, out),
         Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
+        Command::Backup(args) => Ok(out.show(&args.run(town)?)),
         Command::Flatten(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Bead(args) => args.run(town, out),
         Command::Create(args) => args.run(town, out),

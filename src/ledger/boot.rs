@@ -1,6 +1,6 @@
 //! After an unclean boot: what was written since the last check is verified before anything is written or sent.
 //!
-//! The id of the boot and the tip that was checked stand in `gt/boot`. While the boot is the same, two small files
+//! The id of the boot and the tips of ledger and archive that were checked stand in `gt/boot`. While the boot is the same, two small files
 //! are read and nothing else happens. When it is another, every commit from the tip back to the checked one is read
 //! with the trees and records that it brought, each hashed: an object that was lost, torn or emptied by a power cut
 //! is found here, and not by those that a push would give it to. Reading is not held up by this.
@@ -27,14 +27,17 @@ impl Ledger {
         if words.next() == Some(boot.as_str()) {
             return Ok(());
         }
-        let tip = self.tip()?;
-        // Nothing recorded: the ledger is new here, or arrived by a fetch, which verifies what it takes.
-        if let (Some(tip), false) = (tip, recorded.is_empty()) {
+        let mut line = boot;
+        for name in [tree::LEDGER, tree::ARCHIVE] {
+            let tip = self.store.read_ref(name)?;
             let checked = words.next().and_then(|word| ObjectId::from_hex(word.as_bytes()).ok());
-            verify(&self.store, tip, checked)?;
+            // Nothing recorded: the ledger is new here, or arrived by a fetch, which verifies what it takes.
+            if let (Some(tip), false) = (tip, recorded.is_empty()) {
+                verify(&self.store, name, tip, checked)?;
+            }
+            line.extend(tip.map(|tip| format!(" {tip}")));
         }
-        let tip = tip.map(|tip| tip.to_string()).unwrap_or_default();
-        write_file(&path, format!("{boot} {tip}\n").as_bytes())
+        write_file(&path, format!("{line}\n").as_bytes())
     }
 }
 
@@ -45,7 +48,7 @@ fn boot_id() -> Option<String> {
 }
 
 /// Reads and hashes all that the commits from `tip` back to `checked` brought.
-fn verify(store: &Store, tip: ObjectId, checked: Option<ObjectId>) -> Result<()> {
+fn verify(store: &Store, name: &str, tip: ObjectId, checked: Option<ObjectId>) -> Result<()> {
     // What was made here after the check stands on the checked commit, so its clock is higher. What is not came by
     // a fetch, which verifies and syncs what it takes.
     let floor = checked.and_then(|id| history::link(store, id).ok()).map_or(0, |link| link.number);
@@ -71,12 +74,12 @@ fn verify(store: &Store, tip: ObjectId, checked: Option<ObjectId>) -> Result<()>
     }
     match fault {
         None => Ok(()),
-        Some(fault) => Err(refusal(store, tip, &damaged, &fault)),
+        Some(fault) => Err(refusal(store, (name, tip), &damaged, &fault)),
     }
 }
 
 /// What is damaged, and the newest commit that stands on nothing that is.
-fn refusal(store: &Store, tip: ObjectId, damaged: &BTreeSet<ObjectId>, fault: &Error) -> Error {
+fn refusal(store: &Store, (name, tip): (&str, ObjectId), damaged: &BTreeSet<ObjectId>, fault: &Error) -> Error {
     let (mut at, mut whole) = (Some(tip), None);
     while let Some(id) = at {
         if damaged.contains(&id) {
@@ -91,7 +94,7 @@ fn refusal(store: &Store, tip: ObjectId, damaged: &BTreeSet<ObjectId>, fault: &E
         Some(whole) => format!(
             "reading goes on; the newest change that is whole is {whole}, to go back there: git --git-dir={} update-ref {} {whole}",
             store.dir().display(),
-            tree::LEDGER
+            name
         ),
         None => "reading goes on; what is missing may be on another machine or in a backup".to_owned(),
     };

@@ -10,7 +10,7 @@ use gix::objs::Kind as ObjectKind;
 use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::ledger::transact::{edit_tree, signature, subject_line};
+use crate::ledger::transact::{commit_of, edit_tree, subject_line};
 use crate::ledger::{Deed, Ledger, State, diff, history, tree};
 use crate::model::record::{self, Class, Object, Rev};
 use crate::store::Store;
@@ -156,16 +156,7 @@ fn made(ledger: &Ledger, tip: ObjectId, deed: &Deed<'_>) -> Result<(Root, Batch)
         rev.machine,
         rev.number
     );
-    let commit = gix::objs::Commit {
-        tree,
-        parents: std::iter::empty().collect(),
-        author: signature(deed.actor, deed.now),
-        committer: signature(deed.actor, deed.now),
-        encoding: None,
-        message: message.into(),
-        extra_headers: Vec::new(),
-    };
-    let commit = batch.add_value(&commit);
+    let commit = batch.add_value(&commit_of(deed, tree, None, message));
     Ok((Root { commit, replaced: tip, epoch }, batch))
 }
 

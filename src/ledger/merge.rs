@@ -3,6 +3,8 @@
 //! The commit is a pure function of the two commits: parents by id, the later parent's time, a fixed author.
 //! So two machines that merge the same pair agree without another round. Which records differ is found here;
 //! what becomes of them is decided by `model::merge`.
+//!
+//! Two archives merge in the same way, but that nothing leaves an archive: what one side has, the merge has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +40,15 @@ pub enum Join {
     Related,
 }
 
+/// Which chain two commits belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// The ledger: what a side removed is gone, and the invariants between records are restored.
+    Ledger,
+    /// The archive: the union of both sides.
+    Archive,
+}
+
 /// How many levels of common ancestors of common ancestors are merged; below that the first one counts.
 const BASE_DEPTH_MAX: usize = 24;
 
@@ -47,16 +58,31 @@ const BASE_DEPTH_MAX: usize = 24;
 /// Refused, when they have no common ancestor and `join` does not allow that, when they are not of one scope,
 /// or when one was merged by rules that this version does not know; corrupt, when one cannot be read.
 pub fn merge(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join) -> Result<Merge> {
+    merge_chain(store, ours, theirs, join, Chain::Ledger)
+}
+
+/// Merges the archive commits `ours` and `theirs`, which two machines may have begun apart; swapping them gives the
+/// same commit.
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_archives(store: &Store, ours: ObjectId, theirs: ObjectId) -> Result<Merge> {
+    merge_chain(store, ours, theirs, Join::Apart, Chain::Archive)
+}
+
+fn merge_chain(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join, chain: Chain) -> Result<Merge> {
     let bases = history::compare(store, &[ours], &[theirs])?.bases;
     check_scopes(store, ours, theirs, join == Join::Apart || !bases.is_empty())?;
     let sides = (history::link(store, ours)?, history::link(store, theirs)?);
     let merge_rev = rev_above(sides.0.number, sides.1.number);
-    let mut ancestry = Ancestry { store, scratch: Batch::default(), known: BTreeMap::new() };
+    let mut ancestry = Ancestry { store, chain, scratch: Batch::default(), known: BTreeMap::new() };
     let base = ancestry.merged(&bases, 0)?;
     let trees = Trees { base: base.tree, ours: sides.0.tree, theirs: sides.1.tree };
-    let mut work = Merger::new(store, &ancestry.scratch, &merge_rev);
+    let mut work = Merger::new(store, chain, &ancestry.scratch, &merge_rev);
     work.collect(trees)?;
-    work.repair(&State::at(store, Some(ours))?)?;
+    if chain == Chain::Ledger {
+        work.repair(&State::at(store, Some(ours))?)?;
+    }
     let conflicts = work.report(&State::at(store, Some(ours))?)?;
     let (edits, mut batch) = work.finish()?;
     let tree = edit_tree(store, trees.ours, &edits, &mut batch)?;
@@ -71,7 +97,7 @@ pub(super) fn rev_above(a: u64, b: u64) -> Rev {
 /// The tree that `ours` and `theirs` amount to since `base`, with what is new in it, and neither repairs nor reports.
 pub(super) fn merge_trees(store: &Store, [base, ours, theirs]: [ObjectId; 3], rev: &Rev) -> Result<(ObjectId, Batch)> {
     let scratch = Batch::default();
-    let mut work = Merger::new(store, &scratch, rev);
+    let mut work = Merger::new(store, Chain::Ledger, &scratch, rev);
     work.collect(Trees { base, ours, theirs })?;
     let (edits, mut batch) = work.finish()?;
     let tree = edit_tree(store, ours, &edits, &mut batch)?;
@@ -128,6 +154,7 @@ pub(super) fn check_scopes(store: &Store, ours: ObjectId, theirs: ObjectId, may_
 /// The ledger that several common ancestors amount to.
 struct Ancestry<'s> {
     store: &'s Store,
+    chain: Chain,
     scratch: Batch,
     known: BTreeMap<Vec<ObjectId>, Ancestor>,
 }
@@ -157,7 +184,7 @@ impl Ancestry<'_> {
             let next = history::link(self.store, *tip)?;
             let rev = rev_above(merged.number, next.number);
             let trees = Trees { base: base.tree, ours: merged.tree, theirs: next.tree };
-            let mut work = Merger::new(self.store, &self.scratch, &rev);
+            let mut work = Merger::new(self.store, self.chain, &self.scratch, &rev);
             work.collect(trees)?;
             let (edits, made) = work.finish()?;
             self.scratch.absorb(made);
@@ -186,6 +213,7 @@ enum Outcome {
 
 struct Merger<'a> {
     store: &'a Store,
+    chain: Chain,
     scratch: &'a Batch,
     rev: &'a Rev,
     /// Every path that either side changed, and what stands there now.
@@ -197,9 +225,9 @@ struct Merger<'a> {
 }
 
 impl<'a> Merger<'a> {
-    fn new(store: &'a Store, scratch: &'a Batch, rev: &'a Rev) -> Self {
+    fn new(store: &'a Store, chain: Chain, scratch: &'a Batch, rev: &'a Rev) -> Self {
         let (outcomes, ours, touched) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { store, scratch, rev, outcomes, ours, touched, conflicts: Vec::new() }
+        Self { store, chain, scratch, rev, outcomes, ours, touched, conflicts: Vec::new() }
     }
 
     /// Merges every record that differs.
@@ -219,12 +247,14 @@ impl<'a> Merger<'a> {
     }
 
     fn merge_path(&mut self, path: &str, [base, ours, theirs]: [Option<ObjectId>; 3]) -> Result<()> {
+        let is_archive = self.chain == Chain::Archive;
         let taken = match (ours == theirs || theirs == base, ours == base) {
+            _ if is_archive && (ours.is_none() || theirs.is_none()) => Some(ours.or(theirs)),
             (true, _) => Some(ours),
             (false, true) => Some(theirs),
             (false, false) => None,
         };
-        let needs_look = matches!(Class::of(path), Class::Bead | Class::Hook);
+        let needs_look = !is_archive && matches!(Class::of(path), Class::Bead | Class::Hook);
         if let Some(taken) = taken.filter(|_| !needs_look) {
             self.outcomes.insert(path.to_owned(), Outcome::Blob(taken));
             return Ok(());

@@ -3,6 +3,7 @@
 //! Reading takes no lock: a [`State`] is the scope at one commit. Writing goes through [`Ledger::transact`].
 //! Nothing above this floor knows how a question is answered, so that an index can take over.
 
+pub mod archive;
 pub mod boot;
 pub mod carry;
 pub mod diff;

@@ -1,7 +1,10 @@
 //! The scope at one commit: records by path, walks, and the typed views that commands ask for.
+//!
+//! What is asked by a bead's id is answered from the archive when the ledger has no such bead; paths and walks are
+//! those of the one tree.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use gix::ObjectId;
@@ -39,6 +42,8 @@ pub struct State<'s> {
     rev_number: u64,
     // Large transactions ask for thousands of paths that share their upper trees.
     trees: RefCell<HashMap<ObjectId, Rc<gix::objs::Tree>>>,
+    is_archive: bool,
+    archive: OnceCell<Option<Box<Self>>>,
 }
 
 /// Trees that a state keeps in memory.
@@ -52,12 +57,45 @@ impl<'s> State<'s> {
     pub fn at(store: &'s Store, commit: Option<ObjectId>) -> Result<Self> {
         let Some(id) = commit else {
             let tree = ObjectId::empty_tree(gix::hash::Kind::Sha1);
-            return Ok(Self { store, commit, tree, rev_number: 0, trees: RefCell::default() });
+            return Ok(Self::of(store, commit, tree, 0));
         };
         let object = store.repo.find_commit(id).or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
         let decoded = object.decode().or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
         let rev_number = log::rev_number_of(decoded.message);
-        Ok(Self { store, commit, tree: decoded.tree(), rev_number, trees: RefCell::default() })
+        Ok(Self::of(store, commit, decoded.tree(), rev_number))
+    }
+
+    fn of(store: &'s Store, commit: Option<ObjectId>, tree: ObjectId, rev_number: u64) -> Self {
+        let (trees, archive) = (RefCell::default(), OnceCell::new());
+        Self { store, commit, tree, rev_number, trees, is_archive: false, archive }
+    }
+
+    /// The archive as it was when first asked for; `None` when there is none, and for an archive itself.
+    ///
+    /// # Errors
+    /// Corrupt, when its ref or commit cannot be read: that is never "not archived".
+    pub fn archive(&self) -> Result<Option<&Self>> {
+        if self.is_archive {
+            return Ok(None);
+        }
+        if self.archive.get().is_none() {
+            let found = self.store.read_ref(tree::ARCHIVE)?.map(|tip| Self::at_archive(self.store, tip)).transpose()?;
+            let _ = self.archive.set(found.map(Box::new));
+        }
+        Ok(self.archive.get().and_then(Option::as_deref))
+    }
+
+    /// The archive at its commit `tip`, which has no archive behind it.
+    ///
+    /// # Errors
+    /// As [`State::at`].
+    pub(super) fn at_archive(store: &'s Store, tip: ObjectId) -> Result<Self> {
+        Ok(Self { is_archive: true, ..Self::at(store, Some(tip))? })
+    }
+
+    /// Whether this is an archive.
+    pub(super) fn is_archive(&self) -> bool {
+        self.is_archive
     }
 
     /// Where it is kept.
@@ -186,14 +224,53 @@ impl<'s> State<'s> {
         self.find_bead(id)?.ok_or_else(|| Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is"))
     }
 
-    /// The bead `id`, if there is one.
+    /// The bead `id`, if there is one, in the ledger or else in the archive.
     ///
     /// # Errors
     /// Corrupt, when it cannot be read.
     pub fn find_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
+        match self.own_bead(id)? {
+            None => self.archived_bead(id),
+            found => Ok(found),
+        }
+    }
+
+    /// The bead `id` of this very tree.
+    fn own_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
         let path = tree::bead(id);
         let Some(blob) = self.blob_id(&path)? else { return Ok(None) };
         bead_at(&path, &self.store.record(blob)?).map(Some)
+    }
+
+    /// The bead `id`, if it left the ledger for the archive.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn archived_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
+        match self.archive()? {
+            Some(archive) if self.blob_id(&tree::bead(id))?.is_none() => archive.own_bead(id),
+            _ => Ok(None),
+        }
+    }
+
+    /// The record at `path`, if it left the ledger for the archive.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn archived_object(&self, path: &str) -> Result<Option<Object>> {
+        match self.archive()? {
+            Some(archive) if self.blob_id(path)?.is_none() => archive.object(path),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether there is a bead `id`, in the ledger or in the archive, readable or not.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn has_bead(&self, id: &BeadId) -> Result<bool> {
+        let path = tree::bead(id);
+        Ok(self.blob_id(&path)?.is_some() || self.archive()?.map_or(Ok(None), |archive| archive.blob_id(&path))?.is_some())
     }
 
     /// The bead of a row of this state's catalog, in full.
@@ -238,23 +315,31 @@ impl<'s> State<'s> {
         Ok(rows.into_iter().filter_map(|((), row)| self.bead_of(row).ok()).collect())
     }
 
-    /// Ids that start with `abbreviation`, without reading the beads.
+    /// Ids that start with `abbreviation`, without reading the beads; those in the archive when no other does.
     ///
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn ids_starting_with(&self, abbreviation: &str) -> Result<Vec<BeadId>> {
-        Ok(self.catalog()?.ids_starting_with(abbreviation))
+        let ids = self.catalog()?.ids_starting_with(abbreviation);
+        match self.archive()? {
+            Some(archive) if ids.is_empty() => archive.ids_starting_with(abbreviation),
+            _ => Ok(ids),
+        }
     }
 
-    /// Ids of the beads that lie in one directory with `id`, all its children among them.
+    /// Ids of the beads that lie in one directory with `id`, all its children among them, archived ones too.
     ///
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn ids_beside(&self, id: &BeadId) -> Result<Vec<BeadId>> {
         let path = tree::bead(id);
         let dir = path.rsplit_once('/').map_or("beads", |(dir, _)| dir);
-        let names = self.paths(dir)?.into_iter();
-        Ok(names.filter_map(|(path, _)| path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect())
+        let mut paths = self.paths(dir)?;
+        if let Some(archive) = self.archive()? {
+            paths.extend(archive.paths(dir)?);
+        }
+        let ids = paths.iter().filter_map(|(path, _)| path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok());
+        Ok(ids.collect::<BTreeSet<BeadId>>().into_iter().collect())
     }
 
     /// The hook of `agent`; `None` when nothing hangs on it.

@@ -182,10 +182,35 @@ impl<'s> Change<'s> {
     /// The bead `id` with edits made so far.
     ///
     /// # Errors
-    /// Not found, when there is none.
+    /// Not found, when there is none; refused, when it is archived.
     pub fn bead(&self, id: &BeadId) -> Result<Bead> {
-        let bead = self.get(&tree::bead(id))?;
-        bead.ok_or_else(|| Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is"))
+        if let Some(bead) = self.get(&tree::bead(id))? {
+            return Ok(bead);
+        }
+        match self.archived_bead(id)? {
+            None => Err(Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is")),
+            Some(_) => Err(Error::refused(format!("{id} is closed and archived, and stays as it is"))
+                .hint(format!("to go on with it: gt bead reopen {id}"))),
+        }
+    }
+
+    /// The bead `id`, if it is in the archive and neither in the ledger nor among the edits made so far.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn archived_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
+        match self.edits.get(&tree::bead(id)) {
+            Some(Some(_)) => Ok(None),
+            _ => self.state.archived_bead(id),
+        }
+    }
+
+    /// Whether there is a bead `id`, edits made so far and the archive included.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn has_bead(&self, id: &BeadId) -> Result<bool> {
+        Ok(matches!(self.edits.get(&tree::bead(id)), Some(Some(_))) || self.state.has_bead(id)?)
     }
 
     /// Writes a bead and names it in the commit.
@@ -197,7 +222,13 @@ impl<'s> Change<'s> {
         self.put(&tree::bead(&bead.id), bead)
     }
 
-    /// The beads written so far.
+    /// Takes a bead out of the ledger and names it in the commit.
+    pub fn remove_bead(&mut self, id: &BeadId) {
+        self.beads.insert(id.clone());
+        self.remove(&tree::bead(id));
+    }
+
+    /// The beads written or removed so far.
     pub fn touched(&self) -> impl Iterator<Item = &BeadId> {
         self.beads.iter()
     }
@@ -222,7 +253,7 @@ impl<'s> Change<'s> {
         })
     }
 
-    /// A fresh id `<prefix>-<infix><random><slot>`, drawn again while a bead has it.
+    /// A fresh id `<prefix>-<infix><random><slot>`, drawn again while a bead has it, be it archived.
     ///
     /// # Errors
     /// Conflict, when no free id was found, which takes a full id space.
@@ -231,7 +262,7 @@ impl<'s> Change<'s> {
         for len in 4..=10 {
             for _ in 0..8 {
                 let id = self.ids.mint(prefix, infix, len, slot);
-                if !self.has(&tree::bead(&id))? {
+                if !self.has_bead(&id)? {
                     return Ok(id);
                 }
             }
@@ -266,7 +297,10 @@ impl<'s> Change<'s> {
                 }
                 continue;
             };
-            let stamped = record::stamp(Class::of(path), old.as_ref(), new.clone(), &self.rev);
+            let class = Class::of(path);
+            // What comes back from the archive keeps the clocks of what did not change meanwhile.
+            let archived = if old.is_none() && class == Class::Bead { self.state.archived_object(path)? } else { None };
+            let stamped = record::stamp(class, old.as_ref().or(archived.as_ref()), new.clone(), &self.rev);
             if old.as_ref() != Some(&stamped) {
                 blobs.push((path.as_str(), Some(batch.add(gix::objs::Kind::Blob, record::encode(&stamped)))));
             }
@@ -275,31 +309,37 @@ impl<'s> Change<'s> {
             return Ok(None);
         }
         let root = edit_tree(&ledger.store, self.state.tree(), &blobs, batch)?;
-        let commit = gix::objs::Commit {
-            tree: root,
-            parents: self.state.commit().into_iter().collect(),
-            author: signature(deed.actor, deed.now),
-            committer: signature(deed.actor, deed.now),
-            encoding: None,
-            message: self.message(deed).into(),
-            extra_headers: Vec::new(),
-        };
-        Ok(Some(batch.add_value(&commit)))
+        let message = message(deed, &self.beads, &self.rev);
+        Ok(Some(batch.add_value(&commit_of(deed, root, self.state.commit(), message))))
     }
+}
 
-    fn message(&self, deed: &Deed<'_>) -> String {
-        let mut message = format!("{}\n\nGt-Op: {}\n", subject_line(deed), deed.op);
-        for bead in &self.beads {
-            message.push_str(&format!("Gt-Bead: {bead}\n"));
-        }
-        message.push_str(&format!("Gt-Agent: {}\nGt-Machine: {}\n", deed.actor.name, self.rev.machine));
-        if let Some(model) = &deed.actor.model {
-            let model: String = model.chars().filter(|c| !c.is_control()).collect();
-            message.push_str(&format!("Gt-Model: {model}\n"));
-        }
-        message.push_str(&format!("Gt-Rev: {}\n", self.rev.number));
-        message
+/// The commit of a deed.
+pub(super) fn commit_of(deed: &Deed<'_>, tree: ObjectId, parent: Option<ObjectId>, message: String) -> gix::objs::Commit {
+    gix::objs::Commit {
+        tree,
+        parents: parent.into_iter().collect(),
+        author: signature(deed.actor, deed.now),
+        committer: signature(deed.actor, deed.now),
+        encoding: None,
+        message: message.into(),
+        extra_headers: Vec::new(),
     }
+}
+
+/// The message of a deed's commit: its subject, and in trailers what the log reads.
+pub(super) fn message<'a>(deed: &Deed<'_>, beads: impl IntoIterator<Item = &'a BeadId>, rev: &Rev) -> String {
+    let mut message = format!("{}\n\nGt-Op: {}\n", subject_line(deed), deed.op);
+    for bead in beads {
+        message.push_str(&format!("Gt-Bead: {bead}\n"));
+    }
+    message.push_str(&format!("Gt-Agent: {}\nGt-Machine: {}\n", deed.actor.name, rev.machine));
+    if let Some(model) = &deed.actor.model {
+        let model: String = model.chars().filter(|c| !c.is_control()).collect();
+        message.push_str(&format!("Gt-Model: {model}\n"));
+    }
+    message.push_str(&format!("Gt-Rev: {}\n", rev.number));
+    message
 }
 
 /// The subject of `deed` as one line that is not too long.
@@ -307,7 +347,7 @@ pub(super) fn subject_line(deed: &Deed<'_>) -> String {
     deed.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
-pub(super) fn signature(actor: &Actor, now: Moment) -> gix::actor::Signature {
+fn signature(actor: &Actor, now: Moment) -> gix::actor::Signature {
     let clean = |text: &str| -> String { text.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect() };
     gix::actor::Signature {
         name: clean(&actor.name).into(),

@@ -7,6 +7,8 @@ use crate::time::Moment;
 
 /// The ref that holds a scope's state.
 pub const LEDGER: &str = "refs/gt/ledger";
+/// The ref that holds a scope's cold records, at the paths that they had in the ledger.
+pub const ARCHIVE: &str = "refs/gt/archive";
 /// Where heads of merge requests are pinned, followed by the request's id.
 pub const MR: &str = "refs/gt/mr/";
 /// Where commits of a landing under way are pinned, followed by the intent's id.
@@ -15,6 +17,8 @@ pub const LANDING: &str = "refs/gt/landing/";
 pub const EVIDENCE: &str = "refs/gt/evidence/";
 /// Where unsaved work is kept, followed by agent and time.
 pub const SALVAGE: &str = "refs/gt/salvage/";
+/// Where machines tell that they live, followed by the machine's id.
+pub const BEAT: &str = "refs/gt/beat/";
 /// Where tips that a flatten replaced are kept, followed by the epoch that began with it.
 pub const FLATTENED: &str = "refs/gt/flattened/";
 /// Where the ledger is kept as it was before it was replaced, followed by the time.

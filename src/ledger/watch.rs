@@ -18,7 +18,11 @@ impl Ledger {
     pub fn wait_for_change(&self, seen: Option<ObjectId>, millis: u64) -> Result<bool> {
         let deed = || format!("watch the ledger of {}", self.store.dir().display());
         let (sender, receiver) = channel();
-        let mut watcher = notify::recommended_watcher(move |event| {
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Looking at the ref is told as well, and would wake us to look again without end.
+            if event.as_ref().is_ok_and(|event| event.kind.is_access()) {
+                return;
+            }
             // Nobody listens any more once the wait is over.
             let _ = sender.send(event);
         })

@@ -44,6 +44,31 @@ pub const KEYS: &[Key] = &[
         help: "Command line that starts an agent in its worktree",
     },
     Key {
+        name: "decay.closed",
+        key_type: KeyType::Duration,
+        default: "30d",
+        help: "So long after it was closed a bead moves to the archive",
+    },
+    Key {
+        name: "decay.error",
+        key_type: KeyType::Duration,
+        default: "7d",
+        help: "So long after it was closed an ephemeral bead of an error goes",
+    },
+    Key {
+        name: "decay.heartbeat",
+        key_type: KeyType::Duration,
+        default: "6h",
+        help: "So long after it was closed an ephemeral bead of a heartbeat goes",
+    },
+    Key { name: "decay.mail", key_type: KeyType::Duration, default: "7d", help: "So long after it was read a letter goes" },
+    Key {
+        name: "decay.patrol",
+        key_type: KeyType::Duration,
+        default: "24h",
+        help: "So long after it was closed an ephemeral bead of a patrol, or of no special kind, goes",
+    },
+    Key {
         name: "gates.*.command",
         key_type: KeyType::Command,
         default: "",

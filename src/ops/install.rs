@@ -112,10 +112,10 @@ pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installe
 const UNFINISHED: &str = ".founding";
 
 /// The directories of a town that only a town has.
-const OWN_PARTS: [&str; 4] = [".repo.git", "mayor", "deacon", ".runtime"];
+pub(crate) const OWN_PARTS: [&str; 4] = [".repo.git", "mayor", "deacon", ".runtime"];
 
 /// Removes what [`make`] makes; a directory that was there keeps its own files.
-fn clear(path: &Path) {
+pub(crate) fn clear(path: &Path) {
     for part in OWN_PARTS {
         let _ = std::fs::remove_dir_all(path.join(part));
     }
@@ -178,7 +178,7 @@ fn join(ledger: &Ledger, local: &LocalMachine, url: &str, actor: &Actor, now: Mo
 }
 
 /// Makes the directories and views of a town; the mark that makes it findable comes last.
-fn lay_out(path: &Path, ledger: &Ledger) -> Result<()> {
+pub(crate) fn lay_out(path: &Path, ledger: &Ledger) -> Result<()> {
     for dir in ["deacon/dogs", ".runtime", "mayor"] {
         create_dir(&path.join(dir))?;
     }
@@ -248,7 +248,8 @@ pub fn put_agents(change: &mut Change<'_>, prefix: &Prefix, agents: &[Address]) 
     Ok(())
 }
 
-fn found_machine(repo: &Path, name: Option<&str>) -> Result<LocalMachine> {
+/// Gives this machine an identity of its own in the town whose git directory is `repo`.
+pub(crate) fn found_machine(repo: &Path, name: Option<&str>) -> Result<LocalMachine> {
     let host = std::fs::read_to_string("/etc/machine-id").map(|id| id.trim().to_owned()).unwrap_or_default();
     let meta = std::fs::metadata(repo).or_fail(Kind::Io, || format!("read {}", repo.display()))?;
     // Two towns founded by one process are two machines.

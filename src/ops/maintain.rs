@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::git::maintenance::{self, Packing, Sizes};
 use crate::ledger::Ledger;
+use crate::ops::decay::{self, Decayed};
 use crate::ops::sync::Which;
 use crate::store::leftovers;
 use crate::store::lock::KernelLock;
@@ -31,6 +32,8 @@ pub struct Maintained {
     pub pruned: bool,
     /// Left-overs that were removed.
     pub left_overs: Vec<String>,
+    /// Records whose time was up; `None` when that could not be told.
+    pub decayed: Option<Decayed>,
     /// What went wrong.
     pub error: Option<String>,
     /// The exit code of what went wrong.
@@ -50,7 +53,7 @@ pub struct Report(pub Vec<Maintained>);
 pub fn maintain(town: &Town, which: &Which, full: bool) -> Result<Report> {
     let mut report = Report(Vec::new());
     if !matches!(which, Which::Rig(_)) {
-        report.0.push(scope(&town.hq, "town".to_owned(), full, town.now));
+        report.0.push(scope(&town.hq, "town".to_owned(), full, town.now, decay::decay(town, None)));
     }
     let places = match which {
         Which::All => town.places()?,
@@ -58,12 +61,13 @@ pub fn maintain(town: &Town, which: &Which, full: bool) -> Result<Report> {
         Which::Rig(name) => vec![town.rig(name)?],
     };
     for place in places {
-        report.0.push(scope(&place.ledger, format!("rig {}", place.rig.name), full, town.now));
+        let decayed = decay::decay(town, Some(&place));
+        report.0.push(scope(&place.ledger, format!("rig {}", place.rig.name), full, town.now, decayed));
     }
     Ok(report)
 }
 
-fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment) -> Maintained {
+fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment, decayed: Result<Decayed>) -> Maintained {
     let before = maintenance::sizes(&ledger.store);
     let mut done = Maintained {
         scope,
@@ -72,10 +76,11 @@ fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment) -> Maintained 
         packing: None,
         pruned: false,
         left_overs: Vec::new(),
+        decayed: decayed.as_ref().ok().copied(),
         error: None,
         kind: None,
     };
-    if let Err(error) = work(ledger, full, now, &mut done) {
+    if let Err(error) = work(ledger, full, now, &mut done).and(decayed) {
         done.error = Some(error.line());
         done.kind = Some(error.kind);
     }

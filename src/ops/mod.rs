@@ -1,5 +1,7 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
+pub mod backup;
+pub mod decay;
 pub mod demo;
 pub mod done;
 pub mod flatten;
@@ -14,6 +16,7 @@ pub mod prime;
 pub mod refinery;
 pub mod reindex;
 pub mod remote;
+pub mod restore;
 pub mod rig;
 pub mod session;
 pub mod sling;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OrFail, Result};
 use crate::git::program;
@@ -15,7 +15,7 @@ use crate::store::Store;
 pub const ORIGIN: &str = "origin";
 
 /// A place that a ledger is exchanged with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remote {
     /// Its name on this machine.
     pub name: String,

@@ -125,14 +125,14 @@ fn clear_unfinished(dir: &Path) -> Result<()> {
 }
 
 /// Makes the rig's directory with the mark in it, on disk before anything else is.
-fn begin(dir: &Path) -> Result<()> {
+pub(crate) fn begin(dir: &Path) -> Result<()> {
     install::create_dir(dir)?;
     std::fs::File::create_new(dir.join(UNFINISHED)).or_fail(Kind::Io, || format!("mark {} as unfinished", dir.display()))?;
     store::sync_dir(dir)
 }
 
 /// Takes the mark away, on disk too: were it back after a power loss, the next `rig add` would remove a used rig.
-fn unmark(dir: &Path) -> Result<()> {
+pub(crate) fn unmark(dir: &Path) -> Result<()> {
     std::fs::remove_file(dir.join(UNFINISHED)).or_fail(Kind::Io, || format!("finish {}", dir.display()))?;
     store::sync_dir(dir)
 }
@@ -295,13 +295,16 @@ fn found(town: &Town, ledger: &Ledger, rig: &Rig, local: &LocalMachine) -> Resul
 }
 
 /// Makes the directories and the role worktrees.
-fn lay_out(place: &RigPlace) -> Result<()> {
+pub(crate) fn lay_out(place: &RigPlace) -> Result<()> {
     for dir in ["mayor", "refinery", "witness", "polecats", "crew", "plugins"] {
         install::create_dir(&place.dir.join(dir))?;
     }
     let branch = format!("refs/heads/{}", place.rig.target);
-    let tip =
-        place.ledger.store.read_ref(&branch)?.or_fail(Kind::Corrupt, || format!("find the branch {branch} after cloning"))?;
+    let tip = place
+        .ledger
+        .store
+        .read_ref(&branch)?
+        .or_fail(Kind::Corrupt, || format!("find the branch {branch}, which work is merged into"))?;
     for role in ROLE_WORKTREES {
         worktree::add(&place.ledger.store, &place.dir.join(role), Head::Detached(tip))?;
     }

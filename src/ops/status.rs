@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::ledger::{Damaged, Ledger};
+use crate::ledger::index::Catalog;
+use crate::ledger::{Damaged, Ledger, State};
 use crate::model::address::Address;
 use crate::model::bead::{IssueType, Status};
 use crate::model::brief::Facts as _;
@@ -90,9 +91,12 @@ pub fn look(town: &Town) -> Result<TownStatus> {
 }
 
 fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
-    let catalog = place.ledger.state()?.catalog()?;
+    let state = place.ledger.state()?;
+    let catalog = state.catalog()?;
+    let archive = state.archive()?.map(State::catalog).transpose()?;
+    let archived = archive.iter().flat_map(Catalog::rows).filter(|row| !catalog.has(row.id()));
     let mut counts = Counts::default();
-    for bead in catalog.rows().filter(|row| row.issue_type().is_work() || row.issue_type() == IssueType::Epic) {
+    for bead in catalog.rows().chain(archived).filter(|row| row.issue_type().is_work() || row.issue_type() == IssueType::Epic) {
         match bead.status() {
             Status::Open => counts.open += 1,
             Status::Hooked | Status::InProgress => counts.in_work += 1,

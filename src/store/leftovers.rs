@@ -46,6 +46,19 @@ pub fn clear(store: &Store, now: Moment) -> Result<Vec<String>> {
     Ok(gone)
 }
 
+/// Removes what dead processes left beside `file` under its name followed by `.tmp-<pid>`, whatever its age.
+pub fn clear_beside(file: &Path) {
+    let (Some(dir), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else { return };
+    for entry in std::fs::read_dir(dir).into_iter().flatten().filter_map(std::result::Result::ok) {
+        let found = entry.file_name();
+        let maker = found.to_str().and_then(|found| found.strip_prefix(name)?.strip_prefix(".tmp-"));
+        if maker.and_then(dead_maker).is_some() {
+            // Best effort: whoever writes the file is not kept from it by a left-over.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Whether registrations of worktrees that are gone are still kept: they may be the last to name some commits.
 #[must_use]
 pub fn has_gone_worktrees(store: &Store) -> bool {

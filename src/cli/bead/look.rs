@@ -32,7 +32,8 @@ impl Show {
             let start = format!("{id}.");
             let children = state.ids_beside(&id)?.into_iter().filter(|other| other.as_str().starts_with(&start)).collect();
             let depends_on = track::depends_on(town, &bead);
-            beads.push(ShownBead { bead, children, depends_on });
+            let is_archived = state.archived_bead(&id)?.is_some();
+            beads.push(ShownBead { bead, children, is_archived, depends_on });
         }
         Ok(out.show(&Shown { beads, now: town.now }))
     }

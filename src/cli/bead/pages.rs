@@ -34,6 +34,9 @@ pub struct ShownBead {
     #[serde(flatten)]
     pub bead: Bead,
     pub children: Vec<BeadId>,
+    /// Whether it has left the ledger for the archive.
+    #[serde(rename = "archived", skip_serializing_if = "std::ops::Not::not")]
+    pub is_archived: bool,
     #[serde(skip)]
     pub depends_on: Vec<Neighbour>,
 }
@@ -74,7 +77,8 @@ impl ShownBead {
         if let Some(at) = bead.closed_at {
             let by = bead.closed_by.as_deref().unwrap_or("somebody");
             let reason = bead.close_reason.as_deref().unwrap_or_default();
-            page.line(format!("  closed {} by {}: {}", at.ago(now), escape(by), escape(reason)));
+            let archived = if self.is_archived { ", archived" } else { "" };
+            page.line(format!("  closed {} by {}{archived}: {}", at.ago(now), escape(by), escape(reason)));
         }
         let times = [("due", bead.due_at), ("not before", bead.defer_until)];
         times.iter().filter_map(|(word, at)| at.map(|at| (word, at))).for_each(|(word, at)| page.line(format!("  {word} {at}")));

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
 
@@ -16,7 +16,7 @@ use super::Patch;
 use super::base::{Post, Roll};
 use super::layout::{HEADER_BYTES, Header, sum, u32_at, u64_at};
 use crate::error::Result;
-use crate::store::Store;
+use crate::ledger::State;
 use crate::store::lock::KernelLock;
 
 /// Bytes before each patch: its length, nothing, its checksum.
@@ -107,16 +107,15 @@ impl Found {
     }
 
     /// Appends `patch`, unless another process writes or the file is no longer what was found.
-    pub fn append(&self, store: &Store, patch: &Patch) {
-        if let Err(error) = self.try_append(store, patch) {
+    pub fn append(&self, path: &Path, patch: &Patch) {
+        if let Err(error) = self.try_append(path, patch) {
             tracing::debug!(%error, "the index was not brought up to date on disk");
         }
     }
 
-    fn try_append(&self, store: &Store, patch: &Patch) -> std::io::Result<()> {
-        let Some(_turn) = turn(store) else { return Ok(()) };
-        let path = path(store);
-        let file = File::options().write(true).open(&path)?;
+    fn try_append(&self, path: &Path, patch: &Patch) -> std::io::Result<()> {
+        let Some(_turn) = turn(path) else { return Ok(()) };
+        let file = File::options().write(true).open(path)?;
         let (there, ours) = (file.metadata()?, self.file.metadata()?);
         if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) || !self.ends_as_found() {
             return Ok(());
@@ -145,51 +144,46 @@ impl Found {
     }
 }
 
-/// Where the index lies.
-pub fn path(store: &Store) -> std::path::PathBuf {
-    store.private_dir().join("index")
+/// Where the index of a state lies: the archive has one of its own.
+pub fn path(state: &State<'_>) -> PathBuf {
+    state.store().private_dir().join(if state.is_archive() { "index-archive" } else { "index" })
 }
 
-fn lock_path(store: &Store) -> std::path::PathBuf {
-    store.private_dir().join("index.flock")
+fn turn(path: &Path) -> Option<KernelLock> {
+    KernelLock::try_take(&path.with_extension("flock")).ok().flatten()
 }
 
-fn turn(store: &Store) -> Option<KernelLock> {
-    KernelLock::try_take(&lock_path(store)).ok().flatten()
-}
-
-/// Puts `bytes` in the place of the index, unless another process writes.
-pub fn replace(store: &Store, bytes: &[u8]) {
-    let Some(_turn) = turn(store) else { return };
-    if let Err(error) = write_whole(store, bytes) {
+/// Puts `bytes` in the place of the index at `path`, unless another process writes.
+pub fn replace(path: &Path, bytes: &[u8]) {
+    let Some(_turn) = turn(path) else { return };
+    if let Err(error) = write_whole(path, bytes) {
         tracing::debug!(%error, "the index was not written");
     }
 }
 
-/// Puts what `make` makes in the place of the index, or nothing, with its turn among writers.
+/// Puts what `make` makes in the place of the index at `path`, or nothing, with its turn among writers.
 ///
 /// # Errors
 /// Those of `make`; conflict, when another process writes for too long; io, when the file cannot be written.
-pub fn replace_now<T>(store: &Store, make: impl FnOnce() -> Result<(Option<Vec<u8>>, T)>) -> Result<T> {
+pub fn replace_now<T>(path: &Path, make: impl FnOnce() -> Result<(Option<Vec<u8>>, T)>) -> Result<T> {
     use crate::error::{Kind, OrFail as _};
-    let _turn = KernelLock::take(&lock_path(store))?;
+    let _turn = KernelLock::take(&path.with_extension("flock"))?;
     let (bytes, value) = make()?;
     let written = match bytes {
-        Some(bytes) => write_whole(store, &bytes),
-        None => std::fs::remove_file(path(store)).or_else(|error| match error.kind() {
+        Some(bytes) => write_whole(path, &bytes),
+        None => std::fs::remove_file(path).or_else(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         }),
     };
-    written.or_fail(Kind::Io, || format!("write the index {}", path(store).display()))?;
+    written.or_fail(Kind::Io, || format!("write the index {}", path.display()))?;
     Ok(value)
 }
 
 /// Only whoever has the turn writes, so one temporary name serves all, and a left-over is overwritten.
-fn write_whole(store: &Store, bytes: &[u8]) -> std::io::Result<()> {
-    let path = path(store);
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = File::create(&fresh)?;
     file.write_all(bytes)?;
-    std::fs::rename(&fresh, &path)
+    std::fs::rename(&fresh, path)
 }

@@ -9,8 +9,9 @@ use super::file::Found;
 use super::{Patch, Slip, blob_id, damaged_after};
 use crate::ledger::{Damaged, tree};
 use crate::model::address::Address;
+use crate::time::Moment;
 
-type Key = (String, crate::time::Moment, crate::name::BeadId);
+type Key = (String, Moment, crate::name::BeadId);
 
 /// The letters of a scope at one commit, in brief.
 pub struct Mailroom {
@@ -61,6 +62,19 @@ impl Mailroom {
         let damaged = self.damaged.iter().filter(|(path, _)| path.starts_with(&dir));
         let damaged = damaged.map(|(path, fault)| Damaged { path: path.clone(), fault: fault.clone() }).collect();
         Unread { letters, damaged }
+    }
+
+    /// Letters that somebody has read and that were sent before `moment`, with their blobs.
+    #[must_use]
+    pub fn read_before(&self, moment: Moment) -> Vec<(Slip, ObjectId)> {
+        let is_old = |slip: &Slip| !slip.is_unread && slip.sent_at < moment;
+        let mut slips: Vec<(Slip, ObjectId)> = self.fresh.values().flatten().filter(|(slip, _)| is_old(slip)).cloned().collect();
+        for mailbox in self.post.mailboxes() {
+            for row in self.post.rows(mailbox).filter(|row| !self.hidden.contains(row) && !self.post.is_unread(*row)) {
+                slips.extend(self.post.slip(mailbox, row).filter(is_old).map(|slip| (slip, self.post.blob(row))));
+            }
+        }
+        slips
     }
 
     pub(super) fn slips(&self) -> Option<Vec<(Slip, ObjectId)>> {

@@ -97,7 +97,7 @@ struct Current {
 
 /// Opens the index file and follows the changes up to `state`; `None` when that is not possible.
 fn follow(state: &State<'_>) -> Option<Current> {
-    let mut found = file::open(&file::path(state.store()))?;
+    let mut found = file::open(&file::path(state))?;
     let mut patches = std::mem::take(&mut found.patches);
     if found.tree == state.tree() {
         return Some(Current { found, patches });
@@ -111,7 +111,7 @@ fn follow(state: &State<'_>) -> Option<Current> {
         if found.tail_bytes + fresh_bytes > tail_bytes_max(found.header.base_bytes()) {
             return fold(state, found, patches);
         }
-        found.append(state.store(), patch);
+        found.append(&file::path(state), patch);
     }
     Some(Current { found, patches })
 }
@@ -127,7 +127,8 @@ fn patch_to(state: &State<'_>, found: &Found) -> Option<(Patch, bool)> {
 
 /// Only the newest state is worth keeping: readers of an older one would take turns undoing each other's work.
 fn is_newest(state: &State<'_>) -> bool {
-    state.commit().is_some() && state.store().read_ref(tree::LEDGER).ok() == Some(state.commit())
+    let name = if state.is_archive() { tree::ARCHIVE } else { tree::LEDGER };
+    state.commit().is_some() && state.store().read_ref(name).ok() == Some(state.commit())
 }
 
 /// Writes base and patches as a new base.
@@ -136,7 +137,7 @@ fn fold(state: &State<'_>, found: Found, patches: Vec<Patch>) -> Option<Current>
     let post = Mailroom::new(found.post()?, &found, &patches)?;
     let mut stock = Stock { beads: roll.briefs()?, letters: post.slips()?, damaged: roll.damaged_pairs() };
     build::put_in_order(&mut stock);
-    file::replace(state.store(), &layout::encode(state.tree(), &stock));
+    file::replace(&file::path(state), &layout::encode(state.tree(), &stock));
     Some(Current { found, patches })
 }
 
@@ -153,7 +154,7 @@ fn rebuild(state: &State<'_>) -> Result<Rebuilt> {
     let (stock, is_sure) = build::all(state)?;
     let bytes = layout::encode(state.tree(), &stock);
     if is_sure && is_newest(state) {
-        file::replace(state.store(), &bytes);
+        file::replace(&file::path(state), &bytes);
     }
     tracing::debug!(beads = stock.beads.len(), letters = stock.letters.len(), millis = watch.millis(), "the index was rebuilt");
     let header = Header::decode(&bytes).ok_or_else(|| Error::bug("the index just made cannot be read"))?;
@@ -208,28 +209,41 @@ pub struct Reindexed {
 }
 
 impl Ledger {
-    /// Makes the index anew from the records; for nothing but doubt, since it is checked whenever it is used.
+    /// Makes the index anew from the records, and that of the archive when there is one; for nothing but doubt, since
+    /// an index is checked whenever it is used. Tells of both together.
     ///
     /// # Errors
-    /// Not found, when nothing was ever written here; corrupt, when a tree cannot be read; io, when the file
+    /// Not found, when nothing was ever written here; corrupt, when a tree cannot be read; io, when a file
     /// cannot be written.
     pub fn reindex(&self) -> Result<Reindexed> {
-        let watch = Stopwatch::start();
-        file::replace_now(&self.store, || {
-            let state = self.state()?;
-            let (stock, is_sure) = build::all(&state)?;
-            let bytes = layout::encode(state.tree(), &stock);
-            let made = Reindexed {
-                beads: stock.beads.len(),
-                letters: stock.letters.len(),
-                damaged: stock.damaged.len(),
-                bytes: bytes.len(),
-                took_millis: watch.millis(),
-            };
-            // What could not be read may be readable again tomorrow, so it must not be kept as damaged.
-            Ok((is_sure.then_some(bytes), made))
-        })
+        let mut made = make_anew(&self.state()?)?;
+        if let Some(archive) = self.archive()? {
+            let archived = make_anew(&archive)?;
+            made.beads += archived.beads;
+            made.letters += archived.letters;
+            made.damaged += archived.damaged;
+            made.bytes += archived.bytes;
+            made.took_millis += archived.took_millis;
+        }
+        Ok(made)
     }
+}
+
+fn make_anew(state: &State<'_>) -> Result<Reindexed> {
+    let watch = Stopwatch::start();
+    file::replace_now(&file::path(state), || {
+        let (stock, is_sure) = build::all(state)?;
+        let bytes = layout::encode(state.tree(), &stock);
+        let made = Reindexed {
+            beads: stock.beads.len(),
+            letters: stock.letters.len(),
+            damaged: stock.damaged.len(),
+            bytes: bytes.len(),
+            took_millis: watch.millis(),
+        };
+        // What could not be read may be readable again tomorrow, so it must not be kept as damaged.
+        Ok((is_sure.then_some(bytes), made))
+    })
 }
 
 /// The damaged records of a base after its patches, by path.

@@ -8,7 +8,7 @@ use gix::ObjectId;
 use super::base::Roll;
 use super::file::Found;
 use super::{Patch, blob_id, damaged_after};
-use crate::ledger::Damaged;
+use crate::ledger::{Damaged, tree};
 use crate::model::bead::{DependencyKind, IssueType, Status};
 use crate::model::brief::{Brief, Facts};
 use crate::model::merge_request::MrState;
@@ -119,6 +119,12 @@ impl Catalog {
             Target::Row(row) => self.find(self.roll.id(row)),
             Target::Id(id) => self.find(id),
         }
+    }
+
+    /// Whether there is a bead `id`, readable or not.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.find(id).is_some() || id.parse().is_ok_and(|id| self.damaged.contains_key(&tree::bead(&id)))
     }
 
     /// Why the record at `path` cannot be read; `None` when it can or is not there.

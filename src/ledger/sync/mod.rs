@@ -3,7 +3,11 @@
 //! No lock is held while the network is waited for. Nothing over there is ever forced, deleted or overwritten:
 //! a push names exact values and what it expects, and a refusal means fetch and merge again. What arrives is
 //! checked before it becomes ours. A damaged ref here stops the exchange before the remote is touched.
+//!
+//! The archive goes before the ledger, both ways: nobody ever holds a ledger that a bead has left without the archive
+//! that it went to.
 
+mod chains;
 mod epochs;
 mod news;
 mod pins;
@@ -18,16 +22,16 @@ use crate::error::{Error, Kind, Result};
 use crate::git::fetch;
 use crate::git::progress::Progress;
 use crate::git::push::{self, Outcome as Answer, Update};
-use crate::ledger::history::{self, Comparison};
-use crate::ledger::merge::{self, Join};
-use crate::ledger::{Ledger, State, carry, diff, flatten, tree};
+use crate::ledger::history;
+use crate::ledger::merge::Chain;
+use crate::ledger::{Ledger, carry, flatten, tree};
 use crate::model::merge::Conflict;
 use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
 use crate::time::Moment;
 
 pub use news::Lost;
-pub use slot::take_slot;
+pub use slot::{enter, take_slot};
 
 /// What an exchange may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +129,7 @@ const TRIES_MAX: u32 = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     ledger: Option<ObjectId>,
+    archive: Option<ObjectId>,
     /// All pins of merge requests there, also those that were not fetched.
     pins: BTreeMap<String, ObjectId>,
 }
@@ -183,6 +188,9 @@ fn check_here(ledger: &Ledger) -> Result<()> {
     if let Some(tip) = ledger.tip()? {
         ledger.state_at(tip)?.scope()?;
     }
+    if let Some(archive) = ledger.archive()? {
+        archive.scope()?;
+    }
     ledger.store.check_refs_below(tree::MR)
 }
 
@@ -190,24 +198,35 @@ fn check_here(ledger: &Ledger) -> Result<()> {
 fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<Moment>, progress: &Progress) -> Result<Seen> {
     let store = &ledger.store;
     let mut there = fetch::advertised(store, url)?;
-    there.retain(|name, _| [tree::LEDGER, tree::MR, tree::FLATTENED].iter().any(|prefix| name.starts_with(prefix)));
-    let tracking = tree::tracking(remote, tree::LEDGER);
-    // A damaged memory of the remote is no damage of ours: it is looked up anew.
-    let remembered = store.read_ref(&tracking).ok().flatten();
+    let kept = [tree::LEDGER, tree::ARCHIVE, tree::MR, tree::FLATTENED];
+    there.retain(|name, _| kept.iter().any(|prefix| name.starts_with(prefix)));
     let mut wanted = Vec::new();
-    let is_known = |id: &ObjectId| remembered == Some(*id) || ledger.tip().is_ok_and(|tip| tip == Some(*id));
     if options.fetch {
-        wanted.extend(there.get(tree::LEDGER).filter(|id| !is_known(id)).map(|_| tree::LEDGER.to_owned()));
+        for chain in [Chain::Archive, Chain::Ledger] {
+            let name = chain.ref_name();
+            // A damaged memory of the remote is no damage of ours: it is looked up anew.
+            let remembered = store.read_ref(&tree::tracking(remote, name)).ok().flatten();
+            let is_known = |id: &ObjectId| remembered == Some(*id) || chain.tip(ledger).is_ok_and(|tip| tip == Some(*id));
+            wanted.extend(there.get(name).filter(|id| !is_known(id)).map(|_| name.to_owned()));
+        }
         wanted.extend(pins::wanted(ledger, &there, now)?);
     }
-    let fetched = fetch::fetch(store, url, &wanted, progress)?;
+    let mut fetched = fetch::fetch(store, url, &wanted, progress)?;
+    let has_moved = fetched.get(tree::LEDGER).is_some_and(|tip| there.get(tree::LEDGER) != Some(tip));
+    if has_moved && !wanted.iter().any(|name| name == tree::ARCHIVE) {
+        // What left the ledger since it was looked at is in an archive that moved before it.
+        fetched.extend(fetch::fetch(store, url, &[tree::ARCHIVE.to_owned()], progress)?);
+    }
     crate::env::crash_point("sync.fetched");
     there.extend(fetched.iter().map(|(name, id)| (name.clone(), *id)));
-    let tip = there.remove(tree::LEDGER);
-    if let Some(tip) = tip.filter(|_| fetched.contains_key(tree::LEDGER)) {
-        check_arrived(ledger, tip)?;
-        if !options.dry_run {
-            remember(ledger, &tracking, tip)?;
+    let (tip, archive) = (there.remove(tree::LEDGER), there.remove(tree::ARCHIVE));
+    // The ledger is looked at first: it says what the archive has to belong to.
+    for (chain, seen) in [(Chain::Ledger, tip), (Chain::Archive, archive)] {
+        if let Some(arrived) = seen.filter(|_| fetched.contains_key(chain.ref_name())) {
+            chains::check_arrived(ledger, chain, arrived, tip)?;
+            if !options.dry_run {
+                remember(ledger, &tree::tracking(remote, chain.ref_name()), arrived)?;
+            }
         }
     }
     if let (true, Some(tip)) = (options.fetch, tip) {
@@ -216,18 +235,7 @@ fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<
     if !options.dry_run {
         pins::create(ledger, fetched.iter().filter(|(name, _)| name.starts_with(tree::MR)))?;
     }
-    Ok(Seen { ledger: tip, pins: there })
-}
-
-/// Whether what arrived is a lawful ledger; whether it is ours is asked when it is merged.
-fn check_arrived(ledger: &Ledger, tip: ObjectId) -> Result<()> {
-    let state = ledger.state_at(tip)?;
-    state.scope()?;
-    let ours = ledger.tip()?;
-    history::compare(&ledger.store, ours.as_slice(), &[tip])?;
-    let before = State::at(&ledger.store, ours)?;
-    let arrived = diff::changes(ledger.store.records()?, before.tree(), state.tree())?;
-    arrived.into_values().filter_map(|(_, new)| new).try_for_each(|id| ledger.store.check_record_size(id))
+    Ok(Seen { ledger: tip, archive, pins: there })
 }
 
 /// Moves a tracking ref; it is a memory only, so whoever was faster is right too.
@@ -250,7 +258,7 @@ fn remember(ledger: &Ledger, tracking: &str, tip: ObjectId) -> Result<()> {
     Ok(())
 }
 
-/// Makes what the remote has part of ours; tells our tip after that.
+/// Makes what the remote has part of ours, the archive first; tells the ledger's tip after that.
 fn take_over(
     ledger: &Ledger,
     seen: &Seen,
@@ -260,9 +268,32 @@ fn take_over(
 ) -> Result<Option<ObjectId>> {
     let Some(theirs) = seen.ledger else { return ledger.tip() };
     let _turn = KernelLock::take(&ledger.lock_path())?;
-    for attempt in 0..TRIES_MAX {
+    let are_related = || -> Result<bool> {
         let ours = ledger.tip()?;
-        let next = next_tip(ledger, ours, theirs, options)?;
+        let Some(ours) = ours.filter(|_| !options.join) else { return Ok(true) };
+        let met = carry::meet(&ledger.store, ours, theirs)?;
+        Ok(!history::compare(&ledger.store, &[met.ours], &[met.theirs])?.bases.is_empty())
+    };
+    // That of a ledger which is refused below stays away too.
+    if let Some(archive) = seen.archive.filter(|tip| ledger.archive_tip().is_ok_and(|ours| ours != Some(*tip)))
+        && are_related()?
+    {
+        advance(ledger, Chain::Archive, archive, (options, now), exchange)?;
+    }
+    advance(ledger, Chain::Ledger, theirs, (options, now), exchange)
+}
+
+/// Moves our ref of `chain` to what has `theirs` in it; tells where it stands then.
+fn advance(
+    ledger: &Ledger,
+    chain: Chain,
+    theirs: ObjectId,
+    (options, now): (Options, Option<Moment>),
+    exchange: &mut Exchange,
+) -> Result<Option<ObjectId>> {
+    for attempt in 0..TRIES_MAX {
+        let ours = chain.tip(ledger)?;
+        let next = chains::next_tip(ledger, chain, ours, theirs, options)?;
         if next.is_nothing_new {
             return Ok(ours);
         }
@@ -271,12 +302,14 @@ fn take_over(
             let backups = if next.replayed.is_empty() { ours.as_slice() } else { &next.replayed };
             flatten::keep(ledger, &next.crossed, backups, now)?;
         }
-        let moved = if options.dry_run { Swap::Moved } else { ledger.store.swap_ref(tree::LEDGER, ours, next.tip)? };
+        let moved = if options.dry_run { Swap::Moved } else { ledger.store.swap_ref(chain.ref_name(), ours, next.tip)? };
         if moved == Swap::Moved {
-            exchange.received += next.received;
-            exchange.merged |= next.is_merge;
-            exchange.flattened += next.crossed.len();
-            exchange.replayed |= !next.replayed.is_empty();
+            if chain == Chain::Ledger {
+                exchange.received += next.received;
+                exchange.merged |= next.is_merge;
+                exchange.flattened += next.crossed.len();
+                exchange.replayed |= !next.replayed.is_empty();
+            }
             if let Some(ours) = ours {
                 let news = news::between(ledger, ours, next.tip)?;
                 exchange.conflicts.extend(news.conflicts);
@@ -290,45 +323,6 @@ fn take_over(
         std::thread::sleep(Duration::from_millis(fastrand::u64(..=u64::from(attempt) * 4)));
     }
     Err(Error::conflict("the ledger kept moving under the merge").hint("try again: gt sync"))
-}
-
-struct Next {
-    tip: ObjectId,
-    received: usize,
-    is_nothing_new: bool,
-    is_merge: bool,
-    crossed: Vec<(usize, ObjectId)>,
-    replayed: Vec<ObjectId>,
-}
-
-/// Where our ref goes when `theirs` is taken over: forward, to a root that took our place, or to a merge whose objects
-/// are stored.
-fn next_tip(ledger: &Ledger, ours: Option<ObjectId>, theirs: ObjectId, options: Options) -> Result<Next> {
-    let store = &ledger.store;
-    let Some(mine) = ours else {
-        let received = history::compare(store, &[], &[theirs])?.only_theirs;
-        let (crossed, replayed) = (Vec::new(), Vec::new());
-        return Ok(Next { tip: theirs, received, is_nothing_new: false, is_merge: false, crossed, replayed });
-    };
-    let carry::Met { ours, theirs, crossed, replayed } = carry::meet(store, mine, theirs)?;
-    let Comparison { bases, only_theirs, .. } = history::compare(store, &[ours], &[theirs])?;
-    let mut next = Next {
-        tip: ours,
-        received: only_theirs + crossed.len(),
-        is_nothing_new: bases == [theirs] && ours == mine,
-        is_merge: false,
-        crossed,
-        replayed,
-    };
-    if bases == [ours] {
-        next.tip = theirs;
-    } else if bases != [theirs] {
-        let join = if options.join { Join::Apart } else { Join::Related };
-        let merge = merge::merge(store, ours, theirs, join)?;
-        store.write(&merge.batch)?;
-        (next.tip, next.is_merge) = (merge.commit, true);
-    }
-    Ok(next)
 }
 
 /// Pushes what the remote lacks. `Some`: it was refused, for this reason.
@@ -348,6 +342,10 @@ fn give(
         exchange.sent = steps.iter().map(|step| step.changes).sum();
         return Ok(None);
     }
+    // Looked at after the ledger, so that it has all that left it.
+    if let Some(refusal) = give_archive(ledger, (remote, url), seen.archive, progress)? {
+        return Ok(Some(refusal));
+    }
     // Pins go first: a ledger must not speak of a head that is not there.
     let old_histories = epochs::missing_pins(ledger, &seen.pins, (seen.ledger, ours))?;
     let missing = pins.missing.into_iter().chain(old_histories);
@@ -365,6 +363,28 @@ fn give(
         remember(ledger, &tree::tracking(remote, tree::LEDGER), step.new)?;
         updates.clear();
     }
+}
+
+/// Pushes the archive by itself, since not every server moves several refs at once. `Some`: it was refused.
+fn give_archive(
+    ledger: &Ledger,
+    (remote, url): (&str, &str),
+    theirs: Option<ObjectId>,
+    progress: &Progress,
+) -> Result<Option<String>> {
+    let Some(ours) = ledger.archive_tip()? else { return Ok(None) };
+    if chains::unsent(ledger, remote, theirs, ours)? == 0 {
+        return Ok(None);
+    }
+    let update = Update { name: tree::ARCHIVE.to_owned(), old: theirs, new: Some(ours) };
+    for (name, answer) in push::push(&ledger.store, url, &[update], progress)? {
+        match answer {
+            Answer::Accepted => remember(ledger, &tree::tracking(remote, tree::ARCHIVE), ours)?,
+            Answer::Rejected(reason) => return Ok(Some(format!("{name}: {reason}"))),
+        }
+    }
+    crate::env::crash_point("sync.archive-sent");
+    Ok(None)
 }
 
 /// Pushes `updates`. `Some`: at least one was refused, for this reason.

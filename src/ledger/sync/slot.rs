@@ -29,6 +29,17 @@ pub fn take_slot(
     now: Moment,
     progress: &Progress,
 ) -> Result<()> {
+    enter(ledger, local, actor, now)?;
+    sync(ledger, ORIGIN, url, &Options::default(), now, progress)?;
+    Ok(())
+}
+
+/// Writes this machine with the next free slot into the scope, where it is not in it yet. With a remote the slot
+/// counts from the next exchange on.
+///
+/// # Errors
+/// Refused, when all slots are taken; otherwise as [`Ledger::transact`].
+pub fn enter(ledger: &Ledger, local: &LocalMachine, actor: &Actor, now: Moment) -> Result<()> {
     let deed = Deed { actor, op: "slot", subject: format!("machine {} takes a slot", local.name), now };
     ledger.transact(&deed, |change| {
         let machines = change.before().machines()?;
@@ -45,9 +56,7 @@ pub fn take_slot(
             extra: Object::new(),
         };
         change.put(&tree::machine(&local.id), &machine)
-    })?;
-    sync(ledger, ORIGIN, url, &Options::default(), now, progress)?;
-    Ok(())
+    })
 }
 
 /// The slot after the highest that was ever taken.

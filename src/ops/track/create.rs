@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::ledger::{Change, Ledger, tree};
+use crate::ledger::{Change, Ledger};
 use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, check_text, check_title};
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
@@ -177,7 +177,7 @@ fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<Bea
         (None, Some(parent)) => child_id(change, parent)?,
         (None, None) => return change.mint(prefix, ""),
     };
-    if change.has(&tree::bead(&id))? {
+    if change.has_bead(&id)? {
         return Err(Error::refused(format!("there is a bead {id} already")).hint(format!("see: gt show {id}")));
     }
     Ok(id)

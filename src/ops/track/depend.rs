@@ -95,7 +95,7 @@ pub(super) fn connect_in(
 /// Refuses to depend on what is not there: in this change, or in another scope as it was first looked at.
 pub(super) fn check_target(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, target: &BeadId) -> Result<()> {
     let is_here = target.prefix() == *here;
-    if is_here && change.has(&tree::bead(target))? {
+    if is_here && change.has_bead(target)? {
         return Ok(());
     }
     let sight = if is_here { Sight::Missing } else { reach.bead(target) };
@@ -202,8 +202,10 @@ pub fn neighbours(town: &Town, ledger: &Ledger, bead: &BeadId) -> Result<Neighbo
     let mut needed_by = Vec::new();
     for prefix in Scopes::of(town, None, true)?.asked {
         // A scope that cannot be reached has edges that nobody here can list.
-        let Ok(catalog) = reach.catalog(&prefix) else { continue };
-        for (row, kind) in catalog.needed_by(bead) {
+        let (Ok(catalog), Ok(archive)) = (reach.catalog(&prefix), reach.archive(&prefix)) else { continue };
+        let archived = archive.iter().flat_map(|archive| archive.needed_by(bead));
+        let archived = archived.filter(|(row, _)| !catalog.has(row.id()));
+        for (row, kind) in catalog.needed_by(bead).into_iter().chain(archived) {
             let Ok(id) = row.id().parse() else { continue };
             let title = reach.in_full(&prefix, row).ok().map(|other| other.title);
             needed_by.push(Neighbour { id, kind, title, status: Some(row.status()) });

@@ -246,6 +246,9 @@ pub fn close(town: &Town, ids: &[BeadId], reason: &str) -> Result<Vec<Closed>> {
 /// As [`close`] of one bead, as a part of a larger change.
 pub(super) fn close_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: &str) -> Result<Closed> {
     check_texts(&[("reason", reason)])?;
+    if let Some(bead) = change.archived_bead(id)? {
+        return Ok(Closed { bead, was_so: true });
+    }
     let mut bead = change.bead(id)?;
     if bead.status.is_closed() {
         return Ok(Closed { bead, was_so: true });
@@ -268,7 +271,7 @@ fn check_not_own_work(town: &Town, bead: &Bead) -> Result<()> {
         .hint("hand it in: gt done; or give it back: gt done --status released --message \"why\""))
 }
 
-/// Opens closed beads again, without an assignee; `reason` becomes a remark.
+/// Opens closed beads again, without an assignee; `reason` becomes a remark. One that was archived comes back.
 ///
 /// # Errors
 /// Not found; refused, when a bead is neither closed nor open.
@@ -278,7 +281,10 @@ pub fn reopen(town: &Town, ids: &[BeadId], reason: Option<&str>) -> Result<Vec<C
 
 /// As [`reopen`] of one bead, as a part of a larger change.
 pub(super) fn reopen_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: Option<&str>) -> Result<Closed> {
-    let mut bead = change.bead(id)?;
+    let mut bead = match change.archived_bead(id)? {
+        Some(archived) => archived,
+        None => change.bead(id)?,
+    };
     match bead.status {
         Status::Open => return Ok(Closed { bead, was_so: true }),
         Status::Closed => {}

@@ -43,6 +43,12 @@ impl Filter {
             && self.parent.as_ref().is_none_or(|parent| bead.is_child_of(parent))
     }
 
+    /// Whether beads that are closed, as all in an archive are, may be kept.
+    #[must_use]
+    pub fn may_keep_closed(&self) -> bool {
+        if self.statuses.is_empty() { self.everything } else { self.statuses.contains(&Status::Closed) }
+    }
+
     fn keeps_status(&self, bead: &impl Facts) -> bool {
         if !self.statuses.is_empty() {
             return self.statuses.contains(&bead.status()) && (!self.types.is_empty() || !is_own_record(bead));
@@ -140,7 +146,7 @@ impl Found {
     }
 }
 
-/// Beads of the asked scopes that `filter` keeps: by priority, then oldest first; at most `limit` (0: all).
+/// Beads of the asked scopes, archived ones too, that `filter` keeps: by priority, then oldest first; at most `limit` (0: all).
 ///
 /// # Errors
 /// Not found or corrupt, when the only scope asked for cannot be read.
@@ -155,12 +161,26 @@ pub fn list(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Resu
             Err(error) => found.notes.push(format!("scope {prefix} is left out: {}", error.line())),
         }
     }
+    let mut archives = Vec::new();
+    for (prefix, catalog) in catalogs.iter().filter(|_| filter.may_keep_closed()) {
+        match reach.archive(prefix) {
+            Ok(archive) => archives.extend(archive.map(|archive| (prefix, archive, catalog))),
+            Err(error) => found.notes.push(format!("the archive of scope {prefix} is left out: {}", error.line())),
+        }
+    }
     let mut picks = Vec::new();
+    let order = |row: Row<'_>| (row.priority(), row.created_at());
     for (prefix, catalog) in &catalogs {
-        let (rows, total) = catalog.first(limit, |row| filter.keeps(&row), |row| (row.priority(), row.created_at()));
+        let (rows, total) = catalog.first(limit, |row| filter.keeps(&row), order);
         picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
         found.total += total;
         found.damaged.extend(catalog.damaged());
+    }
+    for (prefix, archive, catalog) in &archives {
+        let (rows, total) = archive.first(limit, |row| !catalog.has(row.id()) && filter.keeps(&row), order);
+        picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
+        found.total += total;
+        found.damaged.extend(archive.damaged());
     }
     found.take(&mut reach, picks, limit);
     Ok(found)

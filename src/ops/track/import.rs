@@ -171,7 +171,11 @@ fn put_all(change: &mut Change<'_>, rows: &[Row], told: &mut Imported) -> Result
 
 fn put(change: &mut Change<'_>, row: &Row, hooked: &BTreeSet<&BeadId>, told: &mut Imported) -> Result<()> {
     let path = tree::bead(&row.bead.id);
-    let Some(object) = change.before().object(&path)? else {
+    let known = match change.before().object(&path)? {
+        None => change.before().archived_object(&path)?,
+        found => found,
+    };
+    let Some(object) = known else {
         change.put_bead(&row.bead)?;
         told.created += 1;
         told.freed += usize::from(row.was_freed);
@@ -273,7 +277,8 @@ pub struct Exported {
     pub damaged: Vec<Damaged>,
 }
 
-/// All beads of the asked scopes as lines, in order of their ids, but for the records that gt keeps for itself.
+/// All beads of the asked scopes as lines, in order of their ids, archived ones too, but for the records that gt keeps
+/// for itself.
 ///
 /// # Errors
 /// Not found or corrupt, when a scope cannot be read: half of an export must not look whole.
@@ -283,7 +288,10 @@ pub fn export(town: &Town, scopes: &Scopes) -> Result<Exported> {
         let ledger = town.scope_of(prefix)?;
         let state = ledger.state()?;
         let mut lines = BTreeMap::new();
-        for (path, id) in state.paths("beads")? {
+        let archived = state.archive()?.map(|archive| archive.paths("beads")).transpose()?.unwrap_or_default();
+        let mut paths: BTreeMap<String, gix::ObjectId> = archived.into_iter().collect();
+        paths.extend(state.paths("beads")?);
+        for (path, id) in paths {
             let read = ledger.store.blob(id).and_then(|bytes| record::decode(&path, &bytes));
             match read {
                 Ok(object) if is_own(&object) => {}

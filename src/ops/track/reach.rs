@@ -2,6 +2,7 @@
 //!
 //! A scope is seen at the commit at which it was first looked at, so that one question has one answer.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -28,6 +29,7 @@ struct Seen {
     ledger: Ledger,
     tip: gix::ObjectId,
     catalog: Option<Rc<Catalog>>,
+    archive: OnceCell<Option<Rc<Catalog>>>,
 }
 
 impl Seen {
@@ -54,7 +56,7 @@ impl<'t> Reach<'t> {
         let open = || -> Result<Seen> {
             let ledger = town.scope_of(prefix)?;
             let tip = ledger.tip()?.ok_or_else(|| Error::not_found(format!("scope {prefix} holds no ledger")))?;
-            Ok(Seen { ledger, tip, catalog: None })
+            Ok(Seen { ledger, tip, catalog: None, archive: OnceCell::new() })
         };
         let entry = self.scopes.entry(prefix.clone()).or_insert_with(|| open().map_err(|error| error.line()));
         entry.as_mut().map_err(|fault| fault.clone())
@@ -73,15 +75,16 @@ impl<'t> Reach<'t> {
         }
     }
 
-    /// The bead `id` in brief: from the scope's catalog when that was asked for before, else from its record alone.
+    /// The bead `id` in brief: from the scope's catalog when that was asked for before, else from its record alone,
+    /// as those in the archive always are.
     pub fn brief(&mut self, id: &BeadId) -> Sight<Brief> {
         let catalog = self.scope(&id.prefix()).ok().and_then(|seen| seen.catalog.clone());
         if let Some(catalog) = catalog {
-            return match (catalog.find(id.as_str()).and_then(|row| row.brief()), catalog.fault(&tree::bead(id))) {
-                (Some(brief), _) => Sight::Seen(Box::new(brief)),
-                (None, Some(fault)) => Sight::Unreadable(fault.to_owned()),
-                (None, None) => Sight::Missing,
-            };
+            match (catalog.find(id.as_str()).and_then(|row| row.brief()), catalog.fault(&tree::bead(id))) {
+                (Some(brief), _) => return Sight::Seen(Box::new(brief)),
+                (None, Some(fault)) => return Sight::Unreadable(fault.to_owned()),
+                (None, None) => {}
+            }
         }
         match self.bead(id) {
             Sight::Seen(bead) => Sight::Seen(Box::new(Brief::of(&bead))),
@@ -104,7 +107,21 @@ impl<'t> Reach<'t> {
         Ok(catalog)
     }
 
-    /// The bead of a row of the catalog of `prefix`, in full.
+    /// All beads in the archive of the scope with `prefix`, in brief; `None` when it has none. One that the scope's
+    /// catalog has too is as it stands there.
+    ///
+    /// # Errors
+    /// As [`Reach::catalog`].
+    pub fn archive(&mut self, prefix: &Prefix) -> Result<Option<Rc<Catalog>>> {
+        let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
+        if let Some(archive) = seen.archive.get() {
+            return Ok(archive.clone());
+        }
+        let catalog = seen.ledger.archive()?.map(|archive| archive.catalog()).transpose()?.map(Rc::new);
+        Ok(seen.archive.get_or_init(|| catalog).clone())
+    }
+
+    /// The bead of a row of the catalog or archive of `prefix`, in full.
     ///
     /// # Errors
     /// Not found, when the scope cannot be reached; corrupt, when the record cannot be read.

@@ -1,0 +1,110 @@
+//! `gt backup`, `gt restore`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::out::{Page, Show, escape};
+use crate::error::Result;
+use crate::ops::backup::{self, BackedUp, Scope};
+use crate::ops::restore::{self, Restored};
+use crate::time;
+use crate::town::{Start, Town};
+
+/// Write the whole town into one file: all ledgers, pins and branches on this machine
+///
+/// The file is a git bundle that any git can read. Work that is not committed is not in it, nor are trust in commands
+/// and other settings of this machine. Others may go on working meanwhile.
+///
+/// Example: gt backup /media/disk/town.bundle
+#[derive(Args)]
+pub struct BackupArgs {
+    /// The file to write
+    file: PathBuf,
+    /// Overwrite a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl BackupArgs {
+    /// Writes the backup.
+    ///
+    /// # Errors
+    /// As [`backup::backup`].
+    pub fn run(self, town: &Town) -> Result<BackedUp> {
+        backup::backup(town, &self.file, self.force)
+    }
+}
+
+fn told(scopes: &[Scope]) -> String {
+    let names: Vec<&str> = scopes.iter().map(|scope| scope.scope.as_str()).collect();
+    let refs: usize = scopes.iter().map(|scope| scope.refs).sum();
+    format!("{} with {refs} refs", escape(&names.join(", ")))
+}
+
+impl Show for BackedUp {
+    fn show(&self, page: &mut Page) {
+        page.line(format!(
+            "wrote {} ({} KiB): {}",
+            escape(&self.file.display().to_string()),
+            self.bytes / 1024,
+            told(&self.scopes)
+        ));
+        for name in &self.elsewhere {
+            page.line(format!("not in it, since it is not on this machine: rig {name}"));
+        }
+    }
+}
+
+/// Make a town of a backup, in a new directory and as a machine of its own
+///
+/// Example: gt restore /media/disk/town.bundle --into ~/gt --take-over
+#[derive(Args)]
+pub struct RestoreArgs {
+    /// The backup
+    file: PathBuf,
+    /// The new town's directory
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    into: PathBuf,
+    /// This machine's name, for people
+    #[arg(long, value_name = "NAME")]
+    machine: Option<String>,
+    /// The machine that was backed up is gone for good: its queues, agents and assignments are this one's
+    #[arg(long)]
+    take_over: bool,
+}
+
+impl RestoreArgs {
+    /// Restores.
+    ///
+    /// # Errors
+    /// As [`restore::restore`].
+    pub fn run(&self, start: &Start) -> Result<Restored> {
+        let base = start.dir.clone().unwrap_or_default();
+        let plan = restore::Plan {
+            file: base.join(&self.file),
+            dir: base.join(&self.into),
+            machine: self.machine.clone(),
+            take_over: self.take_over,
+        };
+        restore::restore(&plan, time::now()?)
+    }
+}
+
+impl Show for Restored {
+    fn show(&self, page: &mut Page) {
+        let path = escape(&self.path.display().to_string());
+        page.line(format!("restored {path} as of {}: {}", self.made_at, told(&self.scopes)));
+        for one in &self.assignments {
+            page.line(if self.took_over {
+                format!("{} has {} on its hook; its sandbox stands at its last commit", one.agent, one.bead)
+            } else {
+                format!("{} has {} on its hook, on the machine that was backed up", one.agent, one.bead)
+            });
+        }
+        if self.took_over {
+            page.line("the machine that was backed up must not work on this town any more");
+        }
+        page.line("next: gt trust shows the commands that this machine does not run before you trust them");
+    }
+}

@@ -1,0 +1,185 @@
+//! Decay: records whose time is up leave the ledger, closed beads for the archive.
+//!
+//! The archive is written, durably, before the ledger; a crash in between leaves a bead in both, and the next decay
+//! finishes. Nothing is taken out of the ledger that has changed since it was judged. Whoever else decays the same
+//! records, here or on another machine, does the same thing, so nobody has to be alone with it.
+
+use serde::Serialize;
+
+use crate::config;
+use crate::error::Result;
+use crate::ledger::archive::Standing;
+use crate::ledger::{Ledger, State, tree};
+use crate::model::bead::IssueType;
+use crate::model::brief::Facts as _;
+use crate::model::decay::{Ages, Fate, Ties, fate_of, has_expired};
+use crate::model::hook::Hook;
+use crate::model::merge_request::MergeRequest;
+use crate::time::{Moment, parse_millis};
+use crate::town::{RigPlace, Town};
+
+/// Records that one transaction moves: few enough that nobody waits for it.
+const SHARE: usize = 2_000;
+
+/// What left the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Decayed {
+    /// Closed beads that moved to the archive.
+    pub archived: usize,
+    /// Ephemeral beads that went.
+    pub ephemeral: usize,
+    /// Letters that went.
+    pub letters: usize,
+}
+
+/// Lets the records of the town's own ledger, or of the rig at `place`, decay.
+///
+/// # Errors
+/// Corrupt, when the ledger, its archive or the ages in the configuration cannot be read; io, when nothing more
+/// could be written. What was moved before that stays moved.
+pub fn decay(town: &Town, place: Option<&RigPlace>) -> Result<Decayed> {
+    let ledger = place.map_or(&town.hq, |place| &place.ledger);
+    if ledger.tip()?.is_none() {
+        return Ok(Decayed::default());
+    }
+    let ages = ages(town, place)?;
+    let found = judge(town, ledger, &ages)?;
+    let mut decayed = Decayed::default();
+    for share in found.archived.chunks(SHARE) {
+        let deed = town.deed("archive", format!("archive {}", counted(share.len(), "bead")));
+        let standing = ledger.put_into_archive(&deed, share)?;
+        crate::env::crash_point("decay.archived");
+        decayed.archived += take_out(town, ledger, &standing, "to the archive")?;
+    }
+    for share in found.ephemeral.chunks(SHARE) {
+        decayed.ephemeral += take_out(town, ledger, share, "that were ephemeral")?;
+    }
+    for share in found.letters.chunks(SHARE) {
+        decayed.letters += take_out_letters(town, ledger, share)?;
+    }
+    Ok(decayed)
+}
+
+fn ages(town: &Town, place: Option<&RigPlace>) -> Result<Ages> {
+    let age = |key: &str| {
+        let setting = config::lookup(town, place, key)?;
+        setting.map_or(Ok(u64::MAX), |setting| parse_millis(&setting.text()))
+    };
+    Ok(Ages {
+        closed: age("decay.closed")?,
+        heartbeat: age("decay.heartbeat")?,
+        patrol: age("decay.patrol")?,
+        error: age("decay.error")?,
+        mail: age("decay.mail")?,
+    })
+}
+
+/// Records whose time is up, as they stand.
+#[derive(Default)]
+struct Due {
+    archived: Vec<Standing>,
+    ephemeral: Vec<Standing>,
+    letters: Vec<(String, gix::ObjectId)>,
+}
+
+fn judge(town: &Town, ledger: &Ledger, ages: &Ages) -> Result<Due> {
+    let state = ledger.state()?;
+    let catalog = state.catalog()?;
+    let shortest = [ages.closed, ages.heartbeat, ages.patrol, ages.error].into_iter().min().unwrap_or_default();
+    let before = |millis: u64| Moment::from_millis(town.now.millis().saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)));
+    let mut due = Due::default();
+    let mut known = None;
+    // Those that are too young in any case need not be read, nor does anything else when all are.
+    for row in catalog.rows().filter(|row| row.status().is_closed() && row.created_at() <= before(shortest)) {
+        let at_least = if row.is_ephemeral() { shortest } else { ages.closed };
+        // One that cannot be read stays where it is.
+        let (true, Ok(bead)) = (row.created_at() <= before(at_least), state.bead_of(row)) else { continue };
+        let ties = match known.take() {
+            Some(ties) => ties,
+            None => ties(town, ledger, &state)?,
+        };
+        let (path, blob) = (tree::bead(&bead.id), row.blob());
+        match fate_of(&bead, known.insert(ties), ages, town.now) {
+            Fate::Stays => {}
+            Fate::Archived => due.archived.push(Standing { id: bead.id, path, blob }),
+            Fate::Gone => due.ephemeral.push(Standing { id: bead.id, path, blob }),
+        }
+    }
+    for (slip, blob) in state.mailroom()?.read_before(before(ages.mail)) {
+        let Ok(letter) = state.letter_of(&slip, blob) else { continue };
+        if has_expired(&letter, ages, town.now) {
+            due.letters.push((tree::letter(&letter.to, letter.sent_at, &letter.id), blob));
+        }
+    }
+    // Neighbours lie in one directory, so that each is rewritten once.
+    due.archived.sort_by(|a, b| a.path.cmp(&b.path));
+    due.ephemeral.sort_by(|a, b| a.path.cmp(&b.path));
+    due.letters.sort();
+    Ok(due)
+}
+
+/// What the scope's open beads and hooks rest on, and what open beads of the other scopes here speak of.
+fn ties(town: &Town, ledger: &Ledger, state: &State<'_>) -> Result<Ties> {
+    let mut ties = Ties::default();
+    let (hooks, damaged) = state.all::<Hook>("hooks")?;
+    ties.is_partial |= !damaged.is_empty();
+    for hook in &hooks {
+        ties.hold(hook.bead.as_str());
+    }
+    let catalog = state.catalog()?;
+    ties.is_partial |= !catalog.damaged().is_empty();
+    for row in catalog.rows().filter(|row| !row.status().is_closed()) {
+        row.edges().for_each(|(_, target)| ties.need(catalog.target_id(target)));
+        if let Some(parent) = row.parent() {
+            ties.hold(catalog.target_id(parent));
+        }
+        if row.issue_type() == IssueType::MergeRequest {
+            match state.bead_of(row).and_then(|bead| MergeRequest::of(&bead)) {
+                Ok(request) => request.source_beads.iter().for_each(|id| ties.hold(id.as_str())),
+                Err(_) => ties.is_partial = true,
+            }
+        }
+    }
+    let mut others: Vec<Ledger> = town.places()?.into_iter().map(|place| place.ledger).collect();
+    others.push(town.hq.clone());
+    for other in others.iter().filter(|other| other.store.dir() != ledger.store.dir()) {
+        let catalog = other.state()?.catalog()?;
+        for row in catalog.rows().filter(|row| !row.status().is_closed()) {
+            row.edges().for_each(|(_, target)| ties.need(catalog.target_id(target)));
+        }
+    }
+    Ok(ties)
+}
+
+/// Takes beads out of the ledger that still stand as they did; tells how many.
+fn take_out(town: &Town, ledger: &Ledger, share: &[Standing], whereto: &str) -> Result<usize> {
+    let deed = town.deed("decay", format!("decay of {} {whereto}", counted(share.len(), "bead")));
+    ledger.transact(&deed, |change| {
+        let mut count = 0;
+        for bead in share {
+            if change.before().blob_id(&bead.path)? == Some(bead.blob) {
+                change.remove_bead(&bead.id);
+                count += 1;
+            }
+        }
+        Ok(count)
+    })
+}
+
+fn take_out_letters(town: &Town, ledger: &Ledger, share: &[(String, gix::ObjectId)]) -> Result<usize> {
+    let deed = town.deed("decay", format!("decay of {} that were read", counted(share.len(), "letter")));
+    ledger.transact(&deed, |change| {
+        let mut count = 0;
+        for (path, blob) in share {
+            if change.before().blob_id(path)? == Some(*blob) {
+                change.remove(path);
+                count += 1;
+            }
+        }
+        Ok(count)
+    })
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
