@@ -8,7 +8,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::time::Stopwatch;
 
 /// A held lock; dropping it lets go.
 #[derive(Debug)]
@@ -16,6 +15,8 @@ pub struct KernelLock(File);
 
 /// Longest wait for a lock whose holders do bounded work.
 pub const WAIT_MILLIS_MAX: u64 = 60_000;
+/// The stack of a thread that does nothing but wait.
+const WAITING_STACK_BYTES: usize = 64 * 1024;
 
 impl KernelLock {
     /// Takes the lock at `path` at once, or tells that another holds it with `None`.
@@ -36,23 +37,24 @@ impl KernelLock {
     /// # Errors
     /// Conflict, when the wait is over; io, when the lock file cannot be opened.
     pub fn take(path: &Path) -> Result<Self> {
-        let file = open(path)?;
-        let watch = Stopwatch::start();
-        let mut pause_micros = 200;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::Error(error)) => return Err(error).or_fail(Kind::Io, || format!("lock {}", path.display())),
-                Err(TryLockError::WouldBlock) if watch.millis() < WAIT_MILLIS_MAX => {
-                    // Blocking in the kernel would be fairer but could not be bounded without signals.
-                    std::thread::sleep(Duration::from_micros(pause_micros));
-                    pause_micros = (pause_micros * 3 / 2).min(5_000);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::conflict(format!("another process holds {} for over a minute", path.display()))
-                        .hint("try again; ps tells whether a gt process hangs"));
-                }
-            }
+        if let Some(lock) = Self::try_take(path)? {
+            return Ok(lock);
+        }
+        // The kernel wakes who waits in the order of their coming; asking again and again would let late ones pass by
+        // early ones. It cannot be asked to wait for so long and no longer, so that a thread of its own waits.
+        let (file, (answer, answers)) = (open(path)?, std::sync::mpsc::channel());
+        let wait = std::thread::Builder::new().stack_size(WAITING_STACK_BYTES);
+        let waiting = wait.spawn(move || {
+            let locked = file.lock().map(|()| file);
+            // When nobody waits any more the file is closed here, and with it the lock let go.
+            let _ = answer.send(locked);
+        });
+        waiting.or_fail(Kind::Io, || format!("wait for {}", path.display()))?;
+        match answers.recv_timeout(Duration::from_millis(WAIT_MILLIS_MAX)) {
+            Ok(Ok(file)) => Ok(Self(file)),
+            Ok(Err(error)) => Err(error).or_fail(Kind::Io, || format!("lock {}", path.display())),
+            Err(_) => Err(Error::conflict(format!("another process holds {} for over a minute", path.display()))
+                .hint("try again; ps tells whether a gt process hangs")),
         }
     }
 }
