@@ -59,8 +59,10 @@ impl<'s> State<'s> {
             let tree = ObjectId::empty_tree(gix::hash::Kind::Sha1);
             return Ok(Self::of(store, commit, tree, 0));
         };
-        let object = store.repo.find_commit(id).or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
-        let decoded = object.decode().or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
+        // By the handle that reads records: each that is used opens the packs' indexes for itself.
+        let mut buffer = Vec::new();
+        let found = gix::prelude::FindExt::find_commit(store.records()?, &id, &mut buffer);
+        let decoded = found.or_fail(Kind::Corrupt, || format!("read the ledger commit {id}"))?;
         let rev_number = log::rev_number_of(decoded.message);
         Ok(Self::of(store, commit, decoded.tree(), rev_number))
     }
