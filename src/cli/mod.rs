@@ -21,7 +21,7 @@ pub mod work;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
@@ -99,7 +99,7 @@ enum Command {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args = as_bead_command(args.into_iter().collect());
     let asked_json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse(args) {
         Ok(cli) => cli,
         Err(error) if is_answer(&error) && !(asked_json && error.use_stderr()) => {
             // A closed pipe has read enough.
@@ -112,6 +112,57 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     diagnose(cli.global.quiet);
     let start = Start { dir: cli.global.dir, actor: cli.global.actor };
     run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error))
+}
+
+/// Reads the command line. What is right is read with a tree of which only the command named is built, since building
+/// all of it takes longer than many a command; whatever is not, the whole tree explains.
+fn parse(args: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
+    let read = deferred().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
+    read.or_else(|_| Cli::try_parse_from(args))
+}
+
+/// The command tree with every command left to be built when it is named.
+fn deferred() -> clap::Command {
+    fn later<A: clap::Args>(name: &'static str) -> clap::Command {
+        clap::Command::new(name).defer(A::augment_args)
+    }
+    let root = clap::Command::new("gt").version(env!("CARGO_PKG_VERSION")).subcommand_required(true);
+    <Global as clap::Args>::augment_args(root).subcommands(vec![
+        later::<demo::DemoArgs>("demo"),
+        later::<town::Install>("install"),
+        later::<rig::RigArgs>("rig"),
+        later::<rig::ConfigArgs>("config"),
+        later::<rig::TrustArgs>("trust"),
+        later::<reindex::ReindexArgs>("reindex"),
+        later::<town::StatusArgs>("status"),
+        later::<town::LogArgs>("log"),
+        later::<work::SlingArgs>("sling"),
+        later::<work::UnslingArgs>("unsling"),
+        later::<work::HookArgs>("hook"),
+        later::<work::PrimeArgs>("prime"),
+        later::<done::DoneArgs>("done"),
+        later::<work::PolecatArgs>("polecat"),
+        later::<work::SessionArgs>("session"),
+        later::<sync::SyncArgs>("sync"),
+        later::<sync::RemoteArgs>("remote"),
+        later::<hub::HubArgs>("hub"),
+        later::<maintain::MaintainArgs>("maintain"),
+        later::<backup::BackupArgs>("backup"),
+        later::<backup::RestoreArgs>("restore"),
+        later::<flatten::FlattenArgs>("flatten"),
+        later::<bead::BeadArgs>("bead").alias("bd"),
+        later::<bead::Create>("create"),
+        later::<bead::Show>("show"),
+        later::<bead::List>("list"),
+        later::<bead::Ready>("ready"),
+        later::<bead::Update>("update"),
+        later::<bead::Close>("close"),
+        later::<mail::MailArgs>("mail"),
+        later::<mail::Send>("send"),
+        later::<mail::Inbox>("inbox"),
+        later::<mq::MqArgs>("mq"),
+        later::<mq::RefineryArgs>("refinery"),
+    ])
 }
 
 /// Whether what was asked for is help or the version, or nothing at all was asked.
@@ -214,5 +265,39 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Inbox(args) => args.run(town, out),
         Command::Mq(args) => args.run(town, out),
         Command::Refinery(args) => args.run(town, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_tree_that_is_built_late_has_the_commands_of_the_whole_one() {
+        let names = |root: clap::Command| -> Vec<(String, Vec<String>)> {
+            let commands = root.get_subcommands();
+            commands.map(|one| (one.get_name().to_owned(), one.get_all_aliases().map(str::to_owned).collect())).collect()
+        };
+        assert_eq!(names(deferred()), names(Cli::command()), "a new command belongs into both, in the same place");
+        deferred().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_said_before_and_after_a_command_is_read_by_both_trees() {
+        for line in
+            ["gt --json -C /x show wi-a", "gt show wi-a -q --actor mayor", "gt bd q title", "gt bead dep add wi-a wi-b --json"]
+        {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let matches = deferred().try_get_matches_from(&args).unwrap();
+            let (late, whole) = (Cli::from_arg_matches(&matches).unwrap().global, Cli::try_parse_from(&args).unwrap().global);
+            assert_eq!(
+                (late.dir, late.actor, late.json, late.quiet),
+                (whole.dir, whole.actor, whole.json, whole.quiet),
+                "{line}"
+            );
+        }
     }
 }
