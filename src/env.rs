@@ -27,6 +27,8 @@ pub enum Var {
     Log,
     /// `GT_CRASH_AT`: ends the process at a named step (`step`, or `step:3` for its third time); for tests, ignored unless `GT_SEED` is set too.
     CrashAt,
+    /// `GT_UPKEEP`: `off`, so that no command starts maintenance by itself; for tests and measurements.
+    Upkeep,
     /// `PATH`: where programs are looked up.
     Path,
 }
@@ -45,6 +47,7 @@ impl Var {
             Self::Seed => "GT_SEED",
             Self::Log => "GT_LOG",
             Self::CrashAt => "GT_CRASH_AT",
+            Self::Upkeep => "GT_UPKEEP",
             Self::Path => "PATH",
         }
     }

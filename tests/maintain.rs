@@ -138,3 +138,92 @@ fn only_old_objects_that_nothing_refers_to_are_pruned() {
 fn object(rig: &Rig, id: &str) -> PathBuf {
     Path::new(&repo(rig)).join("objects").join(&id[..2]).join(&id[2..])
 }
+
+/// As many loose objects as some hundred changes leave, reachable from a branch.
+fn scatter(town: &Town, rig: &Rig, branch: &str) {
+    let mut stream = format!("commit refs/heads/{branch}\ncommitter T <t@example.org> 0 +0000\ndata 1\nx\n");
+    for n in 0..3_000 {
+        let text = format!("{branch} {n}");
+        stream.push_str(&format!("M 644 inline {n}\ndata {}\n{text}\n", text.len()));
+    }
+    let mut command = town.command("git", &repo(rig));
+    command.args(["--git-dir=.", "-c", "fastimport.unpackLimit=9999", "-c", "core.fsync=none", "fast-import", "--quiet"]);
+    let mut import = command.stdin(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut import.stdin.take().unwrap(), stream.as_bytes()).unwrap();
+    assert!(import.wait().unwrap().success());
+}
+
+fn loose(rig: &Rig) -> usize {
+    let all = walkdir::WalkDir::new(repo(rig).join("objects")).min_depth(2).max_depth(2).into_iter().filter_map(Result::ok);
+    all.filter(|entry| entry.path().parent().unwrap().file_name().unwrap().len() == 2).count()
+}
+
+#[test]
+fn a_command_that_wrote_starts_packing_behind_it_and_not_again_at_once() {
+    let (town, rig) = Town::with_rig();
+    let create = |upkeep: &str| town.here().var("GT_UPKEEP", upkeep).gt("create Something --rig widgets").succeeds();
+    let next = repo(&rig).join("gt/upkeep");
+    scatter(&town, &rig, "one");
+    create("off");
+    town.gt("config set maintenance.auto false").succeeds();
+    create("");
+    assert!(!next.exists() && loose(&rig) > 3_000, "neither where it is off");
+    town.gt("config unset maintenance.auto").succeeds();
+    let reads = ["list --rig widgets", "status", "log --rig widgets"];
+    for line in reads {
+        town.here().var("GT_UPKEEP", "").gt(line).succeeds();
+    }
+    assert!(!next.exists(), "nor after a command that only reads");
+    create("");
+    assert!(next.exists());
+    town.until("what was loose is packed", || loose(&rig) < 1_000);
+    town.until("it has ended", || {
+        let lock = std::fs::File::open(repo(&rig).join("gt/maintain.flock")).unwrap();
+        lock.try_lock().is_ok()
+    });
+    let noted = std::fs::read(&next).unwrap();
+    scatter(&town, &rig, "two");
+    create("");
+    assert_eq!(std::fs::read(&next).unwrap(), noted);
+    assert!(loose(&rig) > 3_000, "too early");
+    let told = maintain(&town, "--rig widgets --auto", 0);
+    assert_eq!((told["packing"].as_str(), told["decayed"].is_null()), (Some("packed"), true), "{told}");
+    town.fsck();
+}
+
+#[test]
+fn a_town_that_was_moved_is_linked_again() {
+    const TOAST: &str = "widgets/polecats/toast";
+    let (town, rig) = Town::with_rig();
+    let beads = ["One", "Two"].map(|title| town.bead(&rig, title));
+    town.gt(&format!("sling {} {TOAST} --no-start", beads[0])).succeeds();
+    let elsewhere = town.base().join("elsewhere");
+    town.git(&repo(&rig), &["worktree", "add", "-q", "--detach", elsewhere.to_str().unwrap(), "main"]);
+    let moved = town.beside("moved");
+    std::fs::rename(&town.root, &moved.root).unwrap();
+    let sandbox = moved.root.join(TOAST);
+    std::fs::write(sandbox.join("work.txt"), "done\n").unwrap();
+    assert!(!moved.command("git", &sandbox).args(["status"]).output().unwrap().status.success());
+    assert!(moved.as_agent(TOAST).gt("done").fails_with(3).stderr.contains("gt maintain"));
+    assert!(moved.gt("maintain").succeeds().stdout.contains("linked 4 worktrees again"));
+    assert!(!moved.gt("maintain").succeeds().stdout.contains("again"));
+    let status = |dir: &Path| moved.git(dir, &["status", "--porcelain"]);
+    assert_eq!((status(&sandbox), status(&elsewhere)), ("?? work.txt".to_owned(), String::new()));
+
+    // A copy is mended too, and the town that it was made of stays as it is.
+    let copy = town.beside("copy");
+    let (from, to) = (moved.root.display().to_string(), copy.root.display().to_string());
+    assert!(moved.command("cp", &moved.base()).args(["-a", &from, &to]).status().unwrap().success());
+    assert!(copy.gt("maintain").succeeds().stdout.contains("linked 3 worktrees again"));
+    for town in [&moved, &copy] {
+        let git_dir = town.git(&town.root.join(TOAST), &["rev-parse", "--absolute-git-dir"]);
+        assert_eq!(PathBuf::from(git_dir), town.root.join("widgets/.repo.git/worktrees/toast"));
+    }
+    assert_eq!(status(&elsewhere), "");
+
+    moved.git(&sandbox, &["add", "-A"]);
+    moved.git(&sandbox, &["commit", "-q", "-m", "Work"]);
+    moved.as_agent(TOAST).gt("done").succeeds();
+    moved.gt(&format!("sling {} {TOAST} --no-start", beads[1])).succeeds();
+    moved.fsck();
+}

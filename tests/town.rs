@@ -260,6 +260,8 @@ impl Town {
             command.env(format!("GIT_{who}_NAME"), "Tess Tester").env(format!("GIT_{who}_EMAIL"), "tess@example.org");
             command.env(format!("GIT_{who}_DATE"), format!("{} +0000", BEGIN_SECS + step));
         }
+        // Packing in the background comes when it comes; tests of it turn it on.
+        command.env("GT_UPKEEP", "off");
         command.env("GT_PLAN_DIR", self.plans()).env("GT_NOW", now.to_string()).env("GT_SEED", step.to_string());
         command
     }

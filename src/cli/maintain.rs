@@ -4,10 +4,11 @@ use clap::Args;
 
 use crate::cli::out::{Page, Show, escape};
 use crate::error::Result;
-use crate::git::maintenance::{Packing, Sizes};
+use crate::git::maintenance::{How, Packing, Sizes};
 use crate::name::Name;
 use crate::ops::maintain::{self, Maintained, Report};
 use crate::ops::sync::Which;
+use crate::runtime::background;
 use crate::town::Town;
 
 /// Archive old closed beads, pack objects and remove left-overs; safe beside everything else
@@ -18,6 +19,10 @@ pub struct MaintainArgs {
     /// Pack everything anew, and prune objects that nothing refers to and that are older than 14 days
     #[arg(long)]
     full: bool,
+    /// Only pack, and only what is many, at the lowest priority; commands start this by themselves after they have
+    /// answered (off with: gt config set maintenance.auto false)
+    #[arg(long, conflicts_with = "full")]
+    auto: bool,
     /// Only this rig
     #[arg(long)]
     rig: Option<Name>,
@@ -37,7 +42,15 @@ impl MaintainArgs {
             (None, true) => Which::Town,
             (None, false) => Which::All,
         };
-        maintain::maintain(town, &which, self.full)
+        let how = match (self.full, self.auto) {
+            (true, _) => How::Whole,
+            (_, true) => How::Behind,
+            _ => How::Usual,
+        };
+        if how == How::Behind {
+            background::step_back();
+        }
+        maintain::maintain(town, &which, how)
     }
 }
 
@@ -64,6 +77,9 @@ fn line(done: &Maintained) -> String {
     });
     if done.pruned {
         line.push_str(", pruned");
+    }
+    if !done.mended.is_empty() {
+        line.push_str(&format!(", linked {} worktrees again", done.mended.len()));
     }
     if !done.left_overs.is_empty() {
         line.push_str(&format!(", removed {} left-overs", done.left_overs.len()));

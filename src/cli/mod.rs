@@ -25,6 +25,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
+use crate::ops::upkeep;
 use crate::town::{Start, Town};
 use out::Out;
 
@@ -111,7 +112,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let out = Out { json: cli.global.json, quiet: cli.global.quiet };
     diagnose(cli.global.quiet);
     let start = Start { dir: cli.global.dir, actor: cli.global.actor };
-    run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error))
+    let code = run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error));
+    upkeep::after_write(&start);
+    code
 }
 
 /// Reads the command line. What is right is read with a tree of which only the command named is built, since building

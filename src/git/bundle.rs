@@ -71,7 +71,9 @@ impl Gathering {
         let deed = || format!("write {}", file.display());
         self.refs.sort();
         let mut packed = "# pack-refs with: sorted \n".to_owned();
-        self.refs.iter().for_each(|(name, id)| packed.push_str(&format!("{id} {name}\n")));
+        for (name, id) in &self.refs {
+            packed.push_str(&format!("{id} {name}\n"));
+        }
         // Sorted, as git looks them up; a ref file each would be slow with thousands of branches.
         store::write_file(&self.store.dir().join("packed-refs"), packed.as_bytes())?;
         let path = file.to_str().or_fail(Kind::Refused, || format!("{}: its name is not UTF-8", deed()))?;

@@ -4,10 +4,11 @@
 //! pack before it removes what the pack holds, and what is not reachable stays as a loose object with its age.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::git::program;
 use crate::store::Store;
 use crate::time::Moment;
@@ -39,10 +40,55 @@ pub enum Packing {
     NoGit,
 }
 
+/// How to pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// What is loose, and packs when there are many.
+    Usual,
+    /// The same beside people who work: by one thread.
+    Behind,
+    /// Everything anew into one pack.
+    Whole,
+}
+
+/// How much there is to pack, by a quick look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// Little.
+    Fine,
+    /// Enough.
+    Grown,
+    /// Several times as much.
+    Far,
+}
+
 /// Loose objects from which on they are packed: what some two hundred changes leave.
 pub const LOOSE_MIN: u64 = 1_000;
+/// Loose objects in one of the 256 directories from which on the quick look says that it is time: some 2,000 in all,
+/// so that chance alone does not start a packing that finds fewer than [`LOOSE_MIN`].
+const LOOSE_SAMPLE_MIN: usize = 8;
+/// How many times that is far too much.
+const FAR: usize = 5;
 /// Packs from which on they are gathered.
 const PACKS_MIN: u64 = 10;
+
+/// Estimates from one directory of the git directory `dir`, as `git gc --auto` does, how much is loose; looks at the
+/// packs too when one was written (`has_pack`).
+#[must_use]
+pub fn growth(dir: &Path, has_pack: bool) -> Growth {
+    let count = |below: &str, is_counted: fn(&std::fs::DirEntry) -> bool| {
+        let entries = std::fs::read_dir(dir.join("objects").join(below)).into_iter().flatten();
+        entries.filter_map(std::result::Result::ok).filter(is_counted).count()
+    };
+    let is_pack = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "pack");
+    let packs = if has_pack { count("pack", is_pack) } else { 0 };
+    let packs_min = usize::try_from(PACKS_MIN).unwrap_or(usize::MAX);
+    match (count("17", |_| true) / LOOSE_SAMPLE_MIN).max(packs / packs_min) {
+        0 => Growth::Fine,
+        times if times < FAR => Growth::Grown,
+        _ => Growth::Far,
+    }
+}
 
 /// Counts the objects of `store`.
 #[must_use]
@@ -62,27 +108,29 @@ pub fn sizes(store: &Store) -> Sizes {
     sizes
 }
 
-/// Packs what there is to pack; `full` packs all anew with deltas between everything.
+/// Packs what there is to pack.
 ///
 /// # Errors
 /// External, when git fails; everything is still there then.
-pub fn pack(store: &Store, full: bool) -> Result<Packing> {
+pub fn pack(store: &Store, how: How) -> Result<Packing> {
     let before = sizes(store);
-    let (words, packing): (&[&str], Packing) = if full {
-        (&["repack", "-A", "-d", "-q"], Packing::PackedWhole)
-    } else if before.packs >= PACKS_MIN {
-        (&["repack", "-d", "-q", "--geometric=2"], Packing::Gathered)
-    } else if before.loose >= LOOSE_MIN {
-        (&["repack", "-d", "-q"], Packing::Packed)
-    } else {
-        return Ok(Packing::NotNeeded);
-    };
-    let Ok(output) = program::bare(store.dir(), words) else { return Ok(Packing::NoGit) };
-    if output.is_success() {
-        return Ok(packing);
+    let mut done = Packing::NotNeeded;
+    let steps: [(bool, &[&str], Packing); 3] = [
+        (how == How::Whole, &["repack", "-A", "-d", "-q"], Packing::PackedWhole),
+        (how != How::Whole && before.loose >= LOOSE_MIN, &["repack", "-d", "-q"], Packing::Packed),
+        // After what is loose: gathered alone it would get no deltas against what is packed.
+        (how != How::Whole && before.packs >= PACKS_MIN, &["repack", "-d", "-q", "--geometric=2"], Packing::Gathered),
+    ];
+    for (_, words, packing) in steps.into_iter().filter(|(is_time, ..)| *is_time) {
+        let threads: &[&str] = if how == How::Behind { &["-c", "pack.threads=1"] } else { &[] };
+        let Ok(output) = program::bare(store.dir(), &[threads, words].concat()) else { return Ok(Packing::NoGit) };
+        if !output.is_success() {
+            let line = format!("pack {}: {}", store.dir().display(), output.last_line());
+            return Err(Error::new(output.failure(), line).hint("nothing is lost; git fsck tells more"));
+        }
+        done = packing;
     }
-    Err(Error::new(Kind::External, format!("pack {}: {}", store.dir().display(), output.last_line()))
-        .hint("nothing is lost; git fsck tells more"))
+    Ok(done)
 }
 
 /// Whether there is a loose object older than `before`, so that pruning could find something.

@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod hub;
 pub mod init;
 pub mod maintenance;
+pub mod mend;
 pub mod merge;
 pub mod pack;
 mod place;

@@ -66,7 +66,8 @@ pub(crate) fn git_dir_of(dest: &Path) -> Result<PathBuf> {
     let text = std::fs::read_to_string(&path).map_err(told)?;
     let target = text.strip_prefix("gitdir:").ok_or_else(absent)?.trim();
     let target = dest.join(target);
-    if target.is_dir() { Ok(target) } else { Err(absent()) }
+    let moved = || absent().hint("its repository is gone; if the town was moved: gt maintain mends the links");
+    target.is_dir().then_some(target).ok_or_else(moved)
 }
 
 /// The private git directory of the worktree at `dest`, which must be there.
@@ -76,6 +77,7 @@ pub(crate) fn registered(store: &Store, dest: &Path) -> Result<PathBuf> {
     }
     registration_of(store, dest)?
         .or_fail(Kind::NotFound, || format!("{} is no worktree of {}", dest.display(), store.dir().display()))
+        .map_err(|error| error.hint("if the town was moved: gt maintain mends the links"))
 }
 
 /// The private git directory of the worktree at `dest`, which may be gone; `None` when it is not registered.

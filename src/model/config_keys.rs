@@ -81,6 +81,12 @@ pub const KEYS: &[Key] = &[
         default: "true",
         help: "Refuse to land anything when no gate is configured",
     },
+    Key {
+        name: "maintenance.auto",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Let commands start packing in the background after they have answered",
+    },
     Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
     Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
 ];

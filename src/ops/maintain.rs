@@ -2,17 +2,21 @@
 //!
 //! Everything may be killed at any time and run again; nothing that a ref, reflog or worktree names is ever removed.
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::git::maintenance::{self, Packing, Sizes};
+use crate::git::maintenance::{self, How, Packing, Sizes};
+use crate::git::mend;
 use crate::ledger::Ledger;
 use crate::ops::decay::{self, Decayed};
 use crate::ops::sync::Which;
+use crate::ops::upkeep;
 use crate::store::leftovers;
 use crate::store::lock::KernelLock;
 use crate::time::Moment;
-use crate::town::Town;
+use crate::town::{RigPlace, Town};
 
 /// How young an object is that no pruning takes, in milliseconds: agents' own git takes no lock of ours.
 const YOUNG_MILLIS: i64 = 14 * 24 * 60 * 60 * 1000;
@@ -30,6 +34,8 @@ pub struct Maintained {
     pub packing: Option<Packing>,
     /// Whether objects that nothing refers to were looked for and removed.
     pub pruned: bool,
+    /// Worktrees that are linked again, after the town was moved.
+    pub mended: Vec<PathBuf>,
     /// Left-overs that were removed.
     pub left_overs: Vec<String>,
     /// Records whose time was up; `None` when that could not be told.
@@ -50,37 +56,39 @@ pub struct Report(pub Vec<Maintained>);
 ///
 /// # Errors
 /// Not found, when there is no such rig here; corrupt, when the registry cannot be read.
-pub fn maintain(town: &Town, which: &Which, full: bool) -> Result<Report> {
+pub fn maintain(town: &Town, which: &Which, how: How) -> Result<Report> {
     let mut report = Report(Vec::new());
     if !matches!(which, Which::Rig(_)) {
-        report.0.push(scope(&town.hq, "town".to_owned(), full, town.now, decay::decay(town, None)));
+        report.0.push(scope(town, None, how));
     }
     let places = match which {
         Which::All => town.places()?,
         Which::Town => Vec::new(),
         Which::Rig(name) => vec![town.rig(name)?],
     };
-    for place in places {
-        let decayed = decay::decay(town, Some(&place));
-        report.0.push(scope(&place.ledger, format!("rig {}", place.rig.name), full, town.now, decayed));
-    }
+    report.0.extend(places.iter().map(|place| scope(town, Some(place), how)));
     Ok(report)
 }
 
-fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment, decayed: Result<Decayed>) -> Maintained {
+/// Maintains the town's own repository, or that of the rig at `place`.
+fn scope(town: &Town, place: Option<&RigPlace>, how: How) -> Maintained {
+    let (ledger, home) = place.map_or((&town.hq, &town.root), |place| (&place.ledger, &place.dir));
     let before = maintenance::sizes(&ledger.store);
     let mut done = Maintained {
-        scope,
+        scope: place.map_or_else(|| "town".to_owned(), |place| format!("rig {}", place.rig.name)),
         before,
         after: before,
         packing: None,
         pruned: false,
+        mended: Vec::new(),
         left_overs: Vec::new(),
-        decayed: decayed.as_ref().ok().copied(),
+        decayed: None,
         error: None,
         kind: None,
     };
-    if let Err(error) = work(ledger, full, now, &mut done).and(decayed) {
+    let decayed = if how == How::Behind { Ok(None) } else { decay::decay(town, place).map(Some) };
+    done.decayed = decayed.as_ref().ok().copied().flatten();
+    if let Err(error) = work(ledger, home, how, town.now, &mut done).and(decayed) {
         done.error = Some(error.line());
         done.kind = Some(error.kind);
     }
@@ -88,14 +96,20 @@ fn scope(ledger: &Ledger, scope: String, full: bool, now: Moment, decayed: Resul
     done
 }
 
-fn work(ledger: &Ledger, full: bool, now: Moment, done: &mut Maintained) -> Result<(), Error> {
+fn work(ledger: &Ledger, home: &Path, how: How, now: Moment, done: &mut Maintained) -> Result<(), Error> {
     let store = &ledger.store;
     let Some(_turn) = KernelLock::try_take(&store.private_dir().join("maintain.flock"))? else { return Ok(()) };
+    if how == How::Behind {
+        done.packing = Some(maintenance::pack(store, how)?);
+        upkeep::note_ended(store, now);
+        return Ok(());
+    }
+    done.mended = mend::mend(store, home)?;
     done.left_overs = leftovers::clear(store, now)?;
-    done.packing = Some(maintenance::pack(store, full)?);
+    done.packing = Some(maintenance::pack(store, how)?);
     let old = Moment::from_millis(now.millis().saturating_sub(YOUNG_MILLIS));
     // The reflogs of worktrees that are gone are no roots to git, but may be the last to name some commits.
-    let may_prune = full && done.packing != Some(Packing::NoGit) && !leftovers::has_gone_worktrees(store);
+    let may_prune = how == How::Whole && done.packing != Some(Packing::NoGit) && !leftovers::has_gone_worktrees(store);
     if may_prune && maintenance::has_loose_before(store, old) {
         let _writers_wait = KernelLock::take(&ledger.lock_path())?;
         maintenance::prune(store, old)?;

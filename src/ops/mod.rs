@@ -24,3 +24,4 @@ pub mod status;
 pub mod sync;
 pub mod track;
 pub mod trust;
+pub mod upkeep;

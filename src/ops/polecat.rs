@@ -178,7 +178,8 @@ fn try_take(town: &Town, place: &RigPlace, address: &Address) -> Result<Option<T
 }
 
 fn not_ours(dir: &Path) -> Error {
-    Error::refused(format!("{} holds something that is no sandbox", dir.display())).hint("move it away")
+    Error::refused(format!("{} holds something that is no sandbox", dir.display()))
+        .hint("if the town was moved, gt maintain mends the links; else move it away")
 }
 
 impl Taken {

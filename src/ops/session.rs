@@ -80,7 +80,7 @@ fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str) -> Res
     }
     // The story of a demo or test goes on under its clock and plan in the agents it starts, each with a seed of its own.
     pairs.extend(
-        env::inherited(|name| matches!(name, "GT_NOW" | "GT_PLAN_DIR"))
+        env::inherited(|name| matches!(name, "GT_NOW" | "GT_PLAN_DIR" | "GT_UPKEEP"))
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value))),
     );

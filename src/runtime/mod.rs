@@ -3,6 +3,7 @@
 //! Each gets a process group of its own, an environment from an allow-list and a mark in it. What cannot be
 //! promised: a program that leaves its group *and* clears its environment is not found again.
 
+pub mod background;
 pub mod command;
 mod group;
 pub mod process;

@@ -9,6 +9,7 @@ pub mod lock;
 pub mod objects;
 pub mod pack;
 pub mod refs;
+pub mod written;
 
 use std::path::{Path, PathBuf};
 

@@ -13,7 +13,7 @@ use gix::objs::{Kind as ObjectKind, Write as _, WriteTo};
 use gix::prelude::FindExt as _;
 
 use crate::error::{Kind, OrFail, Result};
-use crate::store::{Store, pack, sync_dir};
+use crate::store::{Store, pack, sync_dir, written};
 
 /// A batch of so many new objects goes out as one pack.
 pub const PACKED_FROM: usize = 16;
@@ -138,6 +138,7 @@ impl Store {
             }
         }
         self.sync_object_dirs(dirs)?;
+        written::note(self.dir(), fresh.len() >= PACKED_FROM);
         Ok(files)
     }
 
