@@ -23,6 +23,7 @@ fn check_converges(replicas: usize, steps: &[(usize, Step)], exchanges: &[(usize
         world.pull(a % replicas, b % replicas);
     }
     assert!(world.tips.iter().all(|tip| *tip == world.tips[0]), "the replicas do not agree");
+    assert!(world.archives.iter().all(|tip| *tip == world.archives[0]), "the archives do not agree");
     let text = world.text(0);
     let lost: Vec<&String> = world.acknowledged.iter().filter(|word| !text.contains(word.as_str())).collect();
     assert!(lost.is_empty(), "lost without trace: {lost:?}");

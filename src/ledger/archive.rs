@@ -6,15 +6,16 @@
 //! and the next one who moves finishes. Nothing is ever taken out of the archive: a bead that comes back into the
 //! ledger hides its copy there, and replaces it when it is moved again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gix::ObjectId;
 
 use crate::error::{Error, Result};
 use crate::ledger::transact::{commit_of, edit_tree, message};
-use crate::ledger::{Deed, Ledger, State, tree};
+use crate::ledger::{Deed, Ledger, State, history, tree};
 use crate::model::merge::{self as rules, Versions};
-use crate::model::record::{self, Class, Object, Rev};
+use crate::model::record::{self, Object, Rev};
 use crate::name::BeadId;
 use crate::store::lock::KernelLock;
 use crate::store::objects::Batch;
@@ -33,6 +34,8 @@ pub struct Standing {
 
 /// How often the archive's ref may move under a writer without our lock.
 const TRIES_MAX: u32 = 20;
+/// How many commits of the ledger are looked at to tell what a bead was made from; beyond that it is taken for unknown.
+const COMMITS_MAX: usize = 20_000;
 
 impl Ledger {
     /// The newest commit of the archive; `None` when nothing was ever archived.
@@ -137,10 +140,13 @@ impl Ledger {
         // A copy that cannot be read has nothing to say.
         let Ok(old) = read(there) else { return Ok(Some(record.blob)) };
         let new = read(record.blob)?;
-        if knows_all(&new, &old) {
-            return Ok(Some(record.blob));
-        }
-        let merged = rules::merge_record(&record.path, &Versions { base: None, ours: Some(old), theirs: Some(new) }, rev);
+        let copy = new.get(record::ARCHIVE_COPY).and_then(|id| ObjectId::from_hex(id.as_str()?.as_bytes()).ok());
+        let base = match copy {
+            Some(copy) => read(copy).ok(),
+            None if self.has_stood(&record.path, there)? => Some(old.clone()),
+            None => None,
+        };
+        let merged = rules::merge_record(&record.path, &Versions { base, ours: Some(old), theirs: Some(new.clone()) }, rev);
         let (Some(object), None) = (merged.object, merged.second) else { return Ok(None) };
         for mut conflict in merged.conflicts {
             conflict.rev = rev.clone();
@@ -150,7 +156,37 @@ impl Ledger {
                 edits.push((path, Some(batch.add(gix::objs::Kind::Blob, bytes))));
             }
         }
+        if object == new {
+            return Ok(Some(record.blob));
+        }
         Ok(Some(batch.add(gix::objs::Kind::Blob, record::encode(&object))))
+    }
+
+    /// Whether what stands at `path` of the ledger was made from `blob`, as far as its newer history tells.
+    fn has_stood(&self, path: &str, blob: ObjectId) -> Result<bool> {
+        let mut open: Vec<ObjectId> = self.tip()?.into_iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            if seen.len() > COMMITS_MAX {
+                return Ok(false);
+            }
+            let state = self.state_at(id)?;
+            let now = state.blob_id(path)?;
+            if now == Some(blob) {
+                return Ok(true);
+            }
+            let mut parents = Vec::new();
+            for parent in history::link(&self.store, id)?.parents {
+                parents.push((parent, self.state_at(parent)?.blob_id(path)? == now));
+            }
+            // Where a side was taken as it is, the other has no part in it.
+            let is_taken = parents.iter().any(|(_, is_same)| *is_same);
+            open.extend(parents.into_iter().filter(|(_, is_same)| *is_same || !is_taken).map(|(parent, _)| parent));
+        }
+        Ok(false)
     }
 
     /// What the archive says of itself: the ledger's title, without what changes in the ledger later, so that two
@@ -163,18 +199,6 @@ impl Ledger {
         }
         Ok(title)
     }
-}
-
-/// Whether no unit of `old` has a later clock than in `new`, and no comment of it is missing there.
-fn knows_all(new: &Object, old: &Object) -> bool {
-    let comments = |object: &Object| -> Vec<String> {
-        let list = object.get("comments").and_then(|list| list.as_array()).into_iter().flatten();
-        list.map(|comment| comment.get("id").map(ToString::to_string).unwrap_or_default()).collect()
-    };
-    let known = comments(new);
-    new.get("created_at") == old.get("created_at")
-        && record::units(Class::Bead, old).keys().all(|unit| record::unit_rev(old, unit) <= record::unit_rev(new, unit))
-        && comments(old).iter().all(|id| known.contains(id))
 }
 
 #[cfg(test)]
@@ -231,6 +255,13 @@ mod tests {
                 .unwrap();
         }
 
+        /// As if another line of the ledger were taken over; tells where it stood.
+        fn go_to(&self, tip: ObjectId) -> ObjectId {
+            let old = self.ledger.tip().unwrap();
+            self.ledger.store.swap_ref(tree::LEDGER, old, tip).unwrap();
+            old.unwrap()
+        }
+
         fn archive(&self, records: &[Standing]) -> Vec<Standing> {
             self.ledger.put_into_archive(&self.deed(), records).unwrap()
         }
@@ -270,10 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_and_goes_again_replaces_its_copy_and_what_only_the_copy_knows_stays() {
+    fn what_comes_back_and_goes_again_replaces_its_copy() {
         let place = Place::new();
         let mut bead = closed("wi-abc10", "First");
-        place.archive(&[place.put(&bead)]);
+        bead.labels.insert("wet".into());
+        let first = place.put(&bead);
+        place.archive(std::slice::from_ref(&first));
         place.take_out(&bead.id);
         bead.title = "Second".into();
         bead.labels.clear();
@@ -282,27 +315,43 @@ mod tests {
         let (title, created) = (record::unit_rev(&back, "title"), record::unit_rev(&back, "created_by"));
         assert!(title > created, "what did not change keeps its clock");
         place.archive(std::slice::from_ref(&again));
-        let stands = |path: &str| place.ledger.archive().unwrap().unwrap().object(path).unwrap().unwrap();
-        assert_eq!(place.ledger.archive().unwrap().unwrap().blob_id(&again.path).unwrap(), Some(again.blob));
-        // As another machine that knew only the first, and remarked on it, would leave it.
-        let mut other = closed("wi-abc10", "First");
-        other.comment("1@m2".into(), "overseer", "heard elsewhere", now());
-        let other = place.put(&other);
-        place.archive(std::slice::from_ref(&other));
-        place.archive(std::slice::from_ref(&again));
-        let text = serde_json::Value::Object(stands(&again.path)).to_string();
-        assert!(text.contains("heard elsewhere"), "{text}");
+        let archive = place.ledger.archive().unwrap().unwrap();
+        assert_eq!(archive.blob_id(&again.path).unwrap(), Some(again.blob));
+        assert_eq!(back[record::ARCHIVE_COPY], first.blob.to_string());
+    }
+
+    #[test]
+    fn what_only_the_copy_knows_stays_when_another_line_of_the_ledger_is_archived() {
+        let place = Place::new();
+        let mut bead = closed("wi-abc10", "First");
+        place.put(&bead);
+        let begin = place.ledger.tip().unwrap().unwrap();
+        bead.comment("1@m2".into(), "overseer", "heard elsewhere", now());
+        let theirs = place.put(&bead);
+        let there = place.go_to(begin);
+        bead = closed("wi-abc10", "Second");
+        place.put(&bead);
+        bead.labels.insert("wet".into());
+        place.archive(&[place.put(&bead)]);
+        place.go_to(there);
+        assert_eq!(place.archive(std::slice::from_ref(&theirs)), std::slice::from_ref(&theirs));
+        let stands = place.ledger.archive().unwrap().unwrap().object(&theirs.path).unwrap().unwrap();
+        let text = serde_json::Value::Object(stands).to_string();
+        assert!(["heard elsewhere", "Second", "wet"].iter().all(|word| text.contains(word)), "{text}");
     }
 
     #[test]
     fn another_bead_of_one_id_is_not_archived_over_the_first() {
         let place = Place::new();
-        let first = place.put(&closed("wi-abc10", "First"));
-        place.archive(std::slice::from_ref(&first));
-        place.take_out(&first.id);
+        let begin = place.ledger.tip().unwrap().unwrap();
         let mut second = closed("wi-abc10", "Second");
         second.created_at = Moment::from_millis(9_000);
-        assert_eq!(place.archive(&[place.put(&second)]), []);
+        let second = place.put(&second);
+        let there = place.go_to(begin);
+        let first = place.put(&closed("wi-abc10", "First"));
+        place.archive(std::slice::from_ref(&first));
+        place.go_to(there);
+        assert_eq!(place.archive(&[second]), []);
         assert_eq!(place.ledger.archive().unwrap().unwrap().blob_id(&first.path).unwrap(), Some(first.blob));
     }
 }

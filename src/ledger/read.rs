@@ -255,13 +255,14 @@ impl<'s> State<'s> {
         }
     }
 
-    /// The record at `path`, if it left the ledger for the archive.
+    /// The record at `path` with its blob, if it left the ledger for the archive.
     ///
     /// # Errors
     /// Corrupt, when it cannot be read.
-    pub fn archived_object(&self, path: &str) -> Result<Option<Object>> {
-        match self.archive()? {
-            Some(archive) if self.blob_id(path)?.is_none() => archive.object(path),
+    pub fn archived_copy(&self, path: &str) -> Result<Option<(ObjectId, Object)>> {
+        let Some(archive) = self.archive()? else { return Ok(None) };
+        match archive.blob_id(path)? {
+            Some(copy) if self.blob_id(path)?.is_none() => Ok(archive.object(path)?.map(|object| (copy, object))),
             _ => Ok(None),
         }
     }

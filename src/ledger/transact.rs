@@ -297,10 +297,17 @@ impl<'s> Change<'s> {
                 }
                 continue;
             };
-            let class = Class::of(path);
+            let (class, mut new) = (Class::of(path), new.clone());
+            let archived = if old.is_none() && class == Class::Bead { self.state.archived_copy(path)? } else { None };
             // What comes back from the archive keeps the clocks of what did not change meanwhile.
-            let archived = if old.is_none() && class == Class::Bead { self.state.archived_object(path)? } else { None };
-            let stamped = record::stamp(class, old.as_ref().or(archived.as_ref()), new.clone(), &self.rev);
+            let known = match archived {
+                Some((copy, object)) => {
+                    new.insert(record::ARCHIVE_COPY.into(), copy.to_string().into());
+                    Some(object)
+                }
+                None => old.clone(),
+            };
+            let stamped = record::stamp(class, known.as_ref(), new, &self.rev);
             if old.as_ref() != Some(&stamped) {
                 blobs.push((path.as_str(), Some(batch.add(gix::objs::Kind::Blob, record::encode(&stamped)))));
             }

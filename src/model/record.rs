@@ -19,6 +19,9 @@ pub type Object = Map<String, Value>;
 /// The newest record schema that this program writes; a record above it is read-only here.
 pub const SCHEMA_VERSION: u64 = 1;
 
+/// The field of a bead that came back from the archive which names the content of its copy there.
+pub const ARCHIVE_COPY: &str = "archive_copy";
+
 /// The logical clock of a transaction: a Lamport number and the machine that wrote.
 ///
 /// Ordered by number, then machine; the wall clock decides nothing.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
-use gastown::ledger::merge::{Join, merge};
+use gastown::ledger::archive::Standing;
+use gastown::ledger::merge::{Join, merge, merge_archives};
 use gastown::ledger::{Actor, Change, Deed, Ledger, history, tree};
 use gastown::model::address::Address;
 use gastown::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status};
@@ -39,6 +40,10 @@ pub enum Step {
     Mail,
     Read(usize),
     Delete(usize),
+    /// Moves a closed bead to the archive.
+    Archive(usize),
+    /// Opens an archived bead again.
+    Return(usize),
     /// Takes over what another replica has.
     Pull(usize),
 }
@@ -63,6 +68,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Mail),
         1 => n().prop_map(Step::Read),
         1 => n().prop_map(Step::Delete),
+        2 => n().prop_map(Step::Archive),
+        1 => n().prop_map(Step::Return),
         5 => (0..4usize).prop_map(Step::Pull),
     ]
 }
@@ -72,6 +79,7 @@ pub struct World {
     pub dir: PathBuf,
     machines: Vec<Ledger>,
     pub tips: Vec<ObjectId>,
+    pub archives: Vec<Option<ObjectId>>,
     words: usize,
     /// Words that a change wrote and nobody who knew them took away.
     pub acknowledged: BTreeSet<String>,
@@ -123,7 +131,8 @@ impl World {
         let machines: Vec<Ledger> = (0..replicas).map(|n| Ledger::open(&dir, &format!("mach{n}")).unwrap()).collect();
         found(&machines[0], "wi");
         let tip = machines[0].tip().unwrap().unwrap();
-        Self { _place: place, dir, machines, tips: vec![tip; replicas], words: 0, acknowledged: BTreeSet::new() }
+        let (tips, archives) = (vec![tip; replicas], vec![None; replicas]);
+        Self { _place: place, dir, machines, tips, archives, words: 0, acknowledged: BTreeSet::new() }
     }
 
     fn word(&mut self) -> String {
@@ -135,11 +144,22 @@ impl World {
         &self.machines[0]
     }
 
+    /// Lets ledger and archive of the one store be those of replica `at`.
+    fn stand_at(&self, at: usize) {
+        let ledger = &self.machines[at];
+        ledger.store.swap_ref(tree::LEDGER, ledger.tip().unwrap(), self.tips[at]).unwrap();
+        let current = ledger.archive_tip().unwrap();
+        match (self.archives[at], current) {
+            (Some(tip), _) => drop(ledger.store.swap_ref(tree::ARCHIVE, current, tip).unwrap()),
+            (None, Some(current)) => drop(ledger.store.remove_ref(tree::ARCHIVE, current).unwrap()),
+            (None, None) => {}
+        }
+    }
+
     /// Runs a transaction at replica `at`, at a moment that may lie anywhere.
     pub fn change(&mut self, at: usize, mut closure: impl FnMut(&mut Change<'_>) -> gastown::error::Result<()>) {
+        self.stand_at(at);
         let ledger = &self.machines[at];
-        let current = ledger.tip().unwrap();
-        ledger.store.swap_ref(tree::LEDGER, current, self.tips[at]).unwrap();
         // Wall clocks lie.
         let wild = [0, 4_102_444_800_000, 1_767_225_600_000];
         let now = Moment::from_millis(wild[self.words % 3] + i64::try_from(self.words).unwrap());
@@ -151,6 +171,7 @@ impl World {
 
     /// Merges what `from` has into `at`, and checks that the other way round gives the same commit.
     pub fn pull(&mut self, at: usize, from: usize) {
+        self.pull_archive(at, from);
         let store = &self.machines[0].store;
         let (ours, theirs) = (self.tips[at], self.tips[from]);
         let bases = history::compare(store, &[ours], &[theirs]).unwrap().bases;
@@ -171,13 +192,37 @@ impl World {
         self.check_invariants(at);
     }
 
+    fn pull_archive(&mut self, at: usize, from: usize) {
+        let store = &self.machines[0].store;
+        let (ours, theirs) = match (self.archives[at], self.archives[from]) {
+            (Some(ours), Some(theirs)) => (ours, theirs),
+            (None, theirs) => return self.archives[at] = theirs,
+            (_, None) => return,
+        };
+        let bases = history::compare(store, &[ours], &[theirs]).unwrap().bases;
+        if bases == [ours] {
+            self.archives[at] = Some(theirs);
+        } else if bases != [theirs] {
+            let one = merge_archives(store, ours, theirs).unwrap();
+            assert_eq!(one.commit, merge_archives(store, theirs, ours).unwrap().commit, "the merge depends on the side");
+            store.write(&one.batch).unwrap();
+            let paths = |tip| self.ledger().archive_at(tip).unwrap().paths("beads").unwrap().into_iter().map(|(path, _)| path);
+            let union: BTreeSet<String> = paths(ours).chain(paths(theirs)).collect();
+            let merged: BTreeSet<String> = paths(one.commit).collect();
+            assert!(merged.is_superset(&union), "something left an archive");
+            self.archives[at] = Some(one.commit);
+        }
+    }
+
     /// All bytes of the state at replica `at`.
     pub fn text(&self, at: usize) -> String {
-        let state = self.ledger().state_at(self.tips[at]).unwrap();
+        let archive = self.archives[at].map(|tip| self.ledger().archive_at(tip).unwrap());
         let mut text = String::new();
-        for dir in ["beads", "mail", "conflicts"] {
-            for (_, blob) in state.paths(dir).unwrap() {
-                text.push_str(&String::from_utf8(self.ledger().store.blob(blob).unwrap()).unwrap());
+        for state in [self.ledger().state_at(self.tips[at]).unwrap()].iter().chain(&archive) {
+            for dir in ["beads", "mail", "conflicts"] {
+                for (_, blob) in state.paths(dir).unwrap() {
+                    text.push_str(&String::from_utf8(self.ledger().store.blob(blob).unwrap()).unwrap());
+                }
             }
         }
         text
@@ -259,8 +304,48 @@ impl World {
             Step::Mail => self.mail(at, &word),
             Step::Read(n) => self.read(at, n),
             Step::Delete(n) => self.delete(at, n),
+            Step::Archive(n) => self.archive(at, n),
+            Step::Return(n) => self.bring_back(at, n, &word),
             Step::Pull(n) => self.pull(at, n % self.tips.len()),
         }
+    }
+
+    fn archive(&mut self, at: usize, n: usize) {
+        let beads: Vec<Bead> = self.beads(at).into_iter().filter(|bead| bead.status.is_closed()).collect();
+        let Some(bead) = beads.get(n % beads.len().max(1)) else { return };
+        self.stand_at(at);
+        let ledger = &self.machines[at];
+        let path = tree::bead(&bead.id);
+        let blob = ledger.state().unwrap().blob_id(&path).unwrap().unwrap();
+        let actor = actor();
+        let deed = Deed { actor: &actor, op: "archive", subject: "archive".into(), now: Moment::from_millis(0) };
+        let gone = ledger.put_into_archive(&deed, &[Standing { id: bead.id.clone(), path, blob }]).unwrap();
+        self.archives[at] = ledger.archive_tip().unwrap();
+        self.change(at, |change| {
+            for one in &gone {
+                change.remove_bead(&one.id);
+            }
+            Ok(())
+        });
+    }
+
+    fn bring_back(&mut self, at: usize, n: usize, word: &str) {
+        let Some(tip) = self.archives[at] else { return };
+        let archived = self.ledger().archive_at(tip).unwrap().beads().unwrap().0;
+        let bead = &archived[n % archived.len()];
+        if bead.issue_type != IssueType::Task || self.beads(at).iter().any(|other| other.id == bead.id) {
+            return;
+        }
+        self.acknowledged.insert(word.to_owned());
+        if let Some(reason) = &bead.close_reason {
+            self.acknowledged.remove(reason);
+        }
+        self.change(at, |change| {
+            let mut bead = bead.clone();
+            bead.become_status(Status::Open, change.now())?;
+            bead.comment(format!("c{word}"), "overseer", word, change.now());
+            change.put_bead(&bead)
+        });
     }
 
     fn id(at: usize, word: &str) -> BeadId {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::model::bead::Bead;
+use crate::model::record::ARCHIVE_COPY;
 use crate::name::BeadId;
 use crate::ops::track::{Closed, Connected, Ending, Found, Neighbour, Neighbours};
 use crate::time::Moment;
@@ -90,7 +91,7 @@ impl ShownBead {
             page.line(format!("  child of {parent}"));
         }
         self.show_edges(page);
-        for (key, value) in &bead.extra {
+        for (key, value) in bead.extra.iter().filter(|(key, _)| *key != ARCHIVE_COPY) {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             page.line(format!("  {}: {}", escape(key), escape(&text)));
         }

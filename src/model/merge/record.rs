@@ -8,7 +8,7 @@ use super::lists::{self, get};
 use super::status::{Side, Winner, higher, hook_winner, is_same_assignment, status_winner};
 use super::texts::merge_texts;
 use super::{Choice, Conflict, Merged, Versions};
-use crate::model::record::{self, Class, Object, Rev, SCHEMA_VERSION};
+use crate::model::record::{self, ARCHIVE_COPY, Class, Object, Rev, SCHEMA_VERSION};
 
 /// How a unit merges when both sides changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ fn rule_of(class: Class, unit: &str) -> Rule {
         (Class::Letter, "read" | "acked" | "archived") => Rule::Either,
         (Class::Letter, "claim") => Rule::Lowest,
         (_, "labels" | "source_beads" | "watchers" | "subscribers" | "waiters" | "members" | "refs" | "flattened") => Rule::Set,
-        (_, "updated_at") => Rule::Latest,
+        (_, "updated_at" | ARCHIVE_COPY) => Rule::Latest,
         (_, "v" | "merge_v" | "epoch" | "attempts") => Rule::Highest,
         (_, name) if name.ends_with("_count") => Rule::Counter,
         _ => Rule::Plain,

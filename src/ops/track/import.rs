@@ -172,7 +172,7 @@ fn put_all(change: &mut Change<'_>, rows: &[Row], told: &mut Imported) -> Result
 fn put(change: &mut Change<'_>, row: &Row, hooked: &BTreeSet<&BeadId>, told: &mut Imported) -> Result<()> {
     let path = tree::bead(&row.bead.id);
     let known = match change.before().object(&path)? {
-        None => change.before().archived_object(&path)?,
+        None => change.before().archived_copy(&path)?.map(|(_, object)| object),
         found => found,
     };
     let Some(object) = known else {
