@@ -124,7 +124,8 @@ impl Catalog {
     /// Whether there is a bead `id`, readable or not.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
-        self.find(id).is_some() || id.parse().is_ok_and(|id| self.damaged.contains_key(&tree::bead(&id)))
+        let is_damaged = || id.parse().is_ok_and(|id| self.damaged.contains_key(&tree::bead(&id)));
+        self.find(id).is_some() || (!self.damaged.is_empty() && is_damaged())
     }
 
     /// Why the record at `path` cannot be read; `None` when it can or is not there.

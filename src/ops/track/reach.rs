@@ -30,7 +30,12 @@ struct Seen {
     tip: gix::ObjectId,
     catalog: Option<Rc<Catalog>>,
     archive: OnceCell<Option<Rc<Catalog>>>,
+    /// Archived beads that were read one by one.
+    reads: usize,
 }
+
+/// How many archived beads are read one by one before all of them are looked at in brief.
+const READS_MAX: usize = 32;
 
 impl Seen {
     fn state(&self) -> Result<State<'_>> {
@@ -56,7 +61,7 @@ impl<'t> Reach<'t> {
         let open = || -> Result<Seen> {
             let ledger = town.scope_of(prefix)?;
             let tip = ledger.tip()?.ok_or_else(|| Error::not_found(format!("scope {prefix} holds no ledger")))?;
-            Ok(Seen { ledger, tip, catalog: None, archive: OnceCell::new() })
+            Ok(Seen { ledger, tip, catalog: None, archive: OnceCell::new(), reads: 0 })
         };
         let entry = self.scopes.entry(prefix.clone()).or_insert_with(|| open().map_err(|error| error.line()));
         entry.as_mut().map_err(|fault| fault.clone())
@@ -75,21 +80,49 @@ impl<'t> Reach<'t> {
         }
     }
 
-    /// The bead `id` in brief: from the scope's catalog when that was asked for before, else from its record alone,
-    /// as those in the archive always are.
+    /// The bead `id` in brief: from the scope's catalog when that was asked for before, else from its record alone.
     pub fn brief(&mut self, id: &BeadId) -> Sight<Brief> {
         let catalog = self.scope(&id.prefix()).ok().and_then(|seen| seen.catalog.clone());
         if let Some(catalog) = catalog {
             match (catalog.find(id.as_str()).and_then(|row| row.brief()), catalog.fault(&tree::bead(id))) {
                 (Some(brief), _) => return Sight::Seen(Box::new(brief)),
                 (None, Some(fault)) => return Sight::Unreadable(fault.to_owned()),
-                (None, None) => {}
+                (None, None) => return self.archived_brief(id),
             }
         }
         match self.bead(id) {
             Sight::Seen(bead) => Sight::Seen(Box::new(Brief::of(&bead))),
             Sight::Missing => Sight::Missing,
             Sight::Unreadable(fault) => Sight::Unreadable(fault),
+        }
+    }
+
+    /// The bead `id` in brief, if it is in its scope's archive: by its record, unless many were asked for.
+    fn archived_brief(&mut self, id: &BeadId) -> Sight<Brief> {
+        let prefix = id.prefix();
+        let seen = match self.scope(&prefix) {
+            Ok(seen) => seen,
+            Err(fault) => return Sight::Unreadable(fault),
+        };
+        seen.reads += 1;
+        let found = if seen.reads > READS_MAX {
+            self.archive(&prefix).and_then(|archive| {
+                let fault = archive.as_ref().and_then(|archive| archive.fault(&tree::bead(id)).map(str::to_owned));
+                match fault {
+                    Some(fault) => Err(Error::corrupt(fault)),
+                    None => Ok(archive.and_then(|archive| archive.find(id.as_str())?.brief())),
+                }
+            })
+        } else {
+            seen.ledger.archive().and_then(|archive| match archive {
+                Some(archive) => Ok(archive.find_bead(id)?.as_ref().map(Brief::of)),
+                None => Ok(None),
+            })
+        };
+        match found {
+            Ok(Some(brief)) => Sight::Seen(Box::new(brief)),
+            Ok(None) => Sight::Missing,
+            Err(error) => Sight::Unreadable(error.line()),
         }
     }
 
