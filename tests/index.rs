@@ -4,13 +4,22 @@ mod world;
 
 use std::path::PathBuf;
 
-use gastown::ledger::index::Catalog;
+use gastown::ledger::State;
+use gastown::ledger::index::{Catalog, Row};
+use gastown::model::bead::DependencyKind;
 use gastown::model::brief::{Brief, Facts};
+use gastown::model::dependency::{GENERATIONS_MAX, obstacle};
+use gastown::name::BeadId;
 use proptest::prelude::*;
 use world::{Step, World, step};
 
-fn briefs(catalog: &Catalog) -> Vec<Brief> {
-    let mut briefs: Vec<Brief> = catalog.rows().map(|row| row.brief().unwrap()).collect();
+/// What is asked of a row whose place in the file is damaged is asked of the record.
+fn brief(state: &State<'_>, row: Row<'_>) -> Brief {
+    row.brief().unwrap_or_else(|| Brief::of(&state.bead_of(row).unwrap()))
+}
+
+fn briefs(state: &State<'_>, catalog: &Catalog) -> Vec<Brief> {
+    let mut briefs: Vec<Brief> = catalog.rows().map(|row| brief(state, row)).collect();
     briefs.sort_by(|a, b| a.id.cmp(&b.id));
     briefs
 }
@@ -23,17 +32,24 @@ fn check(world: &World) {
     let catalog = state.catalog().unwrap();
     let mut expected: Vec<Brief> = beads.iter().map(Brief::of).collect();
     expected.sort_by(|a, b| a.id.cmp(&b.id));
-    assert_eq!(briefs(&catalog), expected);
+    assert_eq!(briefs(&state, &catalog), expected);
     assert_eq!(catalog.damaged(), damaged);
     for row in catalog.rows() {
         let full = state.bead_of(row).unwrap();
         assert_eq!(beads.iter().find(|bead| bead.id == full.id), Some(&full));
     }
     check_choices(&catalog, &expected);
+    let archive = state.archive().unwrap().map(|archive| archive.beads().unwrap().0).unwrap_or_default();
+    let archived: Vec<Brief> = archive.iter().map(Brief::of).collect();
     for brief in &expected {
-        assert_eq!(catalog.find(brief.id.as_str()).unwrap().brief().as_ref(), Some(brief));
+        let row = catalog.find(brief.id.as_str()).unwrap();
+        assert_eq!(self::brief(&state, row), *brief);
+        let found = catalog.is_unblocked(row);
+        assert!(found.is_some() || weigh(&expected, &[], brief).is_none(), "{}", brief.id);
+        assert!(found.is_none() || weigh(&expected, &archived, brief) == found, "{}", brief.id);
+        assert_eq!(row.labels(), brief.labels);
         let children: Vec<&Brief> = expected.iter().filter(|other| other.is_child_of(&brief.id)).collect();
-        let found: Vec<Brief> = catalog.children(&brief.id).iter().map(|row| row.brief().unwrap()).collect();
+        let found: Vec<Brief> = catalog.children(&brief.id).iter().map(|row| self::brief(&state, *row)).collect();
         assert_eq!(found.iter().collect::<Vec<_>>(), children);
         let edges = expected.iter().flat_map(|other| other.edges.iter().map(move |(kind, id)| (other, kind, id)));
         let needed: Vec<(&str, String)> =
@@ -53,7 +69,7 @@ fn check(world: &World) {
     for start in ["w", "wi-", "wi-a", "wi-b1", "wi-zz", ""] {
         let names = damaged.iter().filter_map(|one| one.path.rsplit('/').next()?.strip_suffix(".json"));
         let names = expected.iter().map(|brief| brief.id.as_str()).chain(names).filter(|id| id.starts_with(start));
-        let mut names: Vec<String> = names.filter(|id| id.parse::<gastown::name::BeadId>().is_ok()).map(str::to_owned).collect();
+        let mut names: Vec<String> = names.filter(|id| id.parse::<BeadId>().is_ok()).map(str::to_owned).collect();
         names.sort();
         names.dedup();
         let found: Vec<String> = state.ids_starting_with(start).unwrap().iter().map(ToString::to_string).collect();
@@ -68,6 +84,26 @@ fn check(world: &World) {
         assert!(unread.letters.iter().zip(&expected).all(|((slip, _), letter)| slip.urgency == letter.priority));
         assert_eq!(unread.damaged, damaged);
     }
+}
+
+/// What blocks a bead within its scope and those archived; `None` when that cannot be told there.
+fn weigh(all: &[Brief], archived: &[Brief], one: &Brief) -> Option<bool> {
+    let find = |id: &BeadId| all.iter().find(|other| other.id == *id);
+    let find_either = |id: &BeadId| find(id).or_else(|| archived.iter().find(|other| other.id == *id));
+    let (mut answer, mut at) = (true, one);
+    for _ in 0..GENERATIONS_MAX {
+        for (kind, id) in at.blockers() {
+            if *kind == DependencyKind::WaitsFor {
+                return None;
+            }
+            answer &= obstacle::<Brief>(kind, find_either(id)?, []).is_none();
+        }
+        match &at.parent {
+            None => break,
+            Some(parent) => at = find(parent)?,
+        }
+    }
+    Some(answer)
 }
 
 /// Choices by filter, order and limit.
@@ -212,7 +248,7 @@ fn readers_and_writers_at_once_never_see_a_wrong_answer() {
                     let state = ledger.state().unwrap();
                     let mut expected: Vec<Brief> = state.beads().unwrap().0.iter().map(Brief::of).collect();
                     expected.sort_by(|a, b| a.id.cmp(&b.id));
-                    assert_eq!(briefs(&state.catalog().unwrap()), expected);
+                    assert_eq!(briefs(&state, &state.catalog().unwrap()), expected);
                 }
             });
         }

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use gix::ObjectId;
+use gix::bstr::ByteSlice as _;
 
 use crate::error::{Kind, OrFail, Result};
 use crate::ledger::{Ledger, flatten, tree};
@@ -46,7 +47,11 @@ fn trailers<'m>(message: &'m str, key: &str) -> impl Iterator<Item = &'m str> {
 /// The Lamport number in a ledger commit's message; 0 when there is none.
 #[must_use]
 pub fn rev_number_of(message: &gix::bstr::BStr) -> u64 {
-    trailer(&message.to_string(), "Gt-Rev").and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    // From the end, where it stands: an import names each of its beads before it.
+    const KEY: &[u8] = b"\nGt-Rev: ";
+    let Some(at) = message.rfind(KEY) else { return 0 };
+    let digits = message[at + KEY.len()..].lines().next().unwrap_or_default();
+    digits.to_str().ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The commit of an old history that a commit with this message stands for, when it is a replay.

@@ -281,7 +281,10 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when it cannot be read.
     pub fn bead_of(&self, row: Row<'_>) -> Result<Bead> {
-        record::read(row.id(), &self.store.record(row.blob())?)
+        match row.blob() {
+            Some(blob) => bead_with(self.store, row.id(), blob),
+            None => self.bead(&row.id().parse()?),
+        }
     }
 
     /// The letter with this blob.
@@ -297,7 +300,19 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn unread(&self, address: &Address) -> Result<Unread> {
-        Ok(self.mailroom()?.unread(address))
+        if let Some(unread) = self.mailroom()?.unread(address) {
+            return Ok(unread);
+        }
+        let mut unread = Unread::default();
+        for (path, blob) in self.paths(&tree::mailbox(address))? {
+            match self.store.record(blob).and_then(|bytes| letter_at(&path, &bytes)) {
+                Ok(letter) if letter.is_unread() => unread.letters.push((Slip::of(&letter), blob)),
+                Ok(_) => {}
+                Err(error) => unread.damaged.push(Damaged { path, fault: error.line() }),
+            }
+        }
+        unread.letters.sort_by(|a, b| (a.0.sent_at, &a.0.id).cmp(&(b.0.sent_at, &b.0.id)));
+        Ok(unread)
     }
 
     /// All beads, and the records that cannot be read.
@@ -314,7 +329,7 @@ impl<'s> State<'s> {
     /// Corrupt, when a tree cannot be read.
     pub fn beads_of(&self, issue_type: &IssueType) -> Result<Vec<Bead>> {
         let catalog = self.catalog()?;
-        let rows = catalog.first(0, |row| row.issue_type() == *issue_type, |_| ()).0;
+        let rows = catalog.first(0, |row| row.issue_type() == issue_type, |_| ()).0;
         Ok(rows.into_iter().filter_map(|((), row)| self.bead_of(row).ok()).collect())
     }
 
@@ -426,6 +441,14 @@ impl<'s> State<'s> {
             Some(one) => Err(Error::corrupt(one.fault.clone())),
         }
     }
+}
+
+/// The bead `id` whose record is `blob`, as an index names it.
+///
+/// # Errors
+/// Corrupt, when it cannot be read.
+pub fn bead_with(store: &Store, id: &str, blob: ObjectId) -> Result<Bead> {
+    record::read(id, &store.record(blob)?)
 }
 
 /// The bead whose record at `path` has these bytes.

@@ -31,9 +31,9 @@ pub trait Facts {
     /// Its id.
     fn id(&self) -> &str;
     /// Where it stands.
-    fn status(&self) -> Status;
+    fn status(&self) -> &Status;
     /// What sort of item.
-    fn issue_type(&self) -> IssueType;
+    fn issue_type(&self) -> &IssueType;
     /// 0 critical … 4 backlog.
     fn priority(&self) -> u8;
     /// When it was made.
@@ -55,7 +55,7 @@ pub trait Facts {
 
     /// Whether it waits for nothing but somebody's hands, its dependencies aside.
     fn is_open_work(&self, now: Moment) -> bool {
-        self.status() == Status::Open
+        *self.status() == Status::Open
             && self.issue_type().is_work()
             && self.defer_until().is_none_or(|until| until <= now)
             && !self.is_ephemeral()
@@ -66,11 +66,11 @@ impl Facts for Bead {
     fn id(&self) -> &str {
         self.id.as_str()
     }
-    fn status(&self) -> Status {
-        self.status.clone()
+    fn status(&self) -> &Status {
+        &self.status
     }
-    fn issue_type(&self) -> IssueType {
-        self.issue_type.clone()
+    fn issue_type(&self) -> &IssueType {
+        &self.issue_type
     }
     fn priority(&self) -> u8 {
         self.priority
@@ -112,6 +112,8 @@ impl Facts for Bead {
 pub struct Brief {
     /// Its id.
     pub id: BeadId,
+    /// What it is about, in a line.
+    pub title: String,
     /// Where it stands.
     pub status: Status,
     /// What sort of item.
@@ -120,6 +122,11 @@ pub struct Brief {
     pub priority: u8,
     /// When it was made.
     pub created_at: Moment,
+    /// When it was last changed.
+    pub updated_at: Moment,
+    /// When it was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Moment>,
     /// Not ready before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defer_until: Option<Moment>,
@@ -156,10 +163,13 @@ impl Brief {
         let is_request = bead.issue_type == IssueType::MergeRequest;
         Self {
             id: bead.id.clone(),
+            title: bead.title.clone(),
             status: bead.status.clone(),
             issue_type: bead.issue_type.clone(),
             priority: bead.priority,
             created_at: bead.created_at,
+            updated_at: bead.updated_at,
+            closed_at: bead.closed_at,
             defer_until: bead.defer_until,
             assignee: bead.assignee.clone(),
             labels: bead.labels.iter().cloned().collect(),
@@ -182,11 +192,11 @@ impl Facts for Brief {
     fn id(&self) -> &str {
         self.id.as_str()
     }
-    fn status(&self) -> Status {
-        self.status.clone()
+    fn status(&self) -> &Status {
+        &self.status
     }
-    fn issue_type(&self) -> IssueType {
-        self.issue_type.clone()
+    fn issue_type(&self) -> &IssueType {
+        &self.issue_type
     }
     fn priority(&self) -> u8 {
         self.priority

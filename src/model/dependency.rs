@@ -9,6 +9,9 @@ use crate::model::bead::{Bead, DependencyKind};
 use crate::model::brief::Facts;
 use crate::name::BeadId;
 
+/// How many generations of parents are asked for blockers; a cycle ends there.
+pub const GENERATIONS_MAX: usize = 32;
+
 /// What a dependency of `kind` on `target` still waits for; `None` when it is met or never blocks.
 /// `children` are those of the target.
 #[must_use]

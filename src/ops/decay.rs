@@ -98,7 +98,8 @@ fn judge(town: &Town, ledger: &Ledger, ages: &Ages) -> Result<Due> {
             Some(ties) => ties,
             None => ties(town, ledger, &state)?,
         };
-        let (path, blob) = (tree::bead(&bead.id), row.blob());
+        let path = tree::bead(&bead.id);
+        let Some(blob) = row.blob() else { continue };
         match fate_of(&bead, known.insert(ties), ages, town.now) {
             Fate::Stays => {}
             Fate::Archived => due.archived.push(Standing { id: bead.id, path, blob }),
@@ -133,7 +134,7 @@ fn ties(town: &Town, ledger: &Ledger, state: &State<'_>) -> Result<Ties> {
         if let Some(parent) = row.parent() {
             ties.hold(catalog.target_id(parent));
         }
-        if row.issue_type() == IssueType::MergeRequest {
+        if *row.issue_type() == IssueType::MergeRequest {
             match state.bead_of(row).and_then(|bead| MergeRequest::of(&bead)) {
                 Ok(request) => request.source_beads.iter().for_each(|id| ties.hold(id.as_str())),
                 Err(_) => ties.is_partial = true,

@@ -96,7 +96,7 @@ fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
     let archive = state.archive()?.map(State::catalog).transpose()?;
     let archived = archive.iter().flat_map(Catalog::rows).filter(|row| !catalog.has(row.id()));
     let mut counts = Counts::default();
-    for bead in catalog.rows().chain(archived).filter(|row| row.issue_type().is_work() || row.issue_type() == IssueType::Epic) {
+    for bead in catalog.rows().chain(archived).filter(|row| row.issue_type().is_work() || *row.issue_type() == IssueType::Epic) {
         match bead.status() {
             Status::Open => counts.open += 1,
             Status::Hooked | Status::InProgress => counts.in_work += 1,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gastown::ledger::archive::Standing;
 use gastown::ledger::{Actor, Change, Deed, Ledger, tree};
 use gastown::model::address::Address;
 use gastown::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status};
@@ -34,6 +35,7 @@ pub enum Step {
     Garble(usize),
     GarbleMail(usize),
     Stray(usize),
+    Archive(usize),
     Many(usize),
     Ask,
 }
@@ -55,6 +57,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(Step::Garble),
         1 => n().prop_map(Step::GarbleMail),
         1 => n().prop_map(Step::Stray),
+        2 => n().prop_map(Step::Archive),
         4 => Just(Step::Ask),
     ]
 }
@@ -122,11 +125,36 @@ impl World {
                     self.put(&path.clone(), Some(b"[]"));
                 }
             }
+            Step::Archive(n) => self.archive(&id(*n)),
             // Transactions leave alone what they cannot read; a person may take it away.
             Step::Create(n) | Step::Delete(n) if self.is_garbled(*n) => self.put(&tree::bead(&id(*n)), None),
             _ => self.transact(step),
         }
         self.tips.extend(self.ledger().tip().unwrap());
+    }
+
+    /// Moves a closed bead to the archive, or all but takes it out of the ledger.
+    fn archive(&self, id: &BeadId) {
+        let ledger = self.ledger();
+        if ledger.tip().unwrap().is_none() {
+            return;
+        }
+        let state = ledger.state().unwrap();
+        let path = tree::bead(id);
+        let Some(blob) = state.blob_id(&path).unwrap() else { return };
+        if !state.bead(id).is_ok_and(|bead| bead.status.is_closed()) {
+            return;
+        }
+        let actor = Actor { name: "overseer".into(), email: "a@example.org".into(), model: None };
+        let deed = Deed { actor: &actor, op: "test", subject: "test".into(), now: moment(self.now) };
+        ledger.put_into_archive(&deed, &[Standing { id: id.clone(), path, blob }]).unwrap();
+        if self.now % 4 > 0 {
+            let taken = ledger.transact(&deed, |change| {
+                change.remove_bead(id);
+                Ok(())
+            });
+            taken.unwrap();
+        }
     }
 
     fn is_garbled(&self, n: usize) -> bool {
@@ -175,7 +203,7 @@ fn connect(bead: &mut Bead, target: BeadId, n: usize, now: Moment) {
         kind: kinds[n % kinds.len()].clone(),
         created_by: "overseer".into(),
         created_at: now,
-        extra: Default::default(),
+        extra: Object::default(),
     });
 }
 
@@ -233,7 +261,7 @@ fn change_by(change: &mut Change<'_>, step: &Step, now: i64) -> gastown::error::
                 change.put_letter(&letter)?;
             }
         }
-        Step::Garble(_) | Step::GarbleMail(_) | Step::Stray(_) | Step::Ask => {}
+        Step::Garble(_) | Step::GarbleMail(_) | Step::Stray(_) | Step::Archive(_) | Step::Ask => {}
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! The bead verbs that only look: show, list, ready.
 
 use clap::Args;
+use serde::Serialize;
 
 use super::pages::{Rows, Shown, ShownBead};
 use super::words::priority;
 use super::{assignee, bead_id, issue_type, status};
 use crate::cli::out::Out;
 use crate::error::Result;
-use crate::ops::track::{self, Filter, LIMIT, Order, Scopes};
+use crate::model::bead::Bead;
+use crate::model::brief::Brief;
+use crate::ops::track::{self, Filter, LIMIT, Listed, Order, Scopes};
 use crate::town::Town;
 
 /// Show beads in full
@@ -103,7 +106,11 @@ impl List {
             ..self.which.filter(town)?
         };
         let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
-        let found = track::list(town, &scopes, &filter, self.which.limit)?;
+        if out.json {
+            let found = track::list::<Bead>(town, &scopes, &filter, self.which.limit)?;
+            return Ok(out.show(&Rows::of(found, out)));
+        }
+        let found = track::list::<Brief>(town, &scopes, &filter, self.which.limit)?;
         Ok(out.show(&Rows::of(found, out)))
     }
 }
@@ -128,7 +135,16 @@ impl Ready {
     /// Usage or not found, when a filter is wrong.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
-        let ready = track::ready(town, &scopes, &self.which.filter(town)?, self.sort, self.which.limit)?;
+        let filter = self.which.filter(town)?;
+        if out.json {
+            self.answer::<Bead>(town, &scopes, &filter, out)
+        } else {
+            self.answer::<Brief>(town, &scopes, &filter, out)
+        }
+    }
+
+    fn answer<B: Listed + Serialize>(&self, town: &Town, scopes: &Scopes, filter: &Filter, out: Out) -> Result<u8> {
+        let ready = track::ready::<B>(town, scopes, filter, self.sort, self.which.limit)?;
         if ready.elsewhere > 0 {
             out.note(&format!("{} more in other scopes: gt ready --all", ready.elsewhere));
         }

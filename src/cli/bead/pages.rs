@@ -6,7 +6,7 @@ use crate::cli::out::{Out, Page, Show, escape};
 use crate::model::bead::Bead;
 use crate::model::record::ARCHIVE_COPY;
 use crate::name::BeadId;
-use crate::ops::track::{Closed, Connected, Ending, Found, Neighbour, Neighbours};
+use crate::ops::track::{Closed, Connected, Ending, Found, Listed, Neighbour, Neighbours};
 use crate::time::Moment;
 
 /// A new bead.
@@ -138,11 +138,11 @@ fn neighbour_line(neighbour: &Neighbour) -> String {
 
 /// Rows of a list; in JSON a bare array.
 #[derive(Serialize)]
-pub struct Rows(Vec<Bead>);
+pub struct Rows<B>(Vec<B>);
 
-impl Rows {
+impl<B> Rows<B> {
     /// The rows; totals, damage and unreachable scopes are noted beside them.
-    pub fn of(found: Found, out: Out) -> Self {
+    pub fn of(found: Found<B>, out: Out) -> Self {
         for damaged in &found.damaged {
             out.note(&format!("damaged: {}: {}", damaged.path, damaged.fault));
         }
@@ -157,19 +157,19 @@ impl Rows {
     }
 }
 
-impl Show for Rows {
+impl<B: Listed + Serialize> Show for Rows<B> {
     fn show(&self, page: &mut Page) {
         if self.0.is_empty() {
             return;
         }
-        let row = |bead: &Bead| {
+        let row = |bead: &B| {
             vec![
-                bead.id.to_string(),
-                format!("P{}", bead.priority),
-                bead.status.to_string(),
-                bead.issue_type.to_string(),
-                bead.assignee.clone().unwrap_or_else(|| "-".into()),
-                bead.title.clone(),
+                bead.id().to_owned(),
+                format!("P{}", bead.priority()),
+                bead.status().to_string(),
+                bead.issue_type().to_string(),
+                bead.assignee().unwrap_or("-").to_owned(),
+                bead.title().to_owned(),
             ]
         };
         page.table(&["ID", "P", "STATUS", "TYPE", "ASSIGNEE", "TITLE"], &self.0.iter().map(row).collect::<Vec<_>>());

@@ -6,7 +6,7 @@ use gix::ObjectId;
 use gix::prelude::FindExt as _;
 
 use super::layout::Stock;
-use super::{Patch, Slip};
+use super::{BeadPatch, LetterPatch, Patch, Slip};
 use crate::error::{Kind, OrFail, Result};
 use crate::ledger::diff::Pair;
 use crate::ledger::{State, read};
@@ -155,35 +155,42 @@ fn content(find: &dyn gix::objs::Find, path: &str, id: ObjectId, buffer: &mut Ve
 /// # Errors
 /// Corrupt, when the old letter at a changed path cannot be read: then nobody can tell which row it had.
 pub fn patch(store: &Store, tree: ObjectId, changes: &BTreeMap<String, Pair>) -> Result<(Patch, bool)> {
-    let mut patch = Patch { tree: tree.to_string(), ..Patch::default() };
-    let (mut is_sure, mut buffer) = (true, Vec::new());
+    let (mut beads, mut letters) = (BeadPatch::default(), LetterPatch::default());
     let find = store.records()?;
+    let (mut is_sure, mut buffer) = (true, Vec::new());
+    let mut read = |path: &str, id: &Option<ObjectId>| id.map(|id| (content(find, path, id, &mut buffer), id));
     for (path, (old, new)) in changes {
-        let old = old.map(|id| (content(find, path, id, &mut buffer), id));
-        let new = new.map(|id| (content(find, path, id, &mut buffer), id));
-        match (old, &new) {
-            (Some((Content::Unreadable(fault), _)), _) => return Err(crate::error::Error::corrupt(fault)),
-            (Some((Content::Damaged(_), _)), _) => patch.damaged.push((path.clone(), None)),
-            // What a new record of the same key does not replace is gone.
-            (Some((Content::Bead(brief), _)), _) if !matches!(new, Some((Content::Bead(_), _))) => {
-                patch.beads.push((brief.id, None));
-            }
-            (Some((Content::Letter(slip), _)), _) if !matches!(&new, Some((Content::Letter(now), _)) if now.key() == slip.key()) =>
-            {
-                patch.letters.push((slip, None));
-            }
-            (Some((Content::Bead(_) | Content::Letter(_), _)) | None, _) => {}
+        let (old, new) = (read(path, old), read(path, new));
+        let damaged = if path.starts_with("mail/") { &mut letters.damaged } else { &mut beads.damaged };
+        match &old {
+            Some((Content::Unreadable(fault), _)) => return Err(crate::error::Error::corrupt(fault.clone())),
+            Some((Content::Damaged(_), _)) => damaged.push((path.clone(), None)),
+            Some((Content::Bead(_) | Content::Letter(_), _)) | None => {}
         }
-        match new {
-            Some((Content::Bead(brief), id)) => patch.beads.push((brief.id.clone(), Some((id.to_string(), *brief)))),
-            Some((Content::Letter(slip), id)) => patch.letters.push((slip, Some(id.to_string()))),
-            Some((Content::Damaged(fault), _)) => patch.damaged.push((path.clone(), Some(fault))),
+        match &new {
+            Some((Content::Damaged(fault), _)) => damaged.push((path.clone(), Some(fault.clone()))),
             Some((Content::Unreadable(fault), _)) => {
                 is_sure = false;
-                patch.damaged.push((path.clone(), Some(fault)));
+                damaged.push((path.clone(), Some(fault.clone())));
             }
-            None => {}
+            Some((Content::Bead(_) | Content::Letter(_), _)) | None => {}
+        }
+        // What a new record of the same key does not replace is gone.
+        match (old, &new) {
+            (Some((Content::Bead(old), _)), new) if !matches!(new, Some((Content::Bead(_), _))) => {
+                beads.beads.push((old.id, None));
+            }
+            (Some((Content::Letter(old), _)), new) if !matches!(new, Some((Content::Letter(now), _)) if now.key() == old.key()) =>
+            {
+                letters.letters.push((old, None));
+            }
+            _ => {}
+        }
+        match new {
+            Some((Content::Bead(brief), id)) => beads.beads.push((brief.id.clone(), Some((id.to_string(), *brief)))),
+            Some((Content::Letter(slip), id)) => letters.letters.push((slip, Some(id.to_string()))),
+            Some((Content::Damaged(_) | Content::Unreadable(_), _)) | None => {}
         }
     }
-    Ok((patch, is_sure))
+    Ok((Patch { tree, beads, letters }, is_sure))
 }

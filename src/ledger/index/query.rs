@@ -1,16 +1,19 @@
 //! Questions to the beads of a state: rows of the base with what changed since laid over them.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use gix::ObjectId;
 
-use super::base::Roll;
-use super::file::Found;
-use super::{Patch, blob_id, damaged_after};
+use super::layout::{Notes, Sizes, Stock};
+use super::roll::{BLOCKED, FREE, LEANS, Roll};
+use super::stacks::Stacks;
+use super::upkeep::damaged_after;
+use super::{BeadPatch, Target, blob_id};
 use crate::ledger::{Damaged, tree};
 use crate::model::bead::{DependencyKind, IssueType, Status};
 use crate::model::brief::{Brief, Facts};
+use crate::model::dependency::{GENERATIONS_MAX, obstacle};
 use crate::model::merge_request::MrState;
 use crate::name::BeadId;
 use crate::time::Moment;
@@ -26,27 +29,22 @@ struct Fresh {
 /// The beads of a scope at one commit, in brief.
 pub struct Catalog {
     roll: Roll,
+    stacks: Stacks,
     /// By id.
     fresh: Vec<Fresh>,
     /// Which rows of the base are not valid any more; empty when all are.
     hidden: Vec<bool>,
     damaged: BTreeMap<String, String>,
-    children: OnceCell<HashMap<String, Vec<At>>>,
+    /// Rows of the base for which what was found when it was made may be wrong by now; `None`: any.
+    stirred: OnceCell<Option<Vec<bool>>>,
+    /// Whether what was found of beads that lean on archived ones was found before another archive.
+    is_other_archive: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Base(usize),
     Fresh(usize),
-}
-
-/// The other end of an edge, as it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'c> {
-    /// A row of the base.
-    Row(usize),
-    /// An id, here or in another scope.
-    Id(&'c str),
 }
 
 /// A bead of a catalog.
@@ -57,12 +55,21 @@ pub struct Row<'c> {
 }
 
 impl Catalog {
-    pub(super) fn plain(roll: Roll, damaged: Vec<(String, String)>) -> Self {
-        let damaged = damaged.into_iter().collect();
-        Self { roll, fresh: Vec::new(), hidden: Vec::new(), damaged, children: OnceCell::new() }
+    pub(super) fn plain(roll: Roll, stacks: Stacks, damaged: Vec<(String, String)>) -> Self {
+        let damaged = damaged.into_iter().filter(|(path, _)| path.starts_with("beads/")).collect();
+        Self { roll, stacks, fresh: Vec::new(), hidden: Vec::new(), damaged, stirred: OnceCell::new(), is_other_archive: false }
     }
 
-    pub(super) fn new(roll: Roll, found: &Found, patches: &[Patch]) -> Option<Self> {
+    pub(super) fn loose(stock: Stock) -> Self {
+        let sizes = Sizes::default();
+        let roll = Roll::new(sizes, &Notes::default(), Vec::new());
+        let mut catalog = Self::plain(roll, Stacks::in_memory(sizes, Vec::new()), stock.damaged);
+        let beads = stock.beads.into_iter();
+        catalog.fresh = beads.map(|(brief, blob)| Fresh { id: brief.id.clone(), place: 0, now: Some((blob, brief)) }).collect();
+        catalog
+    }
+
+    pub(super) fn new(roll: Roll, stacks: Stacks, notes: &Notes, patches: &[BeadPatch]) -> Option<Self> {
         let mut changed: BTreeMap<&BeadId, Option<(ObjectId, Brief)>> = BTreeMap::new();
         for (id, now) in patches.iter().flat_map(|patch| &patch.beads) {
             let now = match now {
@@ -83,8 +90,16 @@ impl Catalog {
             };
             fresh.push(Fresh { id: id.clone(), place, now });
         }
-        let damaged = damaged_after(&found.damaged, patches);
-        Some(Self { roll, fresh, hidden, damaged, children: OnceCell::new() })
+        let damaged = damaged_after(notes, "beads/", patches.iter().flat_map(|patch| &patch.damaged));
+        Some(Self { roll, stacks, fresh, hidden, damaged, stirred: OnceCell::new(), is_other_archive: false })
+    }
+
+    pub(super) fn without_archive(self) -> Self {
+        Self { is_other_archive: true, ..self }
+    }
+
+    pub(super) fn into_roll_bytes(self) -> Vec<u8> {
+        self.roll.into_bytes()
     }
 
     fn row(&self, at: At) -> Row<'_> {
@@ -98,8 +113,7 @@ impl Catalog {
     /// All beads that can be read, in no particular order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let base = (0..self.roll.len).filter(|row| !self.is_hidden(*row)).map(At::Base);
-        let fresh = self.fresh.iter().enumerate().filter(|(_, one)| one.now.is_some()).map(|(n, _)| At::Fresh(n));
-        base.chain(fresh).map(|at| self.row(at))
+        base.chain(self.fresh_places()).map(|at| self.row(at))
     }
 
     /// The bead `id`, if there is one that can be read.
@@ -160,16 +174,8 @@ impl Catalog {
     /// The children of `parent`, by id.
     #[must_use]
     pub fn children(&self, parent: &BeadId) -> Vec<Row<'_>> {
-        let children = self.children.get_or_init(|| {
-            let mut by_parent: HashMap<String, Vec<At>> = HashMap::new();
-            for row in self.rows() {
-                if let Some(parent) = row.parent() {
-                    by_parent.entry(self.target_id(parent).to_owned()).or_default().push(row.at);
-                }
-            }
-            by_parent
-        });
-        let mut rows: Vec<Row<'_>> = children.get(parent.as_str()).into_iter().flatten().map(|at| self.row(*at)).collect();
+        let is_child = |row: &Row<'_>| row.parent().is_some_and(|target| self.target_id(target) == parent.as_str());
+        let mut rows: Vec<Row<'_>> = self.around(parent).into_iter().filter(is_child).collect();
         rows.sort_unstable_by_key(Row::place);
         rows
     }
@@ -178,12 +184,114 @@ impl Catalog {
     #[must_use]
     pub fn needed_by(&self, target: &BeadId) -> Vec<(Row<'_>, DependencyKind)> {
         let mut found: Vec<(Row<'_>, DependencyKind)> = Vec::new();
-        for row in self.rows() {
+        for row in self.around(target) {
             let edges = row.edges().filter(|(_, other)| self.target_id(*other) == target.as_str());
-            found.extend(edges.map(|(kind, _)| (row, kind)));
+            found.extend(edges.map(|(kind, _)| (row, kind.clone())));
         }
         found.sort_by_key(|(row, _)| row.place());
         found
+    }
+
+    /// Rows among which are all that have an edge to `target`.
+    fn around(&self, target: &BeadId) -> Vec<Row<'_>> {
+        let known = self.roll.find(target.as_str()).ok().and_then(|row| self.stacks.backlinks(row));
+        let Some(base) = known else { return self.rows().collect() };
+        let base = base.into_iter().filter(|row| *row < self.roll.len && !self.is_hidden(*row)).map(At::Base);
+        base.chain(self.fresh_places()).map(|at| self.row(at)).collect()
+    }
+
+    fn fresh_places(&self) -> impl Iterator<Item = At> {
+        self.fresh.iter().enumerate().filter(|(_, one)| one.now.is_some()).map(|(n, _)| At::Fresh(n))
+    }
+
+    /// Whether nothing in this scope blocks the bead in `row`, its parents' blockers included; `None` when the beads
+    /// of this scope that can be read are not enough to tell.
+    #[must_use]
+    pub fn is_unblocked(&self, row: Row<'_>) -> Option<bool> {
+        if let At::Base(base) = row.at {
+            let known = self.roll.flag(base, FREE | BLOCKED);
+            if known && (self.fresh.is_empty() || self.is_still(base)) && self.leans_as_it_did(base) {
+                return Some(self.roll.flag(base, FREE));
+            }
+        }
+        self.weigh(row, None).map(|(answer, _)| answer)
+    }
+
+    /// The answer of [`Catalog::is_unblocked`], and whether beads in `archive` had to be asked for it.
+    fn weigh(&self, row: Row<'_>, archive: Option<&Self>) -> Option<(bool, bool)> {
+        let (mut answer, mut leans, mut at) = (true, false, row);
+        for _ in 0..GENERATIONS_MAX {
+            for (kind, target) in at.edges().filter(|(kind, _)| kind.is_blocking()) {
+                if *kind == DependencyKind::WaitsFor {
+                    return None;
+                }
+                answer &= match self.target(target) {
+                    Some(target) => obstacle::<Brief>(kind, &target, []),
+                    None => {
+                        leans = true;
+                        obstacle::<Brief>(kind, &archive?.find(self.target_id(target))?, [])
+                    }
+                }
+                .is_none();
+            }
+            match at.parent() {
+                None => break,
+                Some(parent) => at = self.target(parent)?,
+            }
+        }
+        Some((answer, leans))
+    }
+
+    /// What to keep of the bead in a row of a base without changes, with `archive` behind it.
+    pub(super) fn verdict_of_base(&self, row: usize, archive: Option<&Self>) -> u8 {
+        let is_asked = *self.roll.status(row) == Status::Open && self.roll.issue_type(row).is_work();
+        match is_asked.then(|| self.weigh(self.row(At::Base(row)), archive)).flatten() {
+            None => 0,
+            Some((answer, leans)) => (if answer { FREE } else { BLOCKED }) | (if leans { LEANS } else { 0 }),
+        }
+    }
+
+    /// Whether the archived beads that were asked about the bead in `row` are still in the archive alone.
+    fn leans_as_it_did(&self, row: usize) -> bool {
+        if !self.roll.flag(row, LEANS) {
+            return true;
+        }
+        let is_fresh = |id: &str| self.fresh.binary_search_by(|one| one.id.as_str().cmp(id)).is_ok();
+        let mut at = row;
+        for _ in 0..GENERATIONS_MAX {
+            if self.roll.edges(at).any(|(_, target)| matches!(target, Target::Id(id) if is_fresh(id))) {
+                return false;
+            }
+            match self.roll.parent(at) {
+                Some(Target::Row(parent)) => at = parent,
+                Some(Target::Id(_)) => return false,
+                None => break,
+            }
+        }
+        !self.is_other_archive
+    }
+
+    /// Whether no change since the base can have changed what blocks the bead in `row`.
+    fn is_still(&self, row: usize) -> bool {
+        let stirred = self.stirred.get_or_init(|| self.all_stirred());
+        stirred.as_ref().is_some_and(|rows| rows.get(row) == Some(&false))
+    }
+
+    /// The rows that lean on a changed one, and their children and children's children.
+    fn all_stirred(&self) -> Option<Vec<bool>> {
+        let mut stirred = vec![false; self.roll.len];
+        let changed = self.hidden.iter().enumerate().filter(|(_, is_hidden)| **is_hidden);
+        let mut open: Vec<(usize, bool)> = changed.map(|(row, _)| (row, true)).collect();
+        while let Some((row, is_changed)) = open.pop() {
+            for leaning in self.stacks.backlinks(row)? {
+                let is_child = leaning < self.roll.len && self.roll.parent(leaning) == Some(Target::Row(row));
+                let is_stirred = stirred.get_mut(leaning)?;
+                if (is_changed || is_child) && !std::mem::replace(is_stirred, true) {
+                    open.push((leaning, false));
+                }
+            }
+        }
+        Some(stirred)
     }
 
     /// The id of the other end of an edge.
@@ -220,7 +328,7 @@ impl Catalog {
     }
 
     pub(super) fn briefs(&self) -> Option<Vec<(Brief, ObjectId)>> {
-        self.rows().map(|row| Some((row.brief()?, row.blob()))).collect()
+        self.rows().map(|row| Some((row.brief()?, row.blob()?))).collect()
     }
 
     pub(super) fn damaged_pairs(&self) -> Vec<(String, String)> {
@@ -252,12 +360,12 @@ impl<'c> Row<'c> {
         }
     }
 
-    /// The blob of its record.
+    /// The blob of its record; `None` when that place of the index is damaged.
     #[must_use]
-    pub fn blob(&self) -> ObjectId {
+    pub fn blob(&self) -> Option<ObjectId> {
         match self.at {
-            At::Base(row) => self.catalog.roll.blob(row),
-            At::Fresh(_) => self.fresh().map_or(ObjectId::null(gix::hash::Kind::Sha1), |(blob, _)| *blob),
+            At::Base(row) => self.catalog.stacks.blob(row),
+            At::Fresh(_) => self.fresh().map(|(blob, _)| *blob),
         }
     }
 
@@ -268,13 +376,19 @@ impl<'c> Row<'c> {
     }
 
     /// What it depends on, and how.
-    pub fn edges(&self) -> impl Iterator<Item = (DependencyKind, Target<'c>)> + use<'c> {
+    pub fn edges(&self) -> impl Iterator<Item = (&'c DependencyKind, Target<'c>)> + use<'c> {
         let fresh = self.fresh().into_iter().flat_map(|(_, brief)| &brief.edges);
         let base = match self.at {
             At::Base(row) => Some(self.catalog.roll.edges(row)),
             At::Fresh(_) => None,
         };
-        fresh.map(|(kind, id)| (kind.clone(), Target::Id(id.as_str()))).chain(base.into_iter().flatten())
+        fresh.map(|(kind, id)| (kind, Target::Id(id.as_str()))).chain(base.into_iter().flatten())
+    }
+
+    /// Its labels, sorted.
+    #[must_use]
+    pub fn labels(&self) -> Vec<&'c str> {
+        self.ask(|brief| brief.labels.iter().map(String::as_str).collect(), |roll, row| roll.labels(row).collect())
     }
 
     /// Where a merge request stands.
@@ -283,10 +397,35 @@ impl<'c> Row<'c> {
         self.ask(|brief| brief.mr_state, Roll::mr_state)
     }
 
-    /// All of it that the index has; `None` only for a row that no writer makes.
+    /// All of it that the index has; `None` when a place of the index is damaged.
     #[must_use]
     pub fn brief(&self) -> Option<Brief> {
-        self.ask(|brief| Some(brief.clone()), Roll::brief)
+        let row = match (self.at, self.fresh()) {
+            (_, Some((_, brief))) => return Some(brief.clone()),
+            (At::Base(row) | At::Fresh(row), None) => row,
+        };
+        let (roll, stacks) = (&self.catalog.roll, &self.catalog.stacks);
+        let id = |target| roll.target_id(target).parse::<BeadId>().ok();
+        let (updated_at, closed_at) = stacks.moments(row)?;
+        Some(Brief {
+            id: roll.id(row).parse().ok()?,
+            title: stacks.title(row)?,
+            status: roll.status(row).clone(),
+            issue_type: roll.issue_type(row).clone(),
+            priority: roll.priority(row),
+            created_at: roll.created_at(row),
+            updated_at,
+            closed_at,
+            defer_until: roll.defer_until(row),
+            assignee: roll.assignee(row).map(str::to_owned),
+            labels: roll.labels(row).map(str::to_owned).collect(),
+            parent: roll.parent(row).map_or(Some(None), |target| id(target).map(Some))?,
+            edges: roll.edges(row).map(|(kind, target)| Some((kind.clone(), id(target)?))).collect::<Option<_>>()?,
+            is_ephemeral: self.is_ephemeral(),
+            has_failed: self.has_failed(),
+            was_merged: self.was_merged(),
+            mr_state: roll.mr_state(row),
+        })
     }
 }
 
@@ -294,11 +433,11 @@ impl Facts for Row<'_> {
     fn id(&self) -> &str {
         self.ask(|brief| brief.id.as_str(), Roll::id)
     }
-    fn status(&self) -> Status {
-        self.ask(|brief| brief.status.clone(), Roll::status)
+    fn status(&self) -> &Status {
+        self.ask(|brief| &brief.status, Roll::status)
     }
-    fn issue_type(&self) -> IssueType {
-        self.ask(|brief| brief.issue_type.clone(), Roll::issue_type)
+    fn issue_type(&self) -> &IssueType {
+        self.ask(|brief| &brief.issue_type, Roll::issue_type)
     }
     fn priority(&self) -> u8 {
         self.ask(|brief| brief.priority, Roll::priority)
@@ -319,12 +458,12 @@ impl Facts for Row<'_> {
         self.parent().is_some_and(|target| self.catalog.target_id(target) == parent.as_str())
     }
     fn is_ephemeral(&self) -> bool {
-        self.ask(|brief| brief.is_ephemeral, Roll::is_ephemeral)
+        self.ask(|brief| brief.is_ephemeral, |roll, row| roll.flag(row, 1))
     }
     fn has_failed(&self) -> bool {
-        self.ask(|brief| brief.has_failed, Roll::has_failed)
+        self.ask(|brief| brief.has_failed, |roll, row| roll.flag(row, 1 << 1))
     }
     fn was_merged(&self) -> bool {
-        self.ask(|brief| brief.was_merged, Roll::was_merged)
+        self.ask(|brief| brief.was_merged, |roll, row| roll.flag(row, 1 << 2))
     }
 }

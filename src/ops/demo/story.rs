@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::model::bead::{DependencyKind, IssueType};
+use crate::model::bead::{Bead, DependencyKind, IssueType};
 use crate::model::merge_request::MergeRequest;
 use crate::name::BeadId;
 use crate::ops::demo::{DESK, LAPTOP, Stage, rig_name, write};
@@ -145,7 +145,7 @@ pub fn second_act(stage: &mut Stage<'_>, cast: &Cast, agents: usize) -> Result<(
 /// The cast's beads that are ready now.
 fn open(town: &crate::town::Town, cast: &Cast) -> Result<Vec<BeadId>> {
     let scopes = track::Scopes::of(town, Some(rig_name().as_str()), false)?;
-    let ready = track::ready(town, &scopes, &track::Filter::default(), track::ready::Order::Hybrid, 0)?;
+    let ready = track::ready::<Bead>(town, &scopes, &track::Filter::default(), track::ready::Order::Hybrid, 0)?;
     Ok(cast.0.iter().filter(|id| ready.found.beads.iter().any(|bead| bead.id == **id)).cloned().collect())
 }
 

@@ -207,8 +207,8 @@ pub fn neighbours(town: &Town, ledger: &Ledger, bead: &BeadId) -> Result<Neighbo
         let archived = archived.filter(|(row, _)| !catalog.has(row.id()));
         for (row, kind) in catalog.needed_by(bead).into_iter().chain(archived) {
             let Ok(id) = row.id().parse() else { continue };
-            let title = reach.in_full(&prefix, row).ok().map(|other| other.title);
-            needed_by.push(Neighbour { id, kind, title, status: Some(row.status()) });
+            let title = reach.brief_of(&prefix, row).ok().map(|other| other.title);
+            needed_by.push(Neighbour { id, kind, title, status: Some(row.status().clone()) });
         }
     }
     Ok(Neighbours { id: bead.clone(), depends_on: depends_on(town, &found), needed_by })

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ledger::Damaged;
 use crate::ledger::index::Row;
 use crate::model::bead::{Bead, IssueType, Status};
-use crate::model::brief::Facts;
+use crate::model::brief::{Brief, Facts};
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::reach::Reach;
 use crate::town::Town;
@@ -35,9 +35,9 @@ impl Filter {
     /// Whether `bead` is kept.
     #[must_use]
     pub fn keeps(&self, bead: &impl Facts) -> bool {
-        (self.types.is_empty() || self.types.contains(&bead.issue_type()))
+        self.keeps_status(bead)
+            && (self.types.is_empty() || self.types.contains(bead.issue_type()))
             && (self.priorities.is_empty() || self.priorities.contains(&bead.priority()))
-            && self.keeps_status(bead)
             && self.labels.iter().all(|label| bead.has_label(label))
             && self.assignee.as_ref().is_none_or(|who| bead.assignee() == Some(who))
             && self.parent.as_ref().is_none_or(|parent| bead.is_child_of(parent))
@@ -51,7 +51,7 @@ impl Filter {
 
     fn keeps_status(&self, bead: &impl Facts) -> bool {
         if !self.statuses.is_empty() {
-            return self.statuses.contains(&bead.status()) && (!self.types.is_empty() || !is_own_record(bead));
+            return self.statuses.contains(bead.status()) && (!self.types.is_empty() || !is_own_record(bead));
         }
         self.everything || (!bead.status().is_closed() && (!self.types.is_empty() || !is_own_record(bead)))
     }
@@ -110,11 +110,43 @@ pub fn scope_named(town: &Town, text: &str) -> Result<Prefix> {
     })
 }
 
+/// A bead as a list has it: in brief for people, in full for programs.
+pub trait Listed: Facts + Sized {
+    /// What it is about, in a line.
+    fn title(&self) -> &str;
+
+    /// The bead in `row` of the catalog of `prefix`.
+    ///
+    /// # Errors
+    /// As [`Reach::in_full`].
+    fn of_row(reach: &mut Reach<'_>, prefix: &Prefix, row: Row<'_>) -> Result<Self>;
+}
+
+impl Listed for Brief {
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn of_row(reach: &mut Reach<'_>, prefix: &Prefix, row: Row<'_>) -> Result<Self> {
+        reach.brief_of(prefix, row)
+    }
+}
+
+impl Listed for Bead {
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn of_row(reach: &mut Reach<'_>, prefix: &Prefix, row: Row<'_>) -> Result<Self> {
+        reach.in_full(prefix, row)
+    }
+}
+
 /// What a list found.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
+#[derive(Clone, Debug)]
+pub struct Found<B> {
     /// The rows, in order, no more than the limit.
-    pub beads: Vec<Bead>,
+    pub beads: Vec<B>,
     /// How many there are without the limit.
     pub total: usize,
     /// Records that cannot be read.
@@ -130,7 +162,13 @@ pub(super) struct Pick<'c, K> {
     pub(super) row: Row<'c>,
 }
 
-impl Found {
+impl<B> Default for Found<B> {
+    fn default() -> Self {
+        Self { beads: Vec::new(), total: 0, damaged: Vec::new(), notes: Vec::new() }
+    }
+}
+
+impl<B: Listed> Found<B> {
     /// Puts the picks in order and reads as many as `limit` (0: all) lets through.
     pub(super) fn take<K: Ord>(&mut self, reach: &mut Reach<'_>, mut picks: Vec<Pick<'_, K>>, limit: usize) {
         picks.sort_by(|a, b| (&a.key, a.row.id()).cmp(&(&b.key, b.row.id())));
@@ -138,7 +176,7 @@ impl Found {
             picks.truncate(limit);
         }
         for pick in picks {
-            match reach.in_full(pick.prefix, pick.row) {
+            match B::of_row(reach, pick.prefix, pick.row) {
                 Ok(bead) => self.beads.push(bead),
                 Err(error) => self.damaged.push(Damaged { path: pick.row.id().to_owned(), fault: error.line() }),
             }
@@ -150,7 +188,7 @@ impl Found {
 ///
 /// # Errors
 /// Not found or corrupt, when the only scope asked for cannot be read.
-pub fn list(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Result<Found> {
+pub fn list<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Result<Found<B>> {
     let mut reach = Reach::new(town);
     let mut found = Found::default();
     let mut catalogs = Vec::new();

@@ -18,6 +18,6 @@ pub use batch::{Done, batch};
 pub use create::{Draft, create};
 pub use depend::{Connected, Ending, Neighbour, Neighbours, connect, depends_on, disconnect, neighbours};
 pub use edit::{Closed, Edit, close, reopen, update};
-pub use find::{Filter, Found, LIMIT, Scopes, list, scope_named};
+pub use find::{Filter, Found, LIMIT, Listed, Scopes, list, scope_named};
 pub use import::{Exported, Imported, export, import};
 pub use ready::{Blocker, Order, Ready, ready};

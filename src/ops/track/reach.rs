@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
 use crate::ledger::index::{Catalog, Row};
-use crate::ledger::{Ledger, State, tree};
+use crate::ledger::{Ledger, State, read, tree};
 use crate::model::bead::Bead;
-use crate::model::brief::Brief;
+use crate::model::brief::{Brief, Facts as _};
 use crate::name::{BeadId, Prefix};
 use crate::town::Town;
 
@@ -84,8 +84,10 @@ impl<'t> Reach<'t> {
     pub fn brief(&mut self, id: &BeadId) -> Sight<Brief> {
         let catalog = self.scope(&id.prefix()).ok().and_then(|seen| seen.catalog.clone());
         if let Some(catalog) = catalog {
-            match (catalog.find(id.as_str()).and_then(|row| row.brief()), catalog.fault(&tree::bead(id))) {
-                (Some(brief), _) => return Sight::Seen(Box::new(brief)),
+            let found = catalog.find(id.as_str()).map(|row| self.brief_of(&id.prefix(), row));
+            match (found, catalog.fault(&tree::bead(id))) {
+                (Some(Ok(brief)), _) => return Sight::Seen(Box::new(brief)),
+                (Some(Err(error)), _) => return Sight::Unreadable(error.line()),
                 (None, Some(fault)) => return Sight::Unreadable(fault.to_owned()),
                 (None, None) => return self.archived_brief(id),
             }
@@ -160,7 +162,18 @@ impl<'t> Reach<'t> {
     /// Not found, when the scope cannot be reached; corrupt, when the record cannot be read.
     pub fn in_full(&mut self, prefix: &Prefix, row: Row<'_>) -> Result<Bead> {
         let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
-        seen.state()?.bead_of(row)
+        match row.blob() {
+            Some(blob) => read::bead_with(&seen.ledger.store, row.id(), blob),
+            None => seen.state()?.bead(&row.id().parse()?),
+        }
+    }
+
+    /// The bead of a row of the catalog or archive of `prefix`, in brief.
+    ///
+    /// # Errors
+    /// Those of [`Reach::in_full`], when a place of the index is damaged.
+    pub fn brief_of(&mut self, prefix: &Prefix, row: Row<'_>) -> Result<Brief> {
+        row.brief().map_or_else(|| self.in_full(prefix, row).map(|bead| Brief::of(&bead)), Ok)
     }
 
     /// The children of `id`, which live in its scope.
@@ -169,6 +182,6 @@ impl<'t> Reach<'t> {
     /// As [`Reach::catalog`].
     pub fn children(&mut self, id: &BeadId) -> Result<Vec<Brief>> {
         let catalog = self.catalog(&id.prefix())?;
-        Ok(catalog.children(id).into_iter().filter_map(|row| row.brief()).collect())
+        catalog.children(id).into_iter().map(|row| self.brief_of(&id.prefix(), row)).collect()
     }
 }

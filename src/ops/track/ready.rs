@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::ledger::index::{Catalog, Row};
 use crate::model::bead::DependencyKind;
 use crate::model::brief::{Brief, Facts};
-use crate::model::dependency::obstacle;
-use crate::name::BeadId;
-use crate::ops::track::find::{Filter, Found, Pick, Scopes};
+use crate::model::dependency::{GENERATIONS_MAX, obstacle};
+use crate::name::{BeadId, Prefix};
+use crate::ops::track::find::{Filter, Found, Listed, Pick, Scopes};
 use crate::ops::track::reach::{Reach, Sight};
 use crate::time::Moment;
 use crate::town::Town;
@@ -25,9 +25,6 @@ pub struct Blocker {
     /// Whether that could not be told, because the bead or its scope cannot be read.
     pub unknown: bool,
 }
-
-/// How many generations of parents are asked whether they are blocked.
-const GENERATIONS_MAX: usize = 32;
 
 /// The order of ready work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -54,10 +51,10 @@ impl Order {
 }
 
 /// Ready work.
-#[derive(Clone, Debug, Default)]
-pub struct Ready {
+#[derive(Clone, Debug)]
+pub struct Ready<B> {
     /// The rows and what belongs to them.
-    pub found: Found,
+    pub found: Found<B>,
     /// How much ready work the town's other scopes have.
     pub elsewhere: usize,
 }
@@ -66,10 +63,10 @@ pub struct Ready {
 ///
 /// # Errors
 /// Not found or corrupt, when the only scope asked for cannot be read.
-pub fn ready(town: &Town, scopes: &Scopes, filter: &Filter, order: Order, limit: usize) -> Result<Ready> {
+pub fn ready<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, order: Order, limit: usize) -> Result<Ready<B>> {
     let mut reach = Reach::new(town);
     let mut known = BTreeMap::new();
-    let mut answer = Ready::default();
+    let mut answer = Ready { found: Found::default(), elsewhere: 0 };
     let mut catalogs = Vec::new();
     for (prefix, is_asked) in scopes.asked.iter().map(|p| (p, true)).chain(scopes.others.iter().map(|p| (p, false))) {
         match reach.catalog(prefix) {
@@ -83,7 +80,7 @@ pub fn ready(town: &Town, scopes: &Scopes, filter: &Filter, order: Order, limit:
         let notes = &mut answer.found.notes;
         let is_ready = |row: Row<'_>| {
             let is_free = row.is_open_work(town.now) && row.assignee().is_none() && filter.keeps(&row);
-            is_free && is_unblocked(&mut reach, &mut known, catalog, row, is_asked.then_some(&mut *notes))
+            is_free && is_unblocked(&mut reach, &mut known, (prefix, catalog), row, is_asked.then_some(&mut *notes))
         };
         let (rows, total) = catalog.first(limit, is_ready, |row| order.key(&row));
         if *is_asked {
@@ -102,39 +99,21 @@ pub fn ready(town: &Town, scopes: &Scopes, filter: &Filter, order: Order, limit:
 fn is_unblocked(
     reach: &mut Reach<'_>,
     known: &mut BTreeMap<BeadId, Vec<Blocker>>,
-    catalog: &Catalog,
+    (prefix, catalog): (&Prefix, &Catalog),
     row: Row<'_>,
     notes: Option<&mut Vec<String>>,
 ) -> bool {
-    if let Some(answer) = is_unblocked_here(catalog, row) {
+    if let Some(answer) = catalog.is_unblocked(row) {
         return answer;
     }
-    // A row that no writer makes holds itself back.
-    let Some(bead) = row.brief() else { return false };
+    // What cannot be read holds itself back.
+    let Ok(bead) = reach.brief_of(prefix, row) else { return false };
     let blockers = blockers(reach, known, &bead);
     if let Some(notes) = notes {
         let unknown = blockers.iter().filter(|blocker| blocker.unknown);
         notes.extend(unknown.map(|b| format!("{} is held back by {}: {}", bead.id, b.id, b.why)));
     }
     blockers.is_empty()
-}
-
-/// The same, when the beads of this scope are enough to tell and none of them is missing; children are not asked.
-fn is_unblocked_here(catalog: &Catalog, row: Row<'_>) -> Option<bool> {
-    let (mut answer, mut at) = (true, row);
-    for _ in 0..GENERATIONS_MAX {
-        for (kind, target) in at.edges().filter(|(kind, _)| kind.is_blocking()) {
-            if kind == DependencyKind::WaitsFor {
-                return None;
-            }
-            answer &= obstacle::<Brief>(&kind, &catalog.target(target)?, []).is_none();
-        }
-        match at.parent() {
-            None => break,
-            Some(parent) => at = catalog.target(parent)?,
-        }
-    }
-    Some(answer)
 }
 
 /// What `bead` waits for; its parents' blockers are its own. `known` keeps answers within one question.
