@@ -39,6 +39,8 @@ fn check(world: &World) {
         assert_eq!(beads.iter().find(|bead| bead.id == full.id), Some(&full));
     }
     check_choices(&catalog, &expected);
+    let different = ledger.compare_index().unwrap().different;
+    assert!(different.is_empty() || different == ["the file is damaged"], "{different:?}");
     let archive = state.archive().unwrap().map(|archive| archive.beads().unwrap().0).unwrap_or_default();
     let archived: Vec<Brief> = archive.iter().map(Brief::of).collect();
     for brief in &expected {
@@ -188,6 +190,26 @@ fn a_damaged_file_is_read_around_and_made_anew() {
     assert!(file(&world).is_file(), "a missing one is written again");
     std::fs::write(file(&world), [good.as_slice(), b"left by a writer that died"].concat()).unwrap();
     check(&world);
+}
+
+#[test]
+fn an_index_that_lies_is_found_out_by_comparing() {
+    let mut world = filled();
+    let ledger = world.ledger();
+    ledger.reindex().unwrap();
+    assert!(ledger.compare_index().unwrap().is_there);
+    let stale = std::fs::read(file(&world)).unwrap();
+    world.run(&Step::Label(0));
+    // What no fault of a disk does: the header names a tree that the rows are not made from.
+    let tree = ledger.state().unwrap().tree();
+    let mut forged = stale.clone();
+    forged[8..28].copy_from_slice(tree.as_slice());
+    std::fs::write(file(&world), &forged).unwrap();
+    assert!(!ledger.compare_index().unwrap().is_there, "a header that was changed is none");
+    std::fs::write(file(&world), &stale).unwrap();
+    let compared = ledger.compare_index().unwrap();
+    assert!(compared.is_there && compared.different.is_empty(), "an old one is followed up to now");
+    assert_eq!(compared.beads, ledger.state().unwrap().catalog().unwrap().rows().count());
 }
 
 #[test]

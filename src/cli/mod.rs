@@ -242,7 +242,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Rig(args) => args.run(town, out),
         Command::Config(args) => args.run(town, out),
         Command::Trust(args) => args.run(town, out),
-        Command::Reindex(args) => Ok(out.show(&args.run(town)?)),
+        Command::Reindex(args) => args.run(town, out),
         Command::Status(args) => Ok(out.show(&args.run(town)?)),
         Command::Log(args) => Ok(out.show(&args.run(town)?)),
         Command::Sling(args) => Ok(out.show(&args.run(town)?)),

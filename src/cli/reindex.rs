@@ -3,10 +3,10 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::out::{Page, Show};
+use crate::cli::out::{Out, Page, Show, escape};
 use crate::error::Result;
 use crate::name::Name;
-use crate::ops::reindex::{self, Made};
+use crate::ops::reindex::{self, Checked, Made};
 use crate::ops::sync::Which;
 use crate::town::Town;
 
@@ -21,6 +21,9 @@ pub struct ReindexArgs {
     /// Only of the town's own ledger
     #[arg(long, conflicts_with = "rig")]
     town: bool,
+    /// Compare with the records and change nothing; exit 1 when something differs
+    #[arg(long)]
+    check: bool,
 }
 
 /// The indexes.
@@ -32,14 +35,17 @@ impl ReindexArgs {
     /// Makes them.
     ///
     /// # Errors
-    /// As [`reindex::reindex`].
-    pub fn run(self, town: &Town) -> Result<AllMade> {
+    /// As [`reindex::reindex`] and [`reindex::check`].
+    pub fn run(self, town: &Town, out: Out) -> Result<u8> {
         let which = match (self.rig, self.town) {
             (Some(rig), _) => Which::Rig(rig),
             (None, true) => Which::Town,
             (None, false) => Which::All,
         };
-        reindex::reindex(town, &which).map(AllMade)
+        if self.check {
+            return Ok(out.show(&AllChecked(reindex::check(town, &which)?)));
+        }
+        Ok(out.show(&AllMade(reindex::reindex(town, &which)?)))
     }
 }
 
@@ -58,5 +64,28 @@ impl Show for AllMade {
                 index.took_millis
             ));
         }
+    }
+}
+
+/// What comparing the indexes came to.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct AllChecked(Vec<Checked>);
+
+impl Show for AllChecked {
+    fn show(&self, page: &mut Page) {
+        for Checked { scope, index } in &self.0 {
+            let found = match (index.is_there, index.different.len()) {
+                (false, _) => "no index to compare with".to_owned(),
+                (true, 0) => "the index says what the records say".to_owned(),
+                (true, n) => format!("the index differs in {n}: gt reindex makes it anew"),
+            };
+            page.line(format!("{scope}: {} beads, {} letters: {found}", index.beads, index.letters));
+            index.different.iter().take(20).for_each(|name| page.line(format!("  {}", escape(name))));
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        u8::from(self.0.iter().any(|one| !one.index.different.is_empty()))
     }
 }

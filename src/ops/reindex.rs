@@ -1,9 +1,10 @@
-//! Indexes made anew from the records.
+//! Indexes made anew from the records, or compared with them.
 
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::ledger::index::Reindexed;
+use crate::ledger::Ledger;
+use crate::ledger::index::{Compared, Reindexed};
 use crate::ops::sync::Which;
 use crate::town::Town;
 
@@ -17,14 +18,36 @@ pub struct Made {
     pub index: Reindexed,
 }
 
+/// A scope whose index was compared with the records.
+#[derive(Clone, Debug, Serialize)]
+pub struct Checked {
+    /// `town` or `rig NAME`.
+    pub scope: String,
+    /// What it came to.
+    #[serde(flatten)]
+    pub index: Compared,
+}
+
 /// Makes the indexes of the scopes anew.
 ///
 /// # Errors
-/// Not found, when there is no such rig; as [`crate::ledger::Ledger::reindex`].
+/// Not found, when there is no such rig; as [`Ledger::reindex`].
 pub fn reindex(town: &Town, which: &Which) -> Result<Vec<Made>> {
-    let mut made = Vec::new();
+    each(town, which, |scope, ledger| Ok(Made { scope, index: ledger.reindex()? }))
+}
+
+/// Compares the indexes of the scopes with the records, and changes nothing.
+///
+/// # Errors
+/// Not found, when there is no such rig; as [`Ledger::compare_index`].
+pub fn check(town: &Town, which: &Which) -> Result<Vec<Checked>> {
+    each(town, which, |scope, ledger| Ok(Checked { scope, index: ledger.compare_index()? }))
+}
+
+fn each<T>(town: &Town, which: &Which, ask: impl Fn(String, &Ledger) -> Result<T>) -> Result<Vec<T>> {
+    let mut answers = Vec::new();
     if matches!(which, Which::All | Which::Town) {
-        made.push(Made { scope: "town".to_owned(), index: town.hq.reindex()? });
+        answers.push(ask("town".to_owned(), &town.hq)?);
     }
     let places = match which {
         Which::All => town.places()?,
@@ -32,7 +55,7 @@ pub fn reindex(town: &Town, which: &Which) -> Result<Vec<Made>> {
         Which::Rig(name) => vec![town.rig(name)?],
     };
     for place in places {
-        made.push(Made { scope: format!("rig {}", place.rig.name), index: place.ledger.reindex()? });
+        answers.push(ask(format!("rig {}", place.rig.name), &place.ledger)?);
     }
-    Ok(made)
+    Ok(answers)
 }

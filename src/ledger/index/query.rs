@@ -242,6 +242,14 @@ impl Catalog {
         Some((answer, leans))
     }
 
+    /// Ids of the beads of which something else is kept than what blocks them, with `archive` behind them.
+    pub(super) fn misjudged(&self, archive: Option<&Self>) -> Vec<String> {
+        let differs = |row: &Row<'_>| {
+            self.is_unblocked(*row).is_some_and(|said| self.weigh(*row, archive).is_none_or(|(is, _)| is != said))
+        };
+        self.rows().filter(differs).map(|row| row.id().to_owned()).collect()
+    }
+
     /// What to keep of the bead in a row of a base without changes, with `archive` behind it.
     pub(super) fn verdict_of_base(&self, row: usize, archive: Option<&Self>) -> u8 {
         let is_asked = *self.roll.status(row) == Status::Open && self.roll.issue_type(row).is_work();

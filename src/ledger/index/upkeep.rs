@@ -204,36 +204,51 @@ impl Ledger {
         Ok(made)
     }
 
-    /// Compares what the index says with all records, and changes nothing.
+    /// Compares what the index says with all records, and that of the archive when there is one; changes nothing.
     ///
     /// # Errors
     /// Not found, when nothing was ever written here; corrupt, when a tree cannot be read.
     pub fn compare_index(&self) -> Result<Compared> {
-        let state = self.state()?;
-        let stock = build::all(&state)?.0;
-        let mut outcome =
-            Compared { beads: stock.beads.len(), letters: stock.letters.len(), is_there: false, different: Vec::new() };
-        let Some(found) = file::open(&state) else { return Ok(outcome) };
-        outcome.is_there = true;
-        let last = if found.tree == state.tree() { None } else { patch_to(&state, &found).map(|(patch, _)| patch) };
-        if found.tree != state.tree() && last.is_none() {
-            return Ok(outcome);
+        let mut compared = compare(&self.state()?)?;
+        if let Some(archive) = self.archive()? {
+            let archived = compare(&archive)?;
+            compared.beads += archived.beads;
+            compared.letters += archived.letters;
+            compared.is_there &= archived.is_there;
+            compared.different.extend(archived.different);
         }
-        let current = Current { found, last, is_other_archive: true };
-        let said = current.catalog().and_then(|catalog| Some((catalog.briefs()?, catalog.damaged_pairs())));
-        let mail = current.mailroom().and_then(|mailroom| Some((mailroom.slips()?, mailroom.damaged_pairs())));
-        let (Some((beads, mut damaged)), Some((letters, more))) = (said, mail) else {
-            outcome.different.push("the file is damaged".to_owned());
-            return Ok(outcome);
-        };
-        damaged.extend(more);
-        let mut said = Stock { beads, letters, damaged };
-        build::put_in_order(&mut said);
-        outcome.different.extend(differing(&said.beads, &stock.beads, |(brief, _)| brief.id.to_string()));
-        outcome.different.extend(differing(&said.letters, &stock.letters, |(slip, _)| slip.id.to_string()));
-        outcome.different.extend(differing(&said.damaged, &stock.damaged, |(path, _)| path.clone()));
-        Ok(outcome)
+        Ok(compared)
     }
+}
+
+fn compare(state: &State<'_>) -> Result<Compared> {
+    let stock = build::all(state)?.0;
+    let mut outcome = Compared { beads: stock.beads.len(), letters: stock.letters.len(), is_there: false, different: Vec::new() };
+    let Some(found) = file::open(state) else { return Ok(outcome) };
+    outcome.is_there = true;
+    let last = if found.tree == state.tree() { None } else { patch_to(state, &found).map(|(patch, _)| patch) };
+    if found.tree != state.tree() && last.is_none() {
+        return Ok(outcome);
+    }
+    let is_other_archive = found.notes.archive != archive_of(state)?;
+    let archive = state.archive()?.map(State::catalog).transpose()?;
+    let current = Current { found, last, is_other_archive };
+    let said = current
+        .catalog()
+        .and_then(|catalog| Some((catalog.briefs()?, catalog.damaged_pairs(), catalog.misjudged(archive.as_ref()))));
+    let mail = current.mailroom().and_then(|mailroom| Some((mailroom.slips()?, mailroom.damaged_pairs())));
+    let (Some((beads, mut damaged, misjudged)), Some((letters, more))) = (said, mail) else {
+        outcome.different.push("the file is damaged".to_owned());
+        return Ok(outcome);
+    };
+    damaged.extend(more);
+    let mut said = Stock { beads, letters, damaged };
+    build::put_in_order(&mut said);
+    outcome.different.extend(misjudged);
+    outcome.different.extend(differing(&said.beads, &stock.beads, |(brief, _)| brief.id.to_string()));
+    outcome.different.extend(differing(&said.letters, &stock.letters, |(slip, _)| slip.id.to_string()));
+    outcome.different.extend(differing(&said.damaged, &stock.damaged, |(path, _)| path.clone()));
+    Ok(outcome)
 }
 
 fn make_anew(state: &State<'_>) -> Result<Reindexed> {
