@@ -24,7 +24,13 @@ struct Pair {
 
 impl Pair {
     fn new(has_rules: bool) -> Self {
+        Self::over(has_rules, "gix")
+    }
+
+    /// The same, with all transport by the git program when `transport` is `git`.
+    fn over(has_rules: bool, transport: &str) -> Self {
         let one = Town::new();
+        one.git(&one.root.join(".repo.git"), &["config", "gt.transport", transport]);
         let hub = one.base().join("hub.git");
         if has_rules {
             one.gt_args(&["hub", "init", hub.to_str().unwrap()]).succeeds();
@@ -35,6 +41,7 @@ impl Pair {
         one.gt_args(&["remote", "add", "origin", hub.to_str().unwrap()]).succeeds();
         one.gt("sync").succeeds();
         let two = one.joined("two", &hub);
+        two.git(&two.root.join(".repo.git"), &["config", "gt.transport", transport]);
         one.gt("sync").succeeds();
         Self { one, two, hub }
     }
@@ -85,8 +92,8 @@ fn flatten_town(town: &Town) -> Outcome {
 
 #[test]
 fn a_flattened_history_is_one_commit_everywhere_and_its_log_goes_on() {
-    for has_rules in [true, false] {
-        let pair = Pair::new(has_rules);
+    for (has_rules, transport) in [(true, "gix"), (false, "gix"), (true, "git")] {
+        let pair = Pair::over(has_rules, transport);
         let first = bead(&pair.one, "Work 1");
         bead(&pair.two, "Work 2");
         pair.equal();

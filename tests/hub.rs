@@ -55,6 +55,10 @@ impl Place {
         self.git(&["commit-tree", tree].into_iter().chain(parents).chain(["-m", message]).collect::<Vec<_>>())
     }
 
+    fn clock(&self, commit: &str) -> u64 {
+        self.git(&["log", "-1", "--format=%(trailers:key=Gt-Rev,valueonly)", commit]).trim().parse().unwrap()
+    }
+
     /// The tree of `commit` with `ledger.json` holding `scope`.
     fn tree_with(&self, commit: &str, scope: &str) -> String {
         std::fs::write(self.work.join("scope"), scope).unwrap();
@@ -76,13 +80,37 @@ fn a_ledger_only_goes_forward_and_is_never_deleted() {
     let empty = hub.git(&["hash-object", "-t", "tree", "-w", "/dev/null"]);
     let stranger = hub.commit(&empty, &[&tip], "nothing left\n\nGt-Rev: 99");
     hub.refuses(&[&format!("{stranger}:refs/gt/ledger")], "with a ledger.json");
-    let next = hub.commit(&format!("{tip}^{{tree}}"), &[&tip], "next");
+    let clock = hub.clock(&tip);
+    let same = format!("{tip}^{{tree}}");
+    for bad in [clock, clock + 2, 1 << 50] {
+        let poisoned = hub.commit(&same, &[&tip], &format!("next\n\nGt-Rev: {bad}"));
+        hub.refuses(&[&format!("{poisoned}:refs/gt/ledger")], "is not lawful");
+    }
+    let replay = |ahead: u64| hub.commit(&same, &[&tip], &format!("x\n\nGt-Replays: {tip}\nGt-Rev: {}", clock + ahead));
+    hub.refuses(&[&format!("{}:refs/gt/ledger", replay(2_000_000))], "is not lawful");
+    let faked = format!("> {tip} {tip}\n\nno clock at all\n> {tip} {tip}");
+    hub.refuses(&[&format!("{}:refs/gt/ledger", hub.commit(&same, &[&tip], &faked))], "is not lawful");
+    let ahead = replay(1_000);
+    hub.push(&[&format!("{ahead}:refs/gt/archive")]).succeeds();
+    hub.town.git(&hub.hub, &["update-ref", "-d", "refs/gt/archive"]);
+    let next = hub.commit(&same, &[&tip], &format!("next\n\nGt-Rev: {}", clock + 1));
     hub.push(&[&format!("{next}:refs/gt/ledger")]).succeeds();
 
     hub.push(&[&format!("{tip}:refs/gt/archive")]).succeeds();
     hub.refuses(&[":refs/gt/archive"], "cannot be deleted");
     hub.refuses(&[&format!("+{tip}~1:refs/gt/archive")], "may only go forward");
     hub.push(&[&format!("{next}:refs/gt/archive")]).succeeds();
+    let other = hub.git(&["cat-file", "blob", &format!("{next}:ledger.json")]).replace("\"hq\"", "\"xy\"");
+    let other = hub.commit(&hub.tree_with(&next, &other), &[&next], &format!("other\n\nGt-Rev: {}", clock + 2));
+    hub.refuses(&[&format!("{other}:refs/gt/ledger")], "changes what the ledger is");
+    let script = format!("git ls-tree {next} | sed 's/^100644/100755/' | git mktree");
+    let output = hub.town.command("sh", &hub.work).args(["-c", &script]).output().unwrap();
+    let modes = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    let modes = hub.commit(&modes, &[&next], &format!("modes\n\nGt-Rev: {}", clock + 2));
+    hub.refuses(&[&format!("{modes}:refs/gt/ledger")], "ledger.json is no plain file");
+    let bomb = " ".repeat(17 << 20);
+    let large = hub.commit(&hub.tree_with(&next, &bomb), &[&next], &format!("large\n\nGt-Rev: {}", clock + 2));
+    hub.refuses(&[&format!("{large}:refs/gt/archive")], "has more than 16777216 bytes");
     // Branches are the project's own.
     for spec in [format!("{next}:refs/heads/side"), format!("+{tip}:refs/heads/side"), ":refs/heads/side".to_owned()] {
         hub.push(&[&spec]).succeeds();
@@ -95,7 +123,7 @@ fn only_exactly_a_flatten_may_take_the_place_of_the_tip() {
     let hub = Place::new();
     let old = hub.git(&["rev-parse", "refs/gt/ledger"]);
     let scope = hub.git(&["cat-file", "blob", &format!("{old}:ledger.json")]);
-    let clock: u64 = hub.git(&["log", "-1", "--format=%(trailers:key=Gt-Rev,valueonly)", &old]).trim().parse().unwrap();
+    let clock = hub.clock(&old);
     let named = |tip: &str, epoch: u32| {
         let list = format!("\"flattened\": [\n    \"{tip}\"\n  ]");
         scope.replace("\"epoch\": 0", &format!("\"epoch\": {epoch}")).replace("\"flattened\": []", &list) + "\n"
@@ -183,12 +211,13 @@ fn pins_of_requests_are_made_once_and_go_a_week_after_their_end() {
 /// Pushes a ledger in which `bead` was closed on `day`.
 fn rewrite_end(hub: &Place, bead: &str, day: &str) {
     hub.git(&["fetch", "-q", hub.hub.to_str().unwrap(), "+refs/gt/ledger:refs/gt/ledger"]);
+    let clock = hub.clock("refs/gt/ledger") + 1;
     let script = format!(
         "set -e; export GIT_INDEX_FILE=index; git read-tree refs/gt/ledger
          path=$(git ls-files | grep '/{bead}.json$')
          blob=$(git cat-file blob refs/gt/ledger:$path | sed 's/\"closed_at\": \"[0-9-]*T/\"closed_at\": \"{day}T/' | git hash-object -w --stdin)
          git update-index --cacheinfo 100644,$blob,$path
-         git update-ref refs/gt/ledger $(git commit-tree $(git write-tree) -p refs/gt/ledger -m rewrite)"
+         git update-ref refs/gt/ledger $(git commit-tree $(git write-tree) -p refs/gt/ledger -m rewrite -m 'Gt-Rev: {clock}')"
     );
     let output = hub.town.command("sh", &hub.work).args(["-c", &script]).output().unwrap();
     Outcome::of("rewrite".into(), output).succeeds();

@@ -147,3 +147,31 @@ impl Walk {
         Ok(self.links[&id].number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(parents: usize, number: u64, is_replay: bool) -> Link {
+        let id = |n: usize| ObjectId::from([u8::try_from(n).unwrap(); 20]);
+        Link { tree: id(0), number, parents: (0..parents).map(id).collect(), time: 0, is_replay }
+    }
+
+    #[test]
+    fn only_a_replay_may_be_ahead_of_its_parent_and_only_so_far() {
+        let check = |parents, number, is_replay| check_clock(ObjectId::from([9; 20]), &link(parents, number, is_replay), 10);
+        for (parents, number, is_replay) in [(1, 11, false), (2, 11, false), (1, 11, true), (1, 10 + REPLAY_AHEAD_MAX, true)] {
+            assert!(check(parents, number, is_replay).is_ok(), "{parents} {number} {is_replay}");
+        }
+        for (parents, number, is_replay) in [
+            (1, 12, false),
+            (1, 10, false),
+            (2, 12, true),
+            (1, 10, true),
+            (1, 11 + REPLAY_AHEAD_MAX, true),
+            (0, CLOCK_MAX, false),
+        ] {
+            assert!(check(parents, number, is_replay).is_err(), "{parents} {number} {is_replay}");
+        }
+    }
+}
