@@ -144,6 +144,15 @@ impl<'s> State<'s> {
         Ok(Some(found))
     }
 
+    /// The tree of directory `dir`; the empty one when there is none.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree on the way cannot be read.
+    pub(in crate::ledger) fn subtree(&self, dir: &str) -> Result<ObjectId> {
+        let found = self.entry(dir)?.filter(|(kind, _)| *kind == EntryKind::Tree);
+        Ok(found.map_or(ObjectId::empty_tree(gix::hash::Kind::Sha1), |(_, id)| id))
+    }
+
     fn node(&self, id: ObjectId) -> Result<Rc<gix::objs::Tree>> {
         if let Some(tree) = self.trees.borrow().get(&id) {
             return Ok(Rc::clone(tree));

@@ -6,7 +6,7 @@ use gix::ObjectId;
 use gix::prelude::FindExt as _;
 
 use super::layout::Stock;
-use super::{BeadPatch, LetterPatch, Patch, Slip};
+use super::{BeadPatch, Half, LetterPatch, Patch, Slip};
 use crate::error::{Kind, OrFail, Result};
 use crate::ledger::diff::Pair;
 use crate::ledger::{State, read};
@@ -24,15 +24,14 @@ enum Content {
 }
 
 /// How many records a thread must have to be worth starting.
-const SHARE_MIN: usize = 2_000;
+const SHARE_MIN: usize = 400;
 
-/// All beads and letters of `state`, and whether every object could be read, so that the answer may be kept.
+/// All records of `half` of `state`, and whether every object could be read, so that the answer may be kept.
 ///
 /// # Errors
 /// Corrupt, when a tree cannot be read.
-pub fn all(state: &State<'_>) -> Result<(Stock, bool)> {
-    let mut paths = state.paths("beads")?;
-    paths.extend(state.paths("mail")?);
+pub fn all(state: &State<'_>, half: Half) -> Result<(Stock, bool)> {
+    let paths = state.paths(half.dir())?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4).min(paths.len() / SHARE_MIN + 1);
     let records = state.store().records()?;
     let order = in_pack_order(records, &paths);

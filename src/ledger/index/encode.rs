@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use gix::ObjectId;
 
-use super::Slip;
 use super::layout::{
     BLOCK_BYTES, FACT_BYTES, HEADER_BYTES, Header, IS_WORD, MR_STATES, Notes, PARENT, Sizes, Stock, URGENCIES, sum,
 };
@@ -12,6 +11,7 @@ use super::query::Catalog;
 use super::roll::Roll;
 use super::stacks::{NEVER, Stacks, block_sum};
 use super::upkeep::archive_of;
+use super::{Half, Slip};
 use crate::error::Result;
 use crate::ledger::State;
 use crate::model::bead::{DependencyKind, IssueType, Status};
@@ -49,14 +49,17 @@ impl Made {
     }
 }
 
-/// The index of `stock`, which are the records of `state` in the order of rows; `None` when they hold more words that
+/// The index of `stock`, which are the records of `half` of `state` in the order of rows; `None` when they hold more words that
 /// this version does not know than a row has room for.
 ///
 /// # Errors
 /// Corrupt, when the archive behind the state cannot be read.
-pub fn encode(state: &State<'_>, stock: &Stock) -> Result<Option<Made>> {
-    let archive = state.archive()?.map(State::catalog).transpose()?;
-    Ok(encode_with(state.tree(), stock, archive.as_ref().zip(archive_of(state)?), state.store().record_bytes_max()))
+pub fn encode(state: &State<'_>, half: Half, stock: &Stock) -> Result<Option<Made>> {
+    let archive = match half {
+        Half::Beads => state.archive()?.map(State::catalog).transpose()?,
+        Half::Letters => None,
+    };
+    Ok(encode_with(half.tree(state)?, stock, archive.as_ref().zip(archive_of(state)?), state.store().record_bytes_max()))
 }
 
 fn encode_with(tree: ObjectId, stock: &Stock, archive: Option<(&Catalog, String)>, record_bytes_max: u64) -> Option<Made> {

@@ -19,7 +19,7 @@ use super::encode::Made;
 use super::layout::{HEADER_BYTES, Header, Notes, sum, u32_at, u64_at};
 use super::roll::{Hall, Roll};
 use super::stacks::Stacks;
-use super::{BeadPatch, LetterPatch, Patch};
+use super::{BeadPatch, Half, LetterPatch, Patch};
 use crate::error::Result;
 use crate::ledger::State;
 use crate::store::lock::KernelLock;
@@ -45,8 +45,8 @@ pub struct Found {
 }
 
 /// Reads header, notes and tail of the index; `None` when there is none that can be used.
-pub fn open(state: &State<'_>) -> Option<Found> {
-    let path = path(state);
+pub fn open(state: &State<'_>, half: Half) -> Option<Found> {
+    let path = path(state, half);
     let mut file = File::open(&path).ok()?;
     let mut head = [0; HEADER_BYTES];
     file.read_exact(&mut head).ok()?;
@@ -200,9 +200,14 @@ fn half_of(half: &impl serde::Serialize, is_empty: bool) -> std::io::Result<Vec<
     if is_empty { Ok(Vec::new()) } else { Ok(serde_json::to_vec(half)?) }
 }
 
-/// Where the index of a state lies: the archive has one of its own.
-pub fn path(state: &State<'_>) -> PathBuf {
-    state.store().private_dir().join(if state.is_archive() { "index-archive" } else { "index" })
+/// Where the index of half a state lies: the archive has its own.
+pub fn path(state: &State<'_>, half: Half) -> PathBuf {
+    state.store().private_dir().join(match (state.is_archive(), half) {
+        (false, Half::Beads) => "index",
+        (false, Half::Letters) => "index-mail",
+        (true, Half::Beads) => "index-archive",
+        (true, Half::Letters) => "index-archive-mail",
+    })
 }
 
 fn turn(path: &Path) -> Option<KernelLock> {

@@ -32,7 +32,7 @@ pub const PARENT: u32 = u32::MAX;
 
 const MAGIC: &[u8; 8] = b"gtindex\n";
 /// Raised with every change of the layout.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// All states of a merge request, in the order of their codes, which begin at 1.
 pub const MR_STATES: [MrState; 7] = [
@@ -177,7 +177,7 @@ pub const HEADER_BYTES: usize = 32 + 8 * (1 + SIZES + 4 + 1);
 /// What stands at the beginning: the tree that the base was made from, and how long its parts are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The tree that it is about.
+    /// The tree of the records that it is about.
     pub tree: ObjectId,
     /// How long the parts are.
     pub sizes: Sizes,

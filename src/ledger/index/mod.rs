@@ -1,6 +1,6 @@
 //! The index: a derived, disposable, machine-local file that answers what would otherwise take every record.
 //!
-//! It is keyed by the ledger's tree, brought up to date by a tree diff, and never believed without a checksum.
+//! It is keyed by the tree of its records, brought up to date by a tree diff, and never believed without a checksum.
 //! Whatever is wrong with it, the records are read instead and the answer is the same. Readers use it through
 //! [`Catalog`] and [`Mailroom`] and never see the file.
 
@@ -27,6 +27,28 @@ use crate::time::Moment;
 pub use mailroom::{Mailroom, Unread};
 pub use query::{Catalog, Row};
 pub use upkeep::{Compared, Reindexed};
+
+/// Which records an index is about. There is one of each, so that whoever checks his mail has nothing to do with beads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    Beads,
+    Letters,
+}
+
+impl Half {
+    /// The directory of its records.
+    fn dir(self) -> &'static str {
+        match self {
+            Self::Beads => "beads",
+            Self::Letters => "mail",
+        }
+    }
+
+    /// The tree of its records, by which its index is known.
+    fn tree(self, state: &State<'_>) -> Result<ObjectId> {
+        state.subtree(self.dir())
+    }
+}
 
 /// The other end of an edge, as it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +135,9 @@ impl State<'_> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn catalog(&self) -> Result<Catalog> {
-        match upkeep::follow(self).and_then(|now| now.catalog()) {
+        match upkeep::follow(self, Half::Beads).and_then(|now| now.catalog()) {
             Some(catalog) => Ok(catalog),
-            None => upkeep::rebuild(self).map(upkeep::Rebuilt::into_catalog),
+            None => upkeep::rebuild(self, Half::Beads).map(upkeep::Rebuilt::into_catalog),
         }
     }
 
@@ -124,9 +146,9 @@ impl State<'_> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn mailroom(&self) -> Result<Mailroom> {
-        match upkeep::follow(self).and_then(|now| now.mailroom()) {
+        match upkeep::follow(self, Half::Letters).and_then(|now| now.mailroom()) {
             Some(mailroom) => Ok(mailroom),
-            None => upkeep::rebuild(self).map(upkeep::Rebuilt::into_mailroom),
+            None => upkeep::rebuild(self, Half::Letters).map(upkeep::Rebuilt::into_mailroom),
         }
     }
 }

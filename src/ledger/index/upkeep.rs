@@ -12,7 +12,7 @@ use super::mailroom::Mailroom;
 use super::query::Catalog;
 use super::roll::{Hall, Roll};
 use super::stacks::Stacks;
-use super::{Patch, build};
+use super::{Half, Patch, build};
 use crate::error::{Error, Result};
 use crate::ledger::diff::{self, Pair};
 use crate::ledger::{Ledger, State, tree};
@@ -54,21 +54,39 @@ impl Current {
     }
 }
 
+impl Current {
+    /// All that it says; `None` when a part of it is damaged.
+    fn stock(&self, half: Half) -> Option<Stock> {
+        let mut stock = Stock::default();
+        match half {
+            Half::Beads => {
+                let catalog = self.catalog()?;
+                (stock.beads, stock.damaged) = (catalog.briefs()?, catalog.damaged_pairs());
+            }
+            Half::Letters => {
+                let mailroom = self.mailroom()?;
+                (stock.letters, stock.damaged) = (mailroom.slips()?, mailroom.damaged_pairs());
+            }
+        }
+        Some(stock)
+    }
+}
+
 /// Opens the index file and follows the changes up to `state`; `None` when that is not possible.
-pub fn follow(state: &State<'_>) -> Option<Current> {
-    let found = file::open(state)?;
-    let is_other_archive = found.notes.archive != archive_of(state).ok()?;
-    if found.tree == state.tree() && !is_other_archive {
+pub fn follow(state: &State<'_>, half: Half) -> Option<Current> {
+    let found = file::open(state, half)?;
+    let is_other_archive = half == Half::Beads && found.notes.archive != archive_of(state).ok()?;
+    if found.tree == half.tree(state).ok()? && !is_other_archive {
         return Some(Current { found, last: None, is_other_archive });
     }
-    let (patch, is_sure) = patch_to(state, &found)?;
+    let (patch, is_sure) = patch_to(state, half, &found)?;
     let is_wanted = is_sure && is_newest(state);
     let fresh_bytes = (patch.beads.beads.len() + patch.letters.letters.len()) * ENTRY_BYTES;
     let current = Current { found, last: Some(patch), is_other_archive };
     if is_wanted {
         // What was found of beads that lean on archived ones holds for the archive of that time.
         if is_other_archive || current.found.tail_bytes + fresh_bytes > tail_bytes_max(current.found.header.base_bytes()) {
-            fold(state, &current)?;
+            fold(state, half, &current)?;
         } else if let Some(patch) = &current.last {
             current.found.append(patch);
         }
@@ -76,13 +94,14 @@ pub fn follow(state: &State<'_>) -> Option<Current> {
     Some(current)
 }
 
-fn patch_to(state: &State<'_>, found: &Found) -> Option<(Patch, bool)> {
-    let mut changes: BTreeMap<String, Pair> = diff::changes(state.store().records().ok()?, found.tree, state.tree()).ok()?;
-    changes.retain(|path, _| path.starts_with("beads/") || path.starts_with("mail/"));
+fn patch_to(state: &State<'_>, half: Half, found: &Found) -> Option<(Patch, bool)> {
+    let tree = half.tree(state).ok()?;
+    let changes: BTreeMap<String, Pair> = diff::changes(state.store().records().ok()?, found.tree, tree).ok()?;
     if changes.len() > changes_max(found) {
         return None;
     }
-    build::patch(state.store(), state.tree(), &changes).ok()
+    let changes = changes.into_iter().map(|(path, pair)| (format!("{}/{path}", half.dir()), pair)).collect();
+    build::patch(state.store(), tree, &changes).ok()
 }
 
 /// The tree of the archive behind `state`, as an index notes it.
@@ -100,12 +119,10 @@ fn is_newest(state: &State<'_>) -> bool {
 }
 
 /// Writes base and patches as a new base; `None` when a part that nobody looked at before is damaged.
-fn fold(state: &State<'_>, current: &Current) -> Option<()> {
-    let (catalog, mailroom) = (current.catalog()?, current.mailroom()?);
-    let damaged = catalog.damaged_pairs().into_iter().chain(mailroom.damaged_pairs()).collect();
-    let mut stock = Stock { beads: catalog.briefs()?, letters: mailroom.slips()?, damaged };
+fn fold(state: &State<'_>, half: Half, current: &Current) -> Option<()> {
+    let mut stock = current.stock(half)?;
     build::put_in_order(&mut stock);
-    file::replace(&file::path(state), &encode(state, &stock).ok()??);
+    file::replace(&file::path(state, half), &encode(state, half, &stock).ok()??);
     Some(())
 }
 
@@ -121,14 +138,14 @@ pub enum Rebuilt {
 ///
 /// # Errors
 /// Corrupt, when a tree cannot be read.
-pub fn rebuild(state: &State<'_>) -> Result<Rebuilt> {
+pub fn rebuild(state: &State<'_>, half: Half) -> Result<Rebuilt> {
     let watch = Stopwatch::start();
-    let (stock, is_sure) = build::all(state)?;
-    let made = encode(state, &stock)?;
+    let (stock, is_sure) = build::all(state, half)?;
+    let made = encode(state, half, &stock)?;
     tracing::debug!(beads = stock.beads.len(), letters = stock.letters.len(), millis = watch.millis(), "the index was rebuilt");
     let Some(made) = made else { return Ok(Rebuilt::Loose(stock)) };
     if is_sure && is_newest(state) {
-        file::replace(&file::path(state), &made);
+        file::replace(&file::path(state, half), &made);
     }
     Ok(Rebuilt::Whole(Box::new(made)))
 }
@@ -157,7 +174,7 @@ impl Rebuilt {
 }
 
 /// What making the index anew came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Reindexed {
     /// Beads in it.
     pub beads: usize,
@@ -172,100 +189,98 @@ pub struct Reindexed {
 }
 
 /// What comparing the index with the records came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Compared {
     /// Beads that were compared.
     pub beads: usize,
     /// Letters that were compared.
     pub letters: usize,
-    /// Whether there was an index to compare with.
+    /// Whether there was an index of each to compare with.
     pub is_there: bool,
     /// Ids and paths of which the index said something else than the records.
     pub different: Vec<String>,
 }
 
 impl Ledger {
-    /// Makes the index anew from the records, and that of the archive when there is one; for nothing but doubt, since
-    /// an index is checked whenever it is used. Tells of both together.
+    /// Makes the indexes anew from the records, those of the archive too; for nothing but doubt, since an index is
+    /// checked whenever it is used. Tells of all together.
     ///
     /// # Errors
     /// Not found, when nothing was ever written here; corrupt, when a tree cannot be read; refused, when no index
     /// can hold what is in the records; io, when a file cannot be written.
     pub fn reindex(&self) -> Result<Reindexed> {
-        let archived = self.archive()?.map(|archive| make_anew(&archive)).transpose()?;
-        let mut made = make_anew(&self.state()?)?;
-        if let Some(archived) = archived {
-            made.beads += archived.beads;
-            made.letters += archived.letters;
-            made.damaged += archived.damaged;
-            made.bytes += archived.bytes;
-            made.took_millis += archived.took_millis;
+        let watch = Stopwatch::start();
+        let state = self.state()?;
+        let mut sum = Reindexed::default();
+        for (state, half) in indexed(&state)? {
+            make_anew(state, half, &mut sum)?;
         }
-        Ok(made)
+        sum.took_millis = watch.millis();
+        Ok(sum)
     }
 
-    /// Compares what the index says with all records, and that of the archive when there is one; changes nothing.
+    /// Compares what the indexes say with all records; changes nothing.
     ///
     /// # Errors
     /// Not found, when nothing was ever written here; corrupt, when a tree cannot be read.
     pub fn compare_index(&self) -> Result<Compared> {
-        let mut compared = compare(&self.state()?)?;
-        if let Some(archive) = self.archive()? {
-            let archived = compare(&archive)?;
-            compared.beads += archived.beads;
-            compared.letters += archived.letters;
-            compared.is_there &= archived.is_there;
-            compared.different.extend(archived.different);
+        let state = self.state()?;
+        let mut sum = Compared { is_there: true, ..Compared::default() };
+        for (state, half) in indexed(&state)? {
+            compare(state, half, &mut sum)?;
         }
-        Ok(compared)
+        Ok(sum)
     }
 }
 
-fn compare(state: &State<'_>) -> Result<Compared> {
-    let stock = build::all(state)?.0;
-    let mut outcome = Compared { beads: stock.beads.len(), letters: stock.letters.len(), is_there: false, different: Vec::new() };
-    let Some(found) = file::open(state) else { return Ok(outcome) };
-    outcome.is_there = true;
-    let last = if found.tree == state.tree() { None } else { patch_to(state, &found).map(|(patch, _)| patch) };
-    if found.tree != state.tree() && last.is_none() {
-        return Ok(outcome);
-    }
-    let is_other_archive = found.notes.archive != archive_of(state)?;
-    let archive = state.archive()?.map(State::catalog).transpose()?;
-    let current = Current { found, last, is_other_archive };
-    let said = current
-        .catalog()
-        .and_then(|catalog| Some((catalog.briefs()?, catalog.damaged_pairs(), catalog.misjudged(archive.as_ref()))));
-    let mail = current.mailroom().and_then(|mailroom| Some((mailroom.slips()?, mailroom.damaged_pairs())));
-    let (Some((beads, mut damaged, misjudged)), Some((letters, more))) = (said, mail) else {
-        outcome.different.push("the file is damaged".to_owned());
-        return Ok(outcome);
+/// What has an index: an archive before the ledger that leans on it.
+fn indexed<'a, 's>(state: &'a State<'s>) -> Result<Vec<(&'a State<'s>, Half)>> {
+    let archive = state.archive()?.map(|archive| (archive, Half::Beads));
+    Ok(archive.into_iter().chain([(state, Half::Beads), (state, Half::Letters)]).collect())
+}
+
+fn compare(state: &State<'_>, half: Half, sum: &mut Compared) -> Result<()> {
+    let stock = build::all(state, half)?.0;
+    sum.beads += stock.beads.len();
+    sum.letters += stock.letters.len();
+    let Some(found) = file::open(state, half) else {
+        sum.is_there = false;
+        return Ok(());
     };
-    damaged.extend(more);
-    let mut said = Stock { beads, letters, damaged };
+    let is_current = found.tree == half.tree(state)?;
+    let last = if is_current { None } else { patch_to(state, half, &found).map(|(patch, _)| patch) };
+    if !is_current && last.is_none() {
+        sum.is_there = false;
+        return Ok(());
+    }
+    let is_other_archive = half == Half::Beads && found.notes.archive != archive_of(state)?;
+    let current = Current { found, last, is_other_archive };
+    let Some(mut said) = current.stock(half) else {
+        sum.different.push("the file is damaged".to_owned());
+        return Ok(());
+    };
+    if half == Half::Beads {
+        let archive = state.archive()?.map(State::catalog).transpose()?;
+        sum.different.extend(current.catalog().into_iter().flat_map(|catalog| catalog.misjudged(archive.as_ref())));
+    }
     build::put_in_order(&mut said);
-    outcome.different.extend(misjudged);
-    outcome.different.extend(differing(&said.beads, &stock.beads, |(brief, _)| brief.id.to_string()));
-    outcome.different.extend(differing(&said.letters, &stock.letters, |(slip, _)| slip.id.to_string()));
-    outcome.different.extend(differing(&said.damaged, &stock.damaged, |(path, _)| path.clone()));
-    Ok(outcome)
+    sum.different.extend(differing(&said.beads, &stock.beads, |(brief, _)| brief.id.to_string()));
+    sum.different.extend(differing(&said.letters, &stock.letters, |(slip, _)| slip.id.to_string()));
+    sum.different.extend(differing(&said.damaged, &stock.damaged, |(path, _)| path.clone()));
+    Ok(())
 }
 
-fn make_anew(state: &State<'_>) -> Result<Reindexed> {
-    let watch = Stopwatch::start();
-    file::replace_now(&file::path(state), || {
-        let (stock, is_sure) = build::all(state)?;
-        let made = encode(state, &stock)?;
+fn make_anew(state: &State<'_>, half: Half, sum: &mut Reindexed) -> Result<()> {
+    file::replace_now(&file::path(state, half), || {
+        let (stock, is_sure) = build::all(state, half)?;
+        let made = encode(state, half, &stock)?;
         let made = made.ok_or_else(|| Error::refused("the records use more statuses or types than an index can hold"))?;
-        let outcome = Reindexed {
-            beads: stock.beads.len(),
-            letters: stock.letters.len(),
-            damaged: stock.damaged.len(),
-            bytes: made.len(),
-            took_millis: watch.millis(),
-        };
+        sum.beads += stock.beads.len();
+        sum.letters += stock.letters.len();
+        sum.damaged += stock.damaged.len();
+        sum.bytes += made.len();
         // What could not be read may be readable again tomorrow, so it must not be kept as damaged.
-        Ok((is_sure.then_some(made), outcome))
+        Ok((is_sure.then_some(made), ()))
     })
 }
 
