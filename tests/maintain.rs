@@ -227,3 +227,42 @@ fn a_town_that_was_moved_is_linked_again() {
     moved.gt(&format!("sling {} {TOAST} --no-start", beads[1])).succeeds();
     moved.fsck();
 }
+
+#[test]
+fn git_removes_no_objects_and_maintenance_only_those_that_nothing_names() {
+    let (town, rig) = Town::with_rig();
+    let reader = rig.dir.join("mayor/rig");
+    let file = town.base().join("blob");
+    std::fs::write(&file, "about to be referred to").unwrap();
+    let blob = town.git(&repo(&rig), &["hash-object", "-w", file.to_str().unwrap()]);
+    for dir in [&reader, &repo(&rig)] {
+        town.git(dir, &["gc", "--quiet", "--prune=now"]);
+        assert!(!town.command("git", dir).args(["prune", "--expire=now"]).output().unwrap().status.success());
+    }
+    assert!(object(&rig, &blob).exists());
+    // Roots that only a worktree has: its detached head, and what is staged there.
+    std::fs::write(reader.join("new.txt"), "committed\n").unwrap();
+    town.git(&reader, &["add", "-A"]);
+    town.git(&reader, &["commit", "-q", "-m", "On no branch"]);
+    let commit = town.git(&reader, &["rev-parse", "HEAD"]);
+    std::fs::write(reader.join("staged.txt"), "staged\n").unwrap();
+    town.git(&reader, &["add", "-A"]);
+    // And refs that are packed only.
+    town.git(&repo(&rig), &["pack-refs", "--all", "--prune"]);
+    let bead = town.bead(&rig, "Kept");
+    assert_eq!(maintain(&town, "--rig widgets --full", 15)["pruned"], true);
+    assert!(!object(&rig, &blob).exists());
+    assert_eq!(town.git(&reader, &["cat-file", "-t", &commit]), "commit");
+    assert_eq!(town.git(&reader, &["show", ":staged.txt"]), "staged");
+    assert_eq!(town.show(&bead)["title"], "Kept");
+    town.fsck();
+
+    // One that was made before learns it; who has decided otherwise is left alone.
+    let value = || town.git(&repo(&rig), &["config", "extensions.preciousObjects"]);
+    town.git(&repo(&rig), &["config", "--unset", "extensions.preciousObjects"]);
+    town.gt("maintain").succeeds();
+    assert_eq!(value(), "true");
+    town.git(&repo(&rig), &["config", "extensions.preciousObjects", "false"]);
+    town.gt("maintain").succeeds();
+    assert_eq!(value(), "false");
+}

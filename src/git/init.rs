@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::store::{sync_dir, write_file};
 
 /// The shared configuration: no maintenance that moves or prunes on its own, agents' own commits reach the disk,
-/// and every ref keeps a log. See git-config(1).
+/// every ref keeps a log, and only `gt maintain` removes objects. See git-config(1).
 const CONFIG: &str = "\
 [core]
 \trepositoryformatversion = 1
@@ -21,6 +21,7 @@ const CONFIG: &str = "\
 \tfsyncMethod = batch
 [extensions]
 \tworktreeConfig = true
+\tpreciousObjects = true
 [gc]
 \tauto = 0
 \tpackRefs = false
@@ -133,7 +134,7 @@ fn remote_section(url: &str, branch: &str) -> String {
 }
 
 /// A value as git-config(1) reads it back; control characters were refused before.
-fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

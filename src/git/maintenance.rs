@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::git::program;
+use crate::git::side_door::SideDoor;
 use crate::store::Store;
 use crate::time::Moment;
 
@@ -115,6 +116,7 @@ pub fn sizes(store: &Store) -> Sizes {
 pub fn pack(store: &Store, how: How) -> Result<Packing> {
     let before = sizes(store);
     let mut done = Packing::NotNeeded;
+    let mut door = None;
     let steps: [(bool, &[&str], Packing); 3] = [
         (how == How::Whole, &["repack", "-A", "-d", "-q"], Packing::PackedWhole),
         (how != How::Whole && before.loose >= LOOSE_MIN, &["repack", "-d", "-q"], Packing::Packed),
@@ -123,7 +125,12 @@ pub fn pack(store: &Store, how: How) -> Result<Packing> {
     ];
     for (_, words, packing) in steps.into_iter().filter(|(is_time, ..)| *is_time) {
         let threads: &[&str] = if how == How::Behind { &["-c", "pack.threads=1"] } else { &[] };
-        let Ok(output) = program::bare(store.dir(), &[threads, words].concat()) else { return Ok(Packing::NoGit) };
+        if door.is_none() {
+            door = Some(SideDoor::open(store)?);
+        }
+        let Some(Ok(output)) = door.as_ref().map(|door| door.run(&[threads, words].concat())) else {
+            return Ok(Packing::NoGit);
+        };
         if !output.is_success() {
             let line = format!("pack {}: {}", store.dir().display(), output.last_line());
             return Err(Error::new(output.failure(), line).hint("nothing is lost; git fsck tells more"));
@@ -152,5 +159,19 @@ pub fn has_loose_before(store: &Store, before: Moment) -> bool {
 pub fn prune(store: &Store, before: Moment) -> Result<()> {
     let text = before.to_string();
     let expire = format!("--expire={}Z", text.split('.').next().unwrap_or_default());
-    program::bare_ok(store.dir(), &["prune", &expire]).map(|_| ())
+    let output = SideDoor::open(store)?.run(&["prune", &expire])?;
+    let deed = || format!("prune {}: {}", store.dir().display(), output.last_line());
+    output.is_success().then_some(()).ok_or_else(|| Error::new(output.failure(), deed()))
+}
+
+/// Keeps git from removing objects in a repository that was made before new ones did so; tells whether that is new.
+/// Where somebody has decided about it, that stands.
+///
+/// # Errors
+/// External, when git cannot write the configuration.
+pub fn guard(store: &Store) -> Result<bool> {
+    if store.repo.config_snapshot().string("extensions.preciousObjects").is_some() {
+        return Ok(false);
+    }
+    program::bare_ok(store.dir(), &["config", "extensions.preciousObjects", "true"]).map(|_| true)
 }

@@ -19,5 +19,6 @@ pub mod push;
 pub mod reach;
 pub mod remote;
 pub mod salvage;
+mod side_door;
 pub mod status;
 pub mod worktree;

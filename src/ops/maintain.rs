@@ -107,6 +107,9 @@ fn work(ledger: &Ledger, home: &Path, how: How, now: Moment, done: &mut Maintain
     done.mended = mend::mend(store, home)?;
     done.left_overs = leftovers::clear(store, now)?;
     done.packing = Some(maintenance::pack(store, how)?);
+    if done.packing != Some(Packing::NoGit) {
+        maintenance::guard(store)?;
+    }
     let old = Moment::from_millis(now.millis().saturating_sub(YOUNG_MILLIS));
     // The reflogs of worktrees that are gone are no roots to git, but may be the last to name some commits.
     let may_prune = how == How::Whole && done.packing != Some(Packing::NoGit) && !leftovers::has_gone_worktrees(store);

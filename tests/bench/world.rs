@@ -50,7 +50,11 @@ impl Place {
     fn command(&self, program: &Path, dir: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-        command.env("HOME", self.path("home")).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+        command
+            .env("GT_UPKEEP", "off")
+            .env("HOME", self.path("home"))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null");
         command
     }
 
