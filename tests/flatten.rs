@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use gastown::error::Kind;
 use gastown::git::progress::Progress;
-use gastown::ledger::sync::{Options, send_root};
+use gastown::ledger::sync::{Options, Sent, send_root};
 use gastown::ledger::{Deed, Ledger, flatten, tree};
 use proptest::prelude::*;
 
 use crate::merge::world::{actor, git};
+use crate::race::all_at_once;
 use crate::sync::{Machines, now};
 use crate::town::{Outcome, Town};
 
@@ -142,6 +143,11 @@ fn work_on_the_old_history_is_carried_over_and_nothing_of_it_is_lost() {
     flatten_town(&pair.one).succeeds();
     bead(&pair.one, "Work 4");
     let events = log(&pair.two);
+    // Told beforehand, and then nothing moves; whoever only sends must first take over.
+    let refs = [repo(&pair.two), pair.hub.clone()].map(|dir| pair.two.git(&dir, &["for-each-ref"]));
+    assert!(pair.two.gt("sync --dry-run").succeeds().stdout.contains("history flattened, work of the old history carried over"));
+    pair.two.gt("sync --push-only").ends_with(5);
+    assert_eq!(refs, [repo(&pair.two), pair.hub.clone()].map(|dir| pair.two.git(&dir, &["for-each-ref"])));
     let told = pair.two.gt("sync").succeeds().stdout;
     assert!(told.contains("work of the old history carried over"), "{told}");
     pair.equal();
@@ -156,6 +162,53 @@ fn work_on_the_old_history_is_carried_over_and_nothing_of_it_is_lost() {
     assert!(events.iter().all(|event| now.contains(event)), "{events:?}\n{now:?}");
     let of_bead = pair.one.gt_args(&["--json", "log", "--bead", &shared, "-n", "0"]).json();
     assert!(of_bead.as_array().unwrap().iter().any(|event| event["op"] == "replay"), "{of_bead}");
+    pair.one.fsck();
+}
+
+#[test]
+fn a_bead_that_was_archived_and_flattened_away_comes_back_with_what_another_wrote_on_it() {
+    let pair = crate::machines::Pair::new();
+    let (edited, quiet) = (pair.bead("Edited"), pair.bead("Quiet"));
+    pair.one.gt_args(&["close", &edited, &quiet]).succeeds();
+    pair.settle();
+    // Meanwhile the home has it decay, and flattens; the other has it reopened, before it knows.
+    let later = pair.one.here().var("GT_NOW", "2026-03-01T00:00:00Z").gt("--json maintain --rig widgets").json();
+    assert_eq!(later[0]["decayed"]["archived"], 2, "{later}");
+    pair.two.gt_args(&["bead", "reopen", &edited]).succeeds();
+    pair.two.gt_args(&["update", &edited, "--title", "Edited again"]).succeeds();
+    pair.one.gt("flatten --rig widgets --force").succeeds();
+    pair.two.gt("flatten --rig widgets --force").fails_with(4);
+    pair.settle();
+    for town in [&pair.one, &pair.two] {
+        assert_eq!((town.status(&edited), town.status(&quiet)), ("open".into(), "closed".into()));
+        assert_eq!(town.show(&edited)["title"], "Edited again");
+        assert_eq!(town.show(&quiet)["archived"], true);
+        let listed = town.gt("list --rig widgets --all -n 0").succeeds().stdout;
+        assert_eq!((listed.matches("Edited").count(), listed.matches("Quiet").count()), (1, 1), "{listed}");
+        town.gt("reindex --check").succeeds();
+    }
+    // The queue's home goes on as before.
+    let work = pair.bead("Work after it");
+    assert_eq!(pair.two.status(&work), "open");
+    pair.one.fsck();
+}
+
+#[test]
+fn writers_beside_a_flatten_lose_nothing() {
+    let pair = Pair::new(true);
+    bead(&pair.one, "Work");
+    let write = |town: &Town, n: usize| town.here().command(&["bead", "q", &format!("Work {n:02}")]);
+    let mut commands: Vec<_> = (0..6).map(|n| write(&pair.one, n)).chain((6..12).map(|n| write(&pair.two, n))).collect();
+    commands.insert(3, pair.one.here().command(&["flatten", "--town", "--force"]));
+    commands.insert(8, pair.two.here().command(&["sync"]));
+    commands.push(pair.one.here().command(&["sync"]));
+    for outcome in all_at_once(commands) {
+        // Where everybody was faster each time, that is told and nothing has changed.
+        assert!([0, 5].contains(&outcome.code), "{}: {}{}", outcome.line, outcome.stdout, outcome.stderr);
+        assert!(outcome.code == 0 || !outcome.line.contains("bead"), "{}", outcome.stderr);
+    }
+    pair.equal();
+    assert_eq!((titles(&pair.one).len(), titles(&pair.two).len()), (13, 13));
     pair.one.fsck();
 }
 
@@ -223,7 +276,13 @@ fn what_is_not_to_be_flattened_stays_as_it_is() {
     assert!(flatten_town(&pair.one).succeeds().stdout.contains("too little to gain"), "one commit cannot be flattened");
     // Away from the hub nothing is flattened, and nothing apart from machines that take part.
     bead(&pair.one, "Work 2");
-    let ours = tip(&pair.one, &repo(&pair.one));
+    let hook = pair.hub.join("hooks/pre-receive.local");
+    std::fs::write(&hook, "#!/bin/sh\n! grep -q flattened || { echo 'not here' >&2; exit 1; }\n").unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let refused = flatten_town(&pair.one).ends_with(6).stdout;
+    assert!(refused.contains("refuses the flatten") && refused.contains("not here"), "{refused}");
+    let ours = tip(&pair.one, &pair.hub);
+    assert_eq!(tip(&pair.one, &repo(&pair.one)), ours);
     let elsewhere = pair.one.base().join("elsewhere.git");
     std::fs::rename(&pair.hub, &elsewhere).unwrap();
     flatten_town(&pair.one).ends_with(6);
@@ -367,7 +426,7 @@ fn flatten_home(machines: &Machines) -> bool {
     let deed = Deed { actor: &actor, op: "flatten", subject: "flatten".into(), now: now() };
     let Ok(root) = flatten::prepare(ledger, machines.tip(0), &deed) else { return false };
     let refusal = send_root(ledger, machines.url(), &root, &Progress::silent()).unwrap();
-    refusal.is_none()
+    refusal == Sent::Taken
 }
 
 #[test]
@@ -382,7 +441,7 @@ fn a_flatten_of_a_tip_that_the_hub_has_left_is_refused_and_nothing_has_moved() {
     let root = flatten::prepare(&machines.ledgers[0], machines.tip(0), &deed).unwrap();
     machines.sync(1);
     let (ours, theirs) = (machines.tip(0), machines.hub_tip());
-    assert!(send_root(&machines.ledgers[0], machines.url(), &root, &Progress::silent()).unwrap().is_some());
+    assert_eq!(send_root(&machines.ledgers[0], machines.url(), &root, &Progress::silent()).unwrap(), Sent::Moved);
     assert_eq!((machines.tip(0), machines.hub_tip()), (ours, theirs));
     // A root of something else than what it names is not even sent.
     let forged = flatten::Root { replaced: theirs, ..root };

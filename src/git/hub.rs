@@ -14,7 +14,8 @@ const PRE_RECEIVE: &str = include_str!("../../hooks/hub/pre-receive");
 /// What every version of it has in its second line.
 const MARK: &str = "gt hub rules";
 
-/// Settings of a hub, see git-config(1). Deletions and replacements are judged by the hook, ref by ref.
+/// Settings of a hub, see git-config(1). Deletions and replacements are judged by the hook, ref by ref;
+/// `receive.denyNonFastForwards` is about branches only, and the project's own.
 const SETTINGS: &[(&str, &str)] = &[
     ("core.fsync", "all"),
     ("core.logAllRefUpdates", "always"),
@@ -23,7 +24,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("maintenance.auto", "false"),
     ("receive.autogc", "false"),
     ("receive.fsckObjects", "true"),
-    ("receive.denyNonFastForwards", "false"),
 ];
 
 /// What was found at a hub's place.
@@ -47,12 +47,6 @@ pub fn make(dir: &Path) -> Result<Found> {
         init::init_bare(dir, "main")?;
     }
     let get = |key: &str| program::bare(dir, &["config", "--local", "--get", key]).map(|output| output.text());
-    let refuses_rewrites =
-        program::bare(dir, &["config", "--type=bool", "--get", "receive.denyNonFastForwards"])?.text() == "true";
-    if refuses_rewrites {
-        // It would refuse a lawful flatten too; the hook holds it for all other refs.
-        program::bare_ok(dir, &["config", "gt.denyNonFastForwards", "true"])?;
-    }
     for (key, value) in SETTINGS {
         if get(key)? != *value {
             program::bare_ok(dir, &["config", "--replace-all", key, value])?;

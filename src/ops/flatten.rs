@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::git::progress::Progress;
 use crate::ledger::flatten::{self, Root};
-use crate::ledger::sync::{self, Options};
+use crate::ledger::sync::{self, Options, Sent};
 use crate::ledger::{Deed, Ledger};
 use crate::ops::remote::{self, Remote};
 use crate::ops::sync::Which;
@@ -124,6 +124,7 @@ fn town_home(town: &Town) -> Result<String> {
 fn work(ledger: &Ledger, deed: &Deed<'_>, wish: Wish, progress: &Progress) -> Result<Outcome> {
     let remotes = remote::list(&ledger.store);
     check_reach(ledger, &remotes)?;
+    let mut refused = 0;
     for _ in 0..TRIES_MAX {
         if !wish.dry_run {
             exchange(ledger, &remotes, deed, progress)?;
@@ -140,18 +141,17 @@ fn work(ledger: &Ledger, deed: &Deed<'_>, wish: Wish, progress: &Progress) -> Re
         let Some(first) = remotes.first() else { return ledger.flatten(deed).map(done) };
         let root = flatten::prepare(ledger, tip, deed)?;
         match sync::send_root(ledger, &first.url, &root, progress)? {
-            None => {
+            Sent::Taken => {
                 crate::env::crash_point("flatten.sent");
                 exchange(ledger, &remotes, deed, progress)?;
                 return Ok(done(root));
             }
-            Some(refusal) => tracing::info!("{} refused the flatten: {refusal}", first.name),
-        }
-        let there =
-            sync::sync(ledger, &first.name, &first.url, &Options { dry_run: true, ..Options::default() }, deed.now, progress)?;
-        if there.received == 0 {
-            return Err(Error::external(format!("the remote {} refuses the flatten, although nobody else wrote", first.name))
-                .hint("what is here and there is as it was; its hooks or settings (receive.denyNonFastForwards) forbid it"));
+            Sent::Moved => refused = 0,
+            Sent::Refused(_) if refused == 0 => refused = 1,
+            Sent::Refused(reason) => {
+                return Err(Error::external(format!("the remote {} refuses the flatten: {reason}", first.name))
+                    .hint("what is here and there is as it was; a hook there may forbid it"));
+            }
         }
     }
     Err(Error::conflict("others kept writing while the ledger was to be flattened").hint("try again when it is quieter"))

@@ -397,14 +397,26 @@ fn send(ledger: &Ledger, url: &str, updates: &[Update], progress: &Progress) -> 
     }))
 }
 
-/// Lets `root` take its place at `url`, whose ledger must be exactly at the tip that it replaces. `Some`: it was
-/// refused, for this reason, and nothing has changed there but perhaps the pin of the old history.
+/// What became of a root that was to take its place at a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It stands there.
+    Taken,
+    /// The remote has left the tip that it replaces; nothing has changed there but perhaps the pin of the old history.
+    Moved,
+    /// The remote stands at that tip and refuses, for this reason.
+    Refused(String),
+}
+
+/// Lets `root` take its place at `url`, whose ledger must be exactly at the tip that it replaces.
 ///
 /// # Errors
 /// External, when the remote fails; it may have taken the root then, which the next exchange finds out.
-pub fn send_root(ledger: &Ledger, url: &str, root: &flatten::Root, progress: &Progress) -> Result<Option<String>> {
+pub fn send_root(ledger: &Ledger, url: &str, root: &flatten::Root, progress: &Progress) -> Result<Sent> {
     flatten::check(&ledger.store, root.commit, root.replaced)?;
     let pin = epochs::pin(ledger, &fetch::advertised(&ledger.store, url)?, root.epoch, root.replaced)?;
     let step = epochs::Step { old: Some(root.replaced), new: root.commit, changes: 1, pin: Some(pin) };
-    send(ledger, url, &step.updates().collect::<Vec<_>>(), progress)
+    let Some(reason) = send(ledger, url, &step.updates().collect::<Vec<_>>(), progress)? else { return Ok(Sent::Taken) };
+    let there = fetch::advertised(&ledger.store, url)?.get(tree::LEDGER).copied();
+    Ok(if there == Some(root.replaced) { Sent::Refused(reason) } else { Sent::Moved })
 }
