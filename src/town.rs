@@ -146,8 +146,12 @@ impl Town {
     /// # Errors
     /// Not found, when it is not registered or not on this machine.
     pub fn rig(&self, name: &Name) -> Result<RigPlace> {
+        self.place(self.entry(name)?)
+    }
+
+    fn entry(&self, name: &Name) -> Result<Rig> {
         match self.hq.state()?.rig(name)? {
-            Some(rig) => self.place(rig),
+            Some(rig) => Ok(rig),
             None => {
                 let known: Vec<String> = self.rigs()?.iter().map(|rig| rig.name.to_string()).collect();
                 let hint = if known.is_empty() {
@@ -169,12 +173,17 @@ impl Town {
         here.map(|rig| self.place(rig)).collect()
     }
 
-    fn place(&self, rig: Rig) -> Result<RigPlace> {
-        let dir = self.root.join(rig.name.as_str());
-        if !is_whole(&dir) {
-            return Err(Error::not_found(format!("rig {} is registered but not on this machine", rig.name))
-                .hint(format!("fetch it: gt rig add {} {}", rig.name, rig.url)));
+    fn check_here(&self, rig: &Rig) -> Result<()> {
+        if is_whole(&self.root.join(rig.name.as_str())) {
+            return Ok(());
         }
+        Err(Error::not_found(format!("rig {} is registered but not on this machine", rig.name))
+            .hint(format!("fetch it: gt rig add {} {}", rig.name, rig.url)))
+    }
+
+    fn place(&self, rig: Rig) -> Result<RigPlace> {
+        self.check_here(&rig)?;
+        let dir = self.root.join(rig.name.as_str());
         let ledger = Ledger::open(&dir.join(".repo.git"), &self.machine)?;
         let project = ledger.store.repo.config_snapshot().string("remote.origin.url").map(|url| url.to_string());
         Ok(RigPlace { project: project.unwrap_or_else(|| rig.url.clone()), rig, dir, ledger })
@@ -202,16 +211,29 @@ impl Town {
     /// # Errors
     /// As [`Town::rig`].
     pub fn find_rig_here(&self) -> Result<Option<RigPlace>> {
+        self.entry_here()?.map(|rig| self.place(rig)).transpose()
+    }
+
+    /// The prefix of the rig of the actor or of the directory, if any; nothing is opened for it.
+    ///
+    /// # Errors
+    /// As [`Town::rig`].
+    pub fn prefix_here(&self) -> Result<Option<Prefix>> {
+        let Some(rig) = self.entry_here()? else { return Ok(None) };
+        self.check_here(&rig)?;
+        Ok(Some(rig.prefix))
+    }
+
+    fn entry_here(&self) -> Result<Option<Rig>> {
+        if let Some(name) = self.me.rig() {
+            return self.entry(name).map(Some);
+        }
         let of_dir = || {
             let first = self.dir.strip_prefix(&self.root).ok()?.components().next()?;
             first.as_os_str().to_str()?.parse::<Name>().ok()
         };
-        if let Some(name) = self.me.rig() {
-            return self.rig(name).map(Some);
-        }
         // A directory of the town that is no rig's says nothing.
-        let registered = of_dir().map(|name| self.hq.state()?.rig(&name)).transpose()?.flatten();
-        registered.map(|rig| self.place(rig)).transpose()
+        Ok(of_dir().map(|name| self.hq.state()?.rig(&name)).transpose()?.flatten())
     }
 
     /// The rig named, else the one here.

@@ -154,10 +154,8 @@ impl<'s> Change<'s> {
         if let Some(old) = self.state.object(path)? {
             record::check_writable(path, &old)?;
         }
-        let size = record::encode(&object).len();
-        if size > RECORD_BYTES_MAX {
-            return Err(Error::refused(format!("{path} would be {size} bytes; a record may have {RECORD_BYTES_MAX}"))
-                .hint("keep long material in files of the repository"));
+        if record::bytes_below(&object) > RECORD_BYTES_MAX {
+            check_size(path, record::encode(&object).len())?;
         }
         self.edits.insert(path.to_owned(), Some(object));
         Ok(())
@@ -287,18 +285,18 @@ impl<'s> Change<'s> {
     }
 
     /// Turns the edits into objects; `None` when they change nothing.
-    fn commit(self, ledger: &Ledger, deed: &Deed<'_>, batch: &mut Batch) -> Result<Option<ObjectId>> {
+    fn commit(mut self, ledger: &Ledger, deed: &Deed<'_>, batch: &mut Batch) -> Result<Option<ObjectId>> {
         let mut blobs = Vec::new();
-        for (path, edit) in &self.edits {
-            let old = self.state.object(path)?;
-            let Some(new) = edit else {
+        for (path, edit) in std::mem::take(&mut self.edits) {
+            let old = self.state.object(&path)?;
+            let Some(mut new) = edit else {
                 if old.is_some() {
-                    blobs.push((path.as_str(), None));
+                    blobs.push((path, None));
                 }
                 continue;
             };
-            let (class, mut new) = (Class::of(path), new.clone());
-            let archived = if old.is_none() && class == Class::Bead { self.state.archived_copy(path)? } else { None };
+            let class = Class::of(&path);
+            let archived = if old.is_none() && class == Class::Bead { self.state.archived_copy(&path)? } else { None };
             // What comes back from the archive keeps the clocks of what did not change meanwhile.
             let known = match archived {
                 Some((copy, object)) => {
@@ -309,12 +307,13 @@ impl<'s> Change<'s> {
             };
             let stamped = record::stamp(class, known.as_ref(), new, &self.rev);
             if old.as_ref() != Some(&stamped) {
-                blobs.push((path.as_str(), Some(batch.add(gix::objs::Kind::Blob, record::encode(&stamped)))));
+                blobs.push((path, Some(batch.add(gix::objs::Kind::Blob, record::encode(&stamped)))));
             }
         }
         if blobs.is_empty() {
             return Ok(None);
         }
+        let blobs: Vec<(&str, Option<ObjectId>)> = blobs.iter().map(|(path, blob)| (path.as_str(), *blob)).collect();
         let root = edit_tree(&ledger.store, self.state.tree(), &blobs, batch)?;
         let message = message(deed, &self.beads, &self.rev);
         Ok(Some(batch.add_value(&commit_of(deed, root, self.state.commit(), message))))
@@ -366,6 +365,14 @@ fn signature(actor: &Actor, now: Moment) -> gix::actor::Signature {
 /// git refuses times before 1970, so a clock that stands there is written as its start.
 fn deed_secs(now: Moment) -> i64 {
     now.secs().max(0)
+}
+
+fn check_size(path: &str, size: usize) -> Result<()> {
+    if size <= RECORD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{path} would be {size} bytes; a record may have {RECORD_BYTES_MAX}"))
+        .hint("keep long material in files of the repository"))
 }
 
 /// The tree `root` with each path set to its blob or removed; new trees go into `batch`.

@@ -4,15 +4,18 @@
 //! that makes it visible moves. Few objects become files of their own, many become one pack: a file costs a
 //! sync now, a pack costs every later process a little until maintenance has folded it in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
-use gix::objs::{Kind as ObjectKind, Write as _, WriteTo};
+use gix::objs::{Kind as ObjectKind, WriteTo};
 use gix::prelude::FindExt as _;
 
 use crate::error::{Kind, OrFail, Result};
+use crate::store::deflate::Deflater;
 use crate::store::{Store, pack, sync_dir, written};
 
 /// A batch of so many new objects goes out as one pack.
@@ -111,15 +114,17 @@ impl Store {
     pub fn write_files(&self, batch: &Batch) -> Result<Vec<PathBuf>> {
         let objects = self.dir().join("objects");
         let (mut fresh, mut torn, mut dirs, mut files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (loose, packs) = (Loose::of(&objects, batch.0.len()), pack::indexes(&objects));
         for (id, (kind, bytes)) in &batch.0 {
             let path = loose_path(&objects, *id);
+            let is_there = loose.has(*id, &path);
             // A torn file under an object's name, left by a crash of somebody else, is no object.
-            let is_whole = path.is_file() && self.holds(*id, bytes);
+            let is_whole = is_there && self.holds(*id, bytes);
             if is_whole && self.refresh(&path)? {
                 dirs.push(parent_of(&path));
                 files.push(path);
-            } else if path.is_file() || !self.is_packed(*id) {
-                torn.extend(path.is_file().then_some(path));
+            } else if is_there || !packs.iter().any(|pack| pack.lookup(id).is_some()) {
+                torn.extend(is_there.then_some(path));
                 fresh.push((*id, *kind, bytes));
             }
         }
@@ -222,10 +227,6 @@ impl Store {
         self.sync_object_dirs(dirs)
     }
 
-    fn is_packed(&self, id: ObjectId) -> bool {
-        gix::objs::Exists::exists(&self.repo.objects, &id)
-    }
-
     /// Whether the loose object `id` can be read and holds exactly `bytes`.
     fn holds(&self, id: ObjectId, bytes: &[u8]) -> bool {
         let loose = gix::odb::loose::Store::at(self.dir().join("objects"), gix::hash::Kind::Sha1);
@@ -269,12 +270,16 @@ impl Store {
         }
         let deed = || format!("write objects to {}", objects.display());
         let staging = Staging::create(objects)?;
-        let loose = gix::odb::loose::Store::at(&staging.0, gix::hash::Kind::Sha1);
+        let mut deflater = Deflater::new(gix::zlib::Compression::BEST_SPEED);
         let mut files = Vec::new();
         for (id, kind, bytes) in fresh {
-            loose.write_buf_with_known_id(*kind, bytes, *id).or_fail(Kind::Io, deed)?;
+            let header = gix::objs::encode::loose_header(*kind, bytes.len() as u64);
+            let stream = deflater.stream(&[header.as_slice(), bytes.as_slice()]).or_fail(Kind::Io, deed)?;
+            let mut file = File::options();
+            let file = file.write(true).create_new(true).mode(0o444).open(staging.0.join(id.to_string()));
+            let mut file = file.or_fail(Kind::Io, deed)?;
+            file.write_all(&stream).or_fail(Kind::Io, deed)?;
             if self.is_durable() {
-                let file = File::open(loose_path(&staging.0, *id)).or_fail(Kind::Io, deed)?;
                 begin_writing(&file);
                 files.push(file);
             }
@@ -286,7 +291,7 @@ impl Store {
         for (id, ..) in fresh {
             let path = loose_path(objects, *id);
             let dir = parent_of(&path);
-            if place(&loose_path(&staging.0, *id), &path, &dir).or_fail(Kind::Io, deed)? {
+            if place(&staging.0.join(id.to_string()), &path, &dir).or_fail(Kind::Io, deed)? {
                 dirs.push(objects.to_owned());
             }
             dirs.push(dir);
@@ -348,7 +353,40 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What is left here is disposable; maintenance finds it by its name should this fail.
-        let _ = std::fs::remove_dir_all(&self.0);
+        if std::fs::remove_dir(&self.0).is_err() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// Batches of so many objects list what is loose; smaller ones ask for each.
+const LISTED_FROM: usize = 512;
+
+/// Which objects have a file of their own.
+enum Loose {
+    Asked,
+    Listed(HashSet<ObjectId>),
+}
+
+impl Loose {
+    /// As a batch of `count` objects is best served; what comes later is not among those listed.
+    fn of(objects: &Path, count: usize) -> Self {
+        if count < LISTED_FROM {
+            return Self::Asked;
+        }
+        let files = (0..=u8::MAX).flat_map(|first| {
+            let hex = format!("{first:02x}");
+            let names = std::fs::read_dir(objects.join(&hex)).into_iter().flatten().filter_map(std::result::Result::ok);
+            names.filter_map(move |entry| ObjectId::from_hex(format!("{hex}{}", entry.file_name().to_str()?).as_bytes()).ok())
+        });
+        Self::Listed(files.collect())
+    }
+
+    fn has(&self, id: ObjectId, path: &Path) -> bool {
+        match self {
+            Self::Asked => path.is_file(),
+            Self::Listed(files) => files.contains(&id),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use gix_pack::data::entry::Header;
 use gix_pack::data::{Version, input};
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::store::deflate::Deflater;
 use crate::store::{Store, sync_dir};
 
 /// A pack on its way out; the number of entries is said first and must be kept.
@@ -23,7 +24,33 @@ pub struct PackWriter<W> {
     hasher: gix::hash::Hasher,
     left: u32,
     offset: u64,
-    compression: Compression,
+    deflater: Deflater,
+}
+
+/// An entry as it stands in a pack.
+struct Sealed {
+    head: Vec<u8>,
+    stream: Vec<u8>,
+    crc32: u32,
+}
+
+impl Sealed {
+    fn new(header: Header, bytes: &[u8], deflater: &mut Deflater) -> std::io::Result<Self> {
+        let mut head = Vec::with_capacity(32);
+        header.write_to(bytes.len() as u64, &mut head)?;
+        let entry = input::Entry {
+            header,
+            header_size: u16::try_from(head.len()).unwrap_or(u16::MAX),
+            pack_offset: 0,
+            compressed_size: 0,
+            compressed: Some(deflater.stream(&[bytes])?),
+            crc32: None,
+            decompressed_size: bytes.len() as u64,
+            trailer: None,
+        };
+        let crc32 = entry.compute_crc32();
+        Ok(Self { head, stream: entry.compressed.unwrap_or_default(), crc32 })
+    }
 }
 
 /// Where an entry went.
@@ -44,7 +71,7 @@ impl<W: Write> PackWriter<W> {
 
     fn begin_with(out: W, entries: u32, compression: Compression) -> std::io::Result<Self> {
         let hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
-        let mut pack = Self { out, hasher, left: entries, offset: 0, compression };
+        let mut pack = Self { out, hasher, left: entries, offset: 0, deflater: Deflater::new(compression) };
         pack.put(&gix_pack::data::header::encode(Version::V2, entries))?;
         Ok(pack)
     }
@@ -54,13 +81,7 @@ impl<W: Write> PackWriter<W> {
     /// # Errors
     /// Those of `out`.
     pub fn whole(&mut self, kind: ObjectKind, bytes: &[u8]) -> std::io::Result<Place> {
-        let header = match kind {
-            ObjectKind::Commit => Header::Commit,
-            ObjectKind::Tree => Header::Tree,
-            ObjectKind::Blob => Header::Blob,
-            ObjectKind::Tag => Header::Tag,
-        };
-        self.entry(header, bytes)
+        self.entry(header_of(kind), bytes)
     }
 
     /// Adds an object as its delta to `base`, which the receiver has or which came before.
@@ -90,26 +111,15 @@ impl<W: Write> PackWriter<W> {
     }
 
     fn entry(&mut self, header: Header, bytes: &[u8]) -> std::io::Result<Place> {
+        let sealed = Sealed::new(header, bytes, &mut self.deflater)?;
+        self.sealed(&sealed)
+    }
+
+    fn sealed(&mut self, entry: &Sealed) -> std::io::Result<Place> {
         self.left = self.left.checked_sub(1).ok_or_else(|| std::io::Error::other("the pack is full"))?;
-        let mut head = Vec::with_capacity(32);
-        header.write_to(bytes.len() as u64, &mut head)?;
-        let mut deflate = gix::zlib::stream::deflate::Write::new(Vec::new(), self.compression);
-        deflate.write_all(bytes)?;
-        deflate.flush()?;
-        let compressed = deflate.into_inner();
-        let entry = input::Entry {
-            header,
-            header_size: u16::try_from(head.len()).unwrap_or(u16::MAX),
-            pack_offset: self.offset,
-            compressed_size: compressed.len() as u64,
-            compressed: Some(compressed),
-            crc32: None,
-            decompressed_size: bytes.len() as u64,
-            trailer: None,
-        };
-        let place = Place { offset: self.offset, crc32: entry.compute_crc32() };
-        self.put(&head)?;
-        self.put(&entry.compressed.unwrap_or_default())?;
+        let place = Place { offset: self.offset, crc32: entry.crc32 };
+        self.put(&entry.head)?;
+        self.put(&entry.stream)?;
         Ok(place)
     }
 
@@ -120,19 +130,69 @@ impl<W: Write> PackWriter<W> {
     }
 }
 
+fn header_of(kind: ObjectKind) -> Header {
+    match kind {
+        ObjectKind::Commit => Header::Commit,
+        ObjectKind::Tree => Header::Tree,
+        ObjectKind::Blob => Header::Blob,
+        ObjectKind::Tag => Header::Tag,
+    }
+}
+
+/// An object by reference, on its way into a pack.
+type Whole<'a> = (ObjectId, ObjectKind, &'a Vec<u8>);
+
+/// Objects that are compressed before the next of them are, so that not all are in memory twice.
+const SEALED_AT_ONCE: usize = 2_048;
+/// Threads that compress at most; fewer objects than this for each are not worth one.
+const SEALERS_MAX: usize = 8;
+const SEALED_BY_ONE_MIN: usize = 64;
+
+/// Compresses `objects` on all cores, in their order; people wait for this, and maintenance compresses better later on.
+fn seal(objects: &[Whole<'_>]) -> std::io::Result<Vec<Sealed>> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(SEALERS_MAX);
+    let each = objects.len().div_ceil(cores).max(SEALED_BY_ONE_MIN);
+    let seal = |part: &[Whole<'_>]| -> std::io::Result<Vec<Sealed>> {
+        let mut deflater = Deflater::new(Compression::BEST_SPEED);
+        part.iter().map(|(_, kind, bytes)| Sealed::new(header_of(*kind), bytes, &mut deflater)).collect()
+    };
+    let mut parts = objects.chunks(each);
+    let first = parts.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || seal(part))).collect();
+        let mut sealed = seal(first)?;
+        for other in others {
+            sealed.extend(other.join().map_err(|_| std::io::Error::other("compressing ended early"))??);
+        }
+        Ok(sealed)
+    })
+}
+
+/// The indexes of all packs in the directory `objects`, without those of packs that are gone or that cannot be read.
+pub(crate) fn indexes(objects: &Path) -> Vec<gix_pack::index::File> {
+    let entries = std::fs::read_dir(objects.join("pack")).into_iter().flatten().filter_map(std::result::Result::ok);
+    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "idx"));
+    let whole = paths.filter(|path| path.with_extension("pack").is_file());
+    whole.filter_map(|path| gix_pack::index::File::at(&path, gix::hash::Kind::Sha1).ok()).collect()
+}
+
 /// Writes `objects`, which come in the order of their ids, as a pack and its index into `dir`; neither is synced.
 ///
 /// # Errors
 /// Io, when writing fails; refused, when they are more than a pack can hold.
-pub(crate) fn write_in(dir: &Path, objects: &[(ObjectId, ObjectKind, &Vec<u8>)]) -> Result<(PathBuf, PathBuf)> {
+pub(crate) fn write_in(dir: &Path, objects: &[Whole<'_>]) -> Result<(PathBuf, PathBuf)> {
     let deed = || format!("pack {} objects in {}", objects.len(), dir.display());
     let count = u32::try_from(objects.len()).or_fail(Kind::Refused, deed)?;
     let unnamed = dir.join("new.pack");
     let write = || -> std::io::Result<(ObjectId, Vec<Place>)> {
         let out = std::io::BufWriter::new(File::create_new(&unnamed)?);
-        // People wait for this; maintenance compresses better later on.
         let mut pack = PackWriter::begin_with(out, count, Compression::BEST_SPEED)?;
-        let places = objects.iter().map(|(_, kind, bytes)| pack.whole(*kind, bytes)).collect::<std::io::Result<_>>()?;
+        let mut places = Vec::with_capacity(objects.len());
+        for part in objects.chunks(SEALED_AT_ONCE) {
+            for entry in seal(part)? {
+                places.push(pack.sealed(&entry)?);
+            }
+        }
         let (checksum, _) = pack.end()?;
         Ok((checksum, places))
     };

@@ -165,7 +165,7 @@ impl Create {
                     .hint("leave --rig out: a child lives beside its parent"))
             }
             (Some(prefix), _) | (None, Some(prefix)) => Ok(prefix),
-            (None, None) => Ok(town.find_rig_here()?.map_or_else(Prefix::hq, |place| place.rig.prefix)),
+            (None, None) => Ok(town.prefix_here()?.unwrap_or_else(Prefix::hq)),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Scopes {
         let one = match rig {
             Some(text) => Some(scope_named(town, text)?),
             None if all => None,
-            None => town.find_rig_here()?.map(|place| place.rig.prefix),
+            None => town.prefix_here()?,
         };
         Ok(match one {
             None => Self { asked: known, others: Vec::new() },

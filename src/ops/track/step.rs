@@ -359,7 +359,7 @@ impl<'t> Reader<'t> {
 
     fn here(&mut self) -> Result<Prefix> {
         if self.here.is_none() {
-            self.here = Some(self.town.find_rig_here()?.map_or_else(Prefix::hq, |place| place.rig.prefix));
+            self.here = Some(self.town.prefix_here()?.unwrap_or_else(Prefix::hq));
         }
         Ok(self.here.clone().unwrap_or_else(Prefix::hq))
     }
