@@ -129,6 +129,10 @@ impl<'p> World<'p> {
             change.put(&tree::hook(&agent), &hook).unwrap();
         });
         timed(&mut world.gt(&["maintain", "--full"]));
+        for dir in ["beads/", "mail/"] {
+            let there = output(&mut world.git(&["ls-tree", "-r", "--name-only", tree::LEDGER, dir])).lines().count();
+            assert!(there >= scale, "of {scale} records in {dir} {there} are left");
+        }
         world
     }
 
@@ -191,7 +195,9 @@ impl<'p> World<'p> {
         match self.random.u8(..10) {
             0..7 => {
                 bead.assignee = Some(format!("widgets/polecats/p{}", self.random.usize(..MAILBOXES)));
-                bead.close("overseer", "done as asked", Moment::from_millis(created.millis() + DAY / 3)).unwrap();
+                // Not so long ago that maintenance would move it to the archive.
+                let closed = now.millis() - i64::try_from(n % 20).unwrap() * DAY - DAY / 2;
+                bead.close("overseer", "done as asked", Moment::from_millis(closed.max(created.millis()))).unwrap();
             }
             7 => {
                 bead.assignee = Some(format!("widgets/polecats/p{}", self.random.usize(..MAILBOXES)));
