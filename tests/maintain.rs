@@ -192,6 +192,17 @@ fn a_command_that_wrote_starts_packing_behind_it_and_not_again_at_once() {
 }
 
 #[test]
+fn an_upkeep_that_cannot_pack_what_nothing_refers_to_is_put_off_for_a_day() {
+    let (town, rig) = Town::with_rig();
+    scatter(&town, &rig, "one");
+    town.git(&repo(&rig), &["update-ref", "-d", "refs/heads/one"]);
+    let told = town.gt("--json maintain --rig widgets --auto").json();
+    assert!(told[0]["after"]["loose"].as_u64() > Some(3_000), "{told}");
+    let next = std::fs::read_to_string(repo(&rig).join("gt/upkeep")).unwrap();
+    assert!(next.starts_with("2026-01-02T"), "{next}");
+}
+
+#[test]
 fn a_town_that_was_moved_is_linked_again() {
     const TOAST: &str = "widgets/polecats/toast";
     let (town, rig) = Town::with_rig();

@@ -117,9 +117,11 @@ pub fn pack(store: &Store, how: How) -> Result<Packing> {
     let before = sizes(store);
     let mut done = Packing::NotNeeded;
     let mut door = None;
+    // Behind, the quick look has said that it is time, and may have been wrong; then the next comes late.
+    let loose_min = if how == How::Behind { LOOSE_MIN / 4 } else { LOOSE_MIN };
     let steps: [(bool, &[&str], Packing); 3] = [
         (how == How::Whole, &["repack", "-A", "-d", "-q"], Packing::PackedWhole),
-        (how != How::Whole && before.loose >= LOOSE_MIN, &["repack", "-d", "-q"], Packing::Packed),
+        (how != How::Whole && before.loose >= loose_min, &["repack", "-d", "-q"], Packing::Packed),
         // After what is loose: gathered alone it would get no deltas against what is packed.
         (how != How::Whole && before.packs >= PACKS_MIN, &["repack", "-d", "-q", "--geometric=2"], Packing::Gathered),
     ];

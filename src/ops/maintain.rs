@@ -101,7 +101,7 @@ fn work(ledger: &Ledger, home: &Path, how: How, now: Moment, done: &mut Maintain
     let Some(_turn) = KernelLock::try_take(&store.private_dir().join("maintain.flock"))? else { return Ok(()) };
     if how == How::Behind {
         done.packing = Some(maintenance::pack(store, how)?);
-        upkeep::note_ended(store, now);
+        upkeep::note_ended(store, done.before.loose, now);
         return Ok(());
     }
     done.mended = mend::mend(store, home)?;

@@ -53,9 +53,12 @@ fn begin(start: &Start) -> Result<()> {
     background::start(&own, &words, &town.root)
 }
 
-/// Notes after an upkeep of `store` when it was in vain, so that it is not tried again and again.
-pub(crate) fn note_ended(store: &Store, now: Moment) {
-    if maintenance::sizes(store).loose >= maintenance::LOOSE_MIN {
+/// Notes after an upkeep of `store`, where so many objects were loose before, when it was in vain, so that it is not
+/// tried again and again.
+pub(crate) fn note_ended(store: &Store, loose_before: u64, now: Moment) {
+    let left = maintenance::sizes(store).loose;
+    // Others may have written meanwhile, but not nearly as many.
+    if left >= maintenance::LOOSE_MIN && left >= loose_before / 4 * 3 {
         put_off(store.dir(), now, IN_VAIN_MILLIS);
     }
 }
