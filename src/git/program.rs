@@ -47,8 +47,13 @@ impl Output {
     #[must_use]
     pub fn failure(&self) -> Kind {
         // Children speak English here; the last is what git says of its own configuration file.
-        let disk =
-            ["No space left on device", "Disk quota exceeded", "Read-only file system", "failed to write new configuration"];
+        let disk = [
+            "No space left on device",
+            "Out of diskspace",
+            "Disk quota exceeded",
+            "Read-only file system",
+            "failed to write new configuration",
+        ];
         if disk.iter().any(|words| self.stderr.contains(words)) { Kind::Io } else { Kind::External }
     }
 

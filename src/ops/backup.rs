@@ -118,7 +118,10 @@ pub fn backup(town: &Town, file: &Path, force: bool) -> Result<BackedUp> {
     let (actor, (name_there, file_there)) = (&town.actor, MANIFEST);
     gathering.add_file(name_there, file_there, text, (&actor.name, &actor.email), town.now)?;
     let staging = Staging::make(file.with_file_name(format!("{}.tmp-{}", name.display(), std::process::id())))?;
-    let bytes = gathering.write(&staging.0.join("bundle"))?;
+    let bytes = gathering.write(&staging.0.join("bundle")).map_err(|mut error| {
+        error.message = format!("write the backup {}: {}", file.display(), error.message);
+        error
+    })?;
     is_free()?;
     let deed = || format!("write the backup {}", file.display());
     std::fs::rename(staging.0.join("bundle"), &file).or_fail(Kind::Io, deed)?;
