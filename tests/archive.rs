@@ -328,7 +328,8 @@ fn what_one_machine_archives_while_another_edits_or_reopens_it_keeps_the_edit() 
     two.gt_args(&["update", &titled, "--title", "Title of two", "--add-label", "late"]).succeeds();
     two.gt_args(&["bead", "reopen", &reopened]).succeeds();
     two.gt_args(&["update", &both, "--append-notes", "noted by two"]).succeeds();
-    pair.settle_archives();
+    let told = pair.settle_archives();
+    assert!(told.contains("changed on one side and removed on the other; it stays"), "{told}");
     for town in [one, two] {
         assert_eq!(town.show(&titled)["title"], "Title of two");
         assert_eq!(town.status(&reopened), "open");
@@ -379,4 +380,37 @@ fn nobody_ever_holds_a_ledger_without_the_archive_that_its_beads_went_to() {
     assert!(refused.stdout.contains("archive"), "{}{}", refused.stdout, refused.stderr);
     assert_eq!(pair.archive_of(&repo(&pair.rig_two)), before);
     assert_eq!(pair.two.status(&alien), "closed");
+}
+
+#[test]
+fn a_damaged_archive_is_never_taken_for_an_empty_one() {
+    let (town, rig) = Town::with_rig();
+    let bead = closed(&town, &rig, "Drain the tank");
+    decay(&town, 31);
+    let live = town.bead(&rig, "Paint it");
+    let waits = town.gt_args(&["bead", "q", "Fill it", "--deps", &bead, "--rig", "widgets"]).succeeds().stdout;
+    let hub = town.base().join("hub.git");
+    town.git(&town.base(), &["init", "-q", "--bare", hub.to_str().unwrap()]);
+    town.gt_args(&["remote", "add", "spare", hub.to_str().unwrap(), "--rig", "widgets"]).succeeds();
+    let name = repo(&rig).join("refs/gt/archive");
+    let good = std::fs::read(&name).unwrap();
+    for bad in ["garbage\n".to_owned(), format!("{}\n", "1".repeat(40))] {
+        std::fs::write(&name, bad).unwrap();
+        assert_eq!(town.status(&live), "open");
+        assert!(listed(&town, "list --rig widgets").contains(&live));
+        town.gt_args(&["show", &bead]).fails_with(70);
+        let closed = town.gt("list --rig widgets --status closed").succeeds();
+        assert!(closed.stderr.contains("left out"), "{}", closed.stderr);
+        let ready = town.gt("ready --rig widgets").succeeds();
+        assert!(!ready.stdout.contains(waits.trim()) && ready.stderr.contains("held back"), "{}", ready.stderr);
+        town.gt("bead q 'With an id that may be taken' --rig widgets").fails_with(70);
+        town.gt("maintain --rig widgets").ends_with(0);
+        on_day(&town, 32).gt("sync --rig widgets").ends_with(70);
+        assert_eq!(town.git(&hub, &["for-each-ref"]), "", "nothing was sent");
+    }
+    std::fs::write(&name, good).unwrap();
+    town.gt("sync --rig widgets").succeeds();
+    assert_eq!(town.show(&bead)["archived"], true);
+    assert!(town.gt("ready --rig widgets").succeeds().stdout.contains(waits.trim()));
+    town.fsck();
 }

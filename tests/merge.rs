@@ -10,7 +10,7 @@ use gastown::model::merge::Conflict;
 use gastown::model::merge_request::{MergeRequest, MrState};
 use proptest::prelude::*;
 use tempfile::TempDir;
-use world::{Step, World, bare, found, git, step};
+use world::{Step, World, bare, found, git, late_step, step};
 
 fn check_converges(replicas: usize, steps: &[(usize, Step)], exchanges: &[(usize, usize)]) {
     let mut world = World::new(replicas);
@@ -42,6 +42,32 @@ proptest! {
     ) {
         check_converges(replicas, &steps, &exchanges);
     }
+
+    #[test]
+    fn what_replicas_archive_edit_and_reopen_beside_each_other_is_in_the_ledger_or_in_the_archive(
+        replicas in 2..4usize,
+        late in proptest::collection::vec((0..3usize, late_step()), 5..20),
+        exchanges in proptest::collection::vec((0..3usize, 0..3usize), 0..4),
+    ) {
+        let mut steps = vec![(0, Step::Create), (0, Step::Close(0)), (1, Step::Pull(0)), (replicas - 1, Step::Pull(0))];
+        steps.extend(late);
+        check_converges(replicas, &steps, &exchanges);
+    }
+}
+
+#[test]
+fn a_title_that_only_an_archived_copy_has_outlives_the_next_archiving() {
+    let steps = [
+        (0, Step::Create),
+        (0, Step::Close(0)),
+        (1, Step::Pull(0)),
+        (0, Step::Title(0)),
+        (0, Step::Archive(0)),
+        (1, Step::Comment(0)),
+        (0, Step::Pull(1)),
+        (0, Step::Archive(0)),
+    ];
+    check_converges(2, &steps, &[]);
 }
 
 #[test]

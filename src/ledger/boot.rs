@@ -169,6 +169,34 @@ mod tests {
     }
 
     #[test]
+    fn the_archive_is_verified_too() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("r");
+        let (ledger, _) = after_another_boot(&dir);
+        let scope = serde_json::json!({"v": 1, "merge_v": 1, "kind": "rig", "prefix": "wi", "name": "w",
+            "created_at": "2026-01-01T00:00:00Z"});
+        let actor = Actor { name: "overseer".into(), email: "a@example.org".into(), model: None };
+        let now = Moment::from_millis(1_767_225_600_000);
+        let deed = Deed { actor: &actor, op: "test", subject: "test".into(), now };
+        ledger.transact(&deed, |change| change.put(tree::SCOPE, &scope)).unwrap();
+        let path = "groups/one.json".to_owned();
+        let blob = ledger.state().unwrap().blob_id(&path).unwrap().unwrap();
+        let standing = crate::ledger::archive::Standing { id: "wi-a".parse().unwrap(), path, blob };
+        ledger.put_into_archive(&deed, &[standing]).unwrap();
+        std::fs::write(dir.join("gt/boot"), format!("another-boot {}\n", ledger.tip().unwrap().unwrap())).unwrap();
+        ledger.check_boot().unwrap();
+        let archive = ledger.archive().unwrap().unwrap();
+        let recorded = std::fs::read_to_string(dir.join("gt/boot")).unwrap();
+        let words: Vec<String> = recorded.split_whitespace().skip(1).map(str::to_owned).collect();
+        assert_eq!(words, [ledger.tip().unwrap().unwrap().to_string(), archive.commit().unwrap().to_string()]);
+        std::fs::write(dir.join("gt/boot"), format!("another-boot {}\n", words[0])).unwrap();
+        let title = archive.blob_id(tree::SCOPE).unwrap().unwrap();
+        std::fs::remove_file(loose(&dir, title)).unwrap();
+        let error = Ledger::open(&dir, "here").unwrap().check_boot().unwrap_err();
+        assert!(error.kind == Kind::Corrupt && error.line().contains(&title.to_string()), "{}", error.line());
+    }
+
+    #[test]
     fn an_object_that_a_power_cut_emptied_stops_writing_and_names_what_is_whole() {
         for tear in ["", "garbage"] {
             let home = tempfile::tempdir().unwrap();

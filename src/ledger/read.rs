@@ -4,7 +4,7 @@
 //! those of the one tree.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use gix::ObjectId;
@@ -258,10 +258,10 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when it cannot be read.
     pub fn archived_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
-        match self.archive()? {
-            Some(archive) if self.blob_id(&tree::bead(id))?.is_none() => archive.own_bead(id),
-            _ => Ok(None),
+        if self.blob_id(&tree::bead(id))?.is_some() {
+            return Ok(None);
         }
+        self.archive()?.map_or(Ok(None), |archive| archive.own_bead(id))
     }
 
     /// The record at `path` with its blob, if it left the ledger for the archive.
@@ -269,11 +269,12 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when it cannot be read.
     pub fn archived_copy(&self, path: &str) -> Result<Option<(ObjectId, Object)>> {
-        let Some(archive) = self.archive()? else { return Ok(None) };
-        match archive.blob_id(path)? {
-            Some(copy) if self.blob_id(path)?.is_none() => Ok(archive.object(path)?.map(|object| (copy, object))),
-            _ => Ok(None),
+        if self.blob_id(path)?.is_some() {
+            return Ok(None);
         }
+        let Some(archive) = self.archive()? else { return Ok(None) };
+        let Some(copy) = archive.blob_id(path)? else { return Ok(None) };
+        Ok(archive.object(path)?.map(|object| (copy, object)))
     }
 
     /// Whether there is a bead `id`, in the ledger or in the archive, readable or not.
@@ -359,14 +360,24 @@ impl<'s> State<'s> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn ids_beside(&self, id: &BeadId) -> Result<Vec<BeadId>> {
+        let mut ids = self.own_ids_beside(id)?;
+        if let Some(archive) = self.archive()? {
+            ids.extend(archive.own_ids_beside(id)?);
+            ids.sort();
+            ids.dedup();
+        }
+        Ok(ids)
+    }
+
+    /// The same without those that are archived.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn own_ids_beside(&self, id: &BeadId) -> Result<Vec<BeadId>> {
         let path = tree::bead(id);
         let dir = path.rsplit_once('/').map_or("beads", |(dir, _)| dir);
-        let mut paths = self.paths(dir)?;
-        if let Some(archive) = self.archive()? {
-            paths.extend(archive.paths(dir)?);
-        }
-        let ids = paths.iter().filter_map(|(path, _)| path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok());
-        Ok(ids.collect::<BTreeSet<BeadId>>().into_iter().collect())
+        let names = self.paths(dir)?.into_iter();
+        Ok(names.filter_map(|(path, _)| path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect())
     }
 
     /// The hook of `agent`; `None` when nothing hangs on it.

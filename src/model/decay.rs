@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::model::bead::{Bead, IssueType};
 use crate::model::brief::Facts as _;
 use crate::model::mail::Letter;
+use crate::model::merge_request::MergeRequest;
 use crate::model::record::{Object, SCHEMA_VERSION};
 use crate::time::Moment;
 
@@ -49,6 +50,7 @@ pub enum Fate {
 #[derive(Clone, Debug, Default)]
 pub struct Ties {
     held: HashSet<String>,
+    open: HashSet<String>,
     needed: HashSet<String>,
     /// Whether there are records that cannot be read: nobody knows what they rest on.
     pub is_partial: bool,
@@ -58,6 +60,11 @@ impl Ties {
     /// Something at work rests on `id`: a hook, an open child, a merge request that waits.
     pub fn hold(&mut self, id: &str) {
         self.held.insert(id.to_owned());
+    }
+
+    /// The bead `id` is not closed.
+    pub fn open(&mut self, id: &str) {
+        self.open.insert(id.to_owned());
     }
 
     /// An open bead speaks of `id`.
@@ -72,6 +79,10 @@ pub fn fate_of(bead: &Bead, ties: &Ties, ages: &Ages, now: Moment) -> Fate {
     let is_own = matches!(bead.issue_type, IssueType::Agent | IssueType::Role | IssueType::Rig);
     let (true, Some(closed_at)) = (bead.status.is_closed(), bead.closed_at) else { return Fate::Stays };
     if is_own || bead.v > SCHEMA_VERSION || bead.labels.contains(KEEP) || ties.held.contains(bead.id.as_str()) {
+        return Fate::Stays;
+    }
+    // Why earlier attempts came back is asked when the work is handed in again.
+    if MergeRequest::of(bead).is_ok_and(|request| request.source_beads.iter().any(|id| ties.open.contains(id.as_str()))) {
         return Fate::Stays;
     }
     let age = now.millis_since(closed_at);
@@ -183,6 +194,16 @@ mod tests {
         let mut remarked = closed(wisp("patrol"));
         commented(&mut remarked);
         assert_eq!(end_of(&remarked, &none), archived);
+        let mut attempt = closed(|bead| bead.issue_type = IssueType::MergeRequest);
+        attempt.extra = serde_json::from_value(serde_json::json!({
+            "state": "evicted", "branch": "b", "target": "main", "head": "h", "base": "b", "tree": "t", "source_beads": ["wi-b"],
+            "author": "widgets/polecats/toast", "submitted_at": "1970-01-01T00:00:00Z", "message": "m",
+        }))
+        .unwrap();
+        assert_eq!(end_of(&attempt, &none), archived);
+        let mut at_work = Ties::default();
+        at_work.open("wi-b");
+        assert_eq!(end_of(&attempt, &at_work), None, "its work goes on");
         let mut open = bead();
         wisp("patrol")(&mut open);
         assert_eq!(end_of(&open, &none), None);

@@ -130,6 +130,7 @@ fn ties(town: &Town, ledger: &Ledger, state: &State<'_>) -> Result<Ties> {
     let catalog = state.catalog()?;
     ties.is_partial |= !catalog.damaged().is_empty();
     for row in catalog.rows().filter(|row| !row.status().is_closed()) {
+        ties.open(row.id());
         row.edges().for_each(|(_, target)| ties.need(catalog.target_id(target)));
         if let Some(parent) = row.parent() {
             ties.hold(catalog.target_id(parent));

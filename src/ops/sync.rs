@@ -154,6 +154,9 @@ fn remarks(exchange: &Exchange) -> Vec<String> {
     });
     let conflicts = exchange.conflicts.iter().map(|conflict| {
         let record = conflict.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
+        if conflict.overruled.is_null() && conflict.unit == "all" {
+            return format!("{record}: changed on one side and removed on the other; it stays");
+        }
         let (kept, overruled) = (in_short(&conflict.kept), in_short(&conflict.overruled));
         format!("{record}: of two choices for {} stands {kept}; overruled: {overruled}", conflict.unit)
     });

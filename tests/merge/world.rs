@@ -74,6 +74,20 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The life of a closed bead at which replicas meet.
+pub fn late_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        1 => Just(Step::Close(0)),
+        2 => Just(Step::Title(0)),
+        1 => Just(Step::Note(0)),
+        1 => Just(Step::Label(0)),
+        2 => Just(Step::Comment(0)),
+        4 => Just(Step::Archive(0)),
+        1 => Just(Step::Return(0)),
+        3 => (0..3usize).prop_map(Step::Pull),
+    ]
+}
+
 pub struct World {
     _place: TempDir,
     pub dir: PathBuf,

@@ -33,7 +33,11 @@ impl Show {
             let state = ledger.state()?;
             let bead = state.bead(&id)?;
             let start = format!("{id}.");
-            let children = state.ids_beside(&id)?.into_iter().filter(|other| other.as_str().starts_with(&start)).collect();
+            let beside = state.ids_beside(&id).or_else(|error| {
+                out.note(&format!("children that are archived are left out: {}", error.line()));
+                state.own_ids_beside(&id)
+            })?;
+            let children = beside.into_iter().filter(|other| other.as_str().starts_with(&start)).collect();
             let depends_on = track::depends_on(town, &bead);
             let is_archived = state.archived_bead(&id)?.is_some();
             beads.push(ShownBead { bead, children, is_archived, depends_on });

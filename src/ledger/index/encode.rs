@@ -53,13 +53,15 @@ impl Made {
 /// this version does not know than a row has room for.
 ///
 /// # Errors
-/// Corrupt, when the archive behind the state cannot be read.
+/// Corrupt, when the tree of the half cannot be read.
 pub fn encode(state: &State<'_>, half: Half, stock: &Stock) -> Result<Option<Made>> {
     let archive = match half {
-        Half::Beads => state.archive()?.map(State::catalog).transpose()?,
+        // One that cannot be read says nothing of the beads that lean on it; whoever asks about those is told why.
+        Half::Beads => state.archive().and_then(|archive| archive.map(State::catalog).transpose()).ok().flatten(),
         Half::Letters => None,
     };
-    Ok(encode_with(half.tree(state)?, stock, archive.as_ref().zip(archive_of(state)?), state.store().record_bytes_max()))
+    let behind = archive.as_ref().zip(archive_of(state).ok().flatten());
+    Ok(encode_with(half.tree(state)?, stock, behind, state.store().record_bytes_max()))
 }
 
 fn encode_with(tree: ObjectId, stock: &Stock, archive: Option<(&Catalog, String)>, record_bytes_max: u64) -> Option<Made> {

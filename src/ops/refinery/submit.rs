@@ -72,7 +72,7 @@ pub fn check_pin(store: &Store, handed: &Handed<'_>) -> Result<()> {
 /// since; conflict, when an older request for the work is landing at this moment or the id is taken.
 pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
     let now = change.now();
-    if change.has(&tree::bead(&handed.id))? {
+    if change.has_bead(&handed.id)? {
         return Err(Error::conflict(format!("{} was filed by another meanwhile", handed.id)).hint("try again"));
     }
     let mut source = change.bead(handed.source)?;
