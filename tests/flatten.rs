@@ -168,6 +168,8 @@ fn work_on_the_old_history_is_carried_over_and_nothing_of_it_is_lost() {
 #[test]
 fn a_bead_that_was_archived_and_flattened_away_comes_back_with_what_another_wrote_on_it() {
     let pair = crate::machines::Pair::new();
+    // The project's own repository is the hub of the rig's ledger.
+    pair.one.gt_args(&["hub", "init", pair.rig.origin.to_str().unwrap()]).succeeds();
     let (edited, quiet) = (pair.bead("Edited"), pair.bead("Quiet"));
     pair.one.gt_args(&["close", &edited, &quiet]).succeeds();
     pair.settle();

@@ -24,7 +24,8 @@ pub struct Pair {
 
 fn bare(town: &Town, name: &str) -> PathBuf {
     let dir = town.base().join(name);
-    town.git(&town.base(), &["init", "-q", "--bare", dir.to_str().unwrap()]);
+    town.from(town.base()).args(&["hub", "init", dir.to_str().unwrap()]).succeeds();
+    town.git(&dir, &["config", "core.fsync", "none"]);
     dir
 }
 
