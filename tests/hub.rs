@@ -119,6 +119,16 @@ fn a_ledger_only_goes_forward_and_is_never_deleted() {
 }
 
 #[test]
+fn the_repository_of_a_town_is_no_hub() {
+    let town = Town::new();
+    let own = town.root.join(".repo.git");
+    let before = town.git(&own, &["config", "--list", "--local"]);
+    let refused = town.gt_args(&["hub", "init", own.to_str().unwrap()]).fails_with(4);
+    assert!(refused.stderr.contains("a town or rig itself"), "{}", refused.stderr);
+    assert_eq!(town.git(&own, &["config", "--list", "--local"]), before);
+}
+
+#[test]
 fn only_exactly_a_flatten_may_take_the_place_of_the_tip() {
     let hub = Place::new();
     let old = hub.git(&["rev-parse", "refs/gt/ledger"]);

@@ -40,7 +40,7 @@ pub enum Found {
 /// Makes `dir` a hub, or renews its rules and settings. Done again it changes nothing.
 ///
 /// # Errors
-/// Refused, when there is something else: no bare repository, refs that are no files, or somebody's own hook.
+/// Refused, when there is something else: no bare repository, a town's own, refs that are no files, or somebody's hook.
 pub fn make(dir: &Path) -> Result<Found> {
     let found = look(dir)?;
     if found == Found::Nothing {
@@ -77,6 +77,13 @@ fn look(dir: &Path) -> Result<Found> {
     let refused = |why: String, hint: &str| Err(Error::refused(why).hint(hint.to_owned()));
     if !dir.join("HEAD").is_file() || !dir.join("objects").is_dir() {
         return refused(format!("{} is no bare repository", dir.display()), "name a new directory, or a bare repository");
+    }
+    if dir.join("gt").is_dir() {
+        // Its hooks and settings are those of the worktrees beside it.
+        return refused(
+            format!("{} is the repository of a town or rig itself", dir.display()),
+            "a hub is a repository of its own, which machines exchange with",
+        );
     }
     // Opening it also refuses refs that are kept otherwise than as files.
     Store::open(dir)?;
