@@ -45,6 +45,8 @@ pub fn make(dir: &Path) -> Result<Found> {
     let found = look(dir)?;
     if found == Found::Nothing {
         init::init_bare(dir, "main")?;
+        // Nobody works in a hub, so git's own collection, with its two weeks of grace, is the one that it has.
+        program::bare_ok(dir, &["config", "--unset-all", "extensions.preciousObjects"])?;
     }
     let get = |key: &str| program::bare(dir, &["config", "--local", "--get", key]).map(|output| output.text());
     for (key, value) in SETTINGS {
