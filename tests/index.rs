@@ -5,8 +5,8 @@ mod world;
 use std::path::PathBuf;
 
 use gastown::ledger::State;
-use gastown::ledger::index::{Catalog, Row};
-use gastown::model::bead::DependencyKind;
+use gastown::ledger::index::{Catalog, Hit, Query, Row};
+use gastown::model::bead::{Bead, DependencyKind};
 use gastown::model::brief::{Brief, Facts};
 use gastown::model::dependency::{GENERATIONS_MAX, obstacle};
 use gastown::name::BeadId;
@@ -39,6 +39,7 @@ fn check(world: &World) {
         assert_eq!(beads.iter().find(|bead| bead.id == full.id), Some(&full));
     }
     check_choices(&catalog, &expected);
+    check_search(&state, &catalog, &beads);
     let different = ledger.compare_index().unwrap().different;
     assert!(different.is_empty() || different == ["the file is damaged"], "{different:?}");
     let archive = state.archive().unwrap().map(|archive| archive.beads().unwrap().0).unwrap_or_default();
@@ -108,6 +109,32 @@ fn weigh(all: &[Brief], archived: &[Brief], one: &Brief) -> Option<bool> {
     Some(answer)
 }
 
+/// What is found by words.
+fn check_search(state: &State<'_>, catalog: &Catalog, beads: &[Bead]) {
+    for phrases in
+        [vec!["made"], vec!["TEST"], vec!["wi-a1"], vec!["red"], vec!["green  AND"], vec!["made", "red"], vec!["nowhere"]]
+    {
+        let query = Query::new(&phrases.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()).unwrap();
+        let hits = state.hits(&query).unwrap();
+        let is_now = |hit: &&Hit| hit.row(catalog, &query, |row| state.bead_of(row)).is_some();
+        let mut found: Vec<&str> = hits.iter().filter(is_now).map(|hit| hit.id.as_str()).collect();
+        found.sort_unstable();
+        found.dedup();
+        let has = |bead: &&Bead| {
+            let texts = [bead.title.clone(), bead.id.to_string(), bead.close_reason.clone().unwrap_or_default()];
+            let labels = bead.labels.iter().cloned().collect::<Vec<_>>().join(" ");
+            let fits = |phrase: &&str| {
+                let phrase = phrase.to_lowercase().replace("  ", " ");
+                texts.iter().chain([&labels]).any(|text| text.to_lowercase().contains(&phrase))
+            };
+            phrases.iter().all(fits)
+        };
+        let mut wanted: Vec<&str> = beads.iter().filter(has).map(|bead| bead.id.as_str()).collect();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "{phrases:?}");
+    }
+}
+
 /// Choices by filter, order and limit.
 fn check_choices(catalog: &Catalog, expected: &[Brief]) {
     for limit in [0, 1, 3] {
@@ -174,7 +201,7 @@ proptest! {
 #[test]
 fn a_damaged_file_is_read_around_and_made_anew() {
     let world = filled();
-    for name in ["gt/index", "gt/index-mail"] {
+    for name in ["gt/index", "gt/index-mail", "gt/texts"] {
         let file = world.dir.join(name);
         let good = std::fs::read(&file).unwrap();
         let mut cuts: Vec<usize> = (0..good.len()).step_by(61).collect();
@@ -239,15 +266,24 @@ fn an_index_of_another_history_or_moment_is_no_lie() {
 }
 
 #[test]
-fn what_was_appended_is_folded_in_when_it_grows() {
+fn what_was_appended_is_folded_in_by_maintenance_and_at_last_by_a_reader() {
     let mut world = World::new();
     world.run(&Step::Create(0));
     check(&world);
-    let mut longest = 0;
-    for n in 0..12 {
+    let len = |world: &World| std::fs::metadata(file(world)).unwrap().len();
+    for n in 0..4 {
         world.run(&Step::Many(n));
         check(&world);
-        let now = std::fs::metadata(file(&world)).unwrap().len();
+    }
+    let before = len(&world);
+    world.ledger().fold_index().unwrap();
+    assert!(len(&world) < before, "{before} bytes are still {}", len(&world));
+    check(&world);
+    let mut longest = 0;
+    for n in 0..20 {
+        world.run(&Step::Many(n));
+        check(&world);
+        let now = len(&world);
         longest = longest.max(now);
         if now < longest {
             return;

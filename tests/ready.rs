@@ -26,6 +26,26 @@ fn ready_is_what_nothing_blocks_and_nobody_has() {
 }
 
 #[test]
+fn a_search_finds_words_wherever_they_stand() {
+    let town = two_rigs();
+    let title = create(&town, "Mend_the_pump --rig widgets -p 3");
+    let text = create(&town, "Second --rig widgets --notes pump");
+    let both = create(&town, "Third --rig gadgets --label pump --design Leaks");
+    town.gt(&format!("close {text} --reason Überlaufen")).succeeds();
+    assert_eq!(ids(town.gt("--json search PUMP --all")), [title.clone(), both.clone(), text.clone()]);
+    assert_eq!(ids(town.gt("--json search PUMP --rig widgets -n 1")), std::slice::from_ref(&title));
+    assert_eq!(ids(town.gt("--json search pump leaks --all")), [both]);
+    assert_eq!(ids(town.gt("--json search überlaufen --all")), std::slice::from_ref(&text));
+    assert_eq!(ids(town.gt("--json bead search pump --status closed --all")), std::slice::from_ref(&text));
+    assert_eq!(ids(town.gt("--json search nowhere --all")), Vec::<String>::new());
+    town.gt(&format!("update {title} --title Other")).succeeds();
+    assert_eq!(ids(town.gt("--json search mend_the --rig widgets")), Vec::<String>::new(), "what it said before is not found");
+    let shown = town.gt("search pump --rig widgets").succeeds();
+    assert!(shown.stdout.contains(&text) && !shown.stdout.contains(&title), "{}", shown.stdout);
+    assert_eq!(town.gt("search").code, 2);
+}
+
+#[test]
 fn an_unreachable_scope_blocks_and_says_so() {
     let town = two_rigs();
     let far = create(&town, "Far --rig gadgets");

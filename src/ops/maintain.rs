@@ -99,6 +99,9 @@ fn scope(town: &Town, place: Option<&RigPlace>, how: How) -> Maintained {
 fn work(ledger: &Ledger, home: &Path, how: How, now: Moment, done: &mut Maintained) -> Result<(), Error> {
     let store = &ledger.store;
     let Some(_turn) = KernelLock::try_take(&store.private_dir().join("maintain.flock"))? else { return Ok(()) };
+    if ledger.tip()?.is_some() {
+        ledger.fold_index()?;
+    }
     if how == How::Behind {
         done.packing = Some(maintenance::pack(store, how)?);
         upkeep::note_ended(store, done.before.loose, now);

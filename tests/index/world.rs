@@ -147,6 +147,9 @@ impl World {
         }
         let actor = Actor { name: "overseer".into(), email: "a@example.org".into(), model: None };
         let deed = Deed { actor: &actor, op: "test", subject: "test".into(), now: moment(self.now) };
+        if state.blob_id(tree::SCOPE).unwrap().is_none() {
+            self.put(tree::SCOPE, Some(br#"{"v":1,"scope":"s","kind":"rig","prefix":"wi","name":"w"}"#));
+        }
         ledger.put_into_archive(&deed, &[Standing { id: id.clone(), path, blob }]).unwrap();
         if self.now % 4 > 0 {
             let taken = ledger.transact(&deed, |change| {

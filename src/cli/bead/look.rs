@@ -155,3 +155,39 @@ impl Ready {
         Ok(out.show(&Rows::of(ready.found, out)))
     }
 }
+
+/// Find beads by their words, archived ones too, for example: gt search "merge queue" flaky
+///
+/// All phrases must occur in the title, the id, the labels, the texts, the comments or the close reason, in any case.
+#[derive(Args)]
+pub struct Search {
+    /// Words, or phrases in quotes
+    #[arg(required = true, value_name = "TEXT")]
+    phrases: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+    /// Only with one of these statuses
+    #[arg(short, long, value_delimiter = ',')]
+    status: Vec<String>,
+    /// Of every rig
+    #[arg(long)]
+    all: bool,
+}
+
+impl Search {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// Usage or not found, when a filter is wrong.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        if out.json { self.answer::<Bead>(town, out) } else { self.answer::<Brief>(town, out) }
+    }
+
+    fn answer<B: Listed + Serialize>(&self, town: &Town, out: Out) -> Result<u8> {
+        let statuses = self.status.iter().map(|text| status(text)).collect::<Result<_>>()?;
+        let filter = Filter { statuses, ..self.which.filter(town)? };
+        let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
+        let found = track::search::<B>(town, &scopes, &filter, &self.phrases, self.which.limit)?;
+        Ok(out.show(&Rows::of(found, out)))
+    }
+}

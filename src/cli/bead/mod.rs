@@ -17,7 +17,7 @@ use crate::ops::mailbox;
 use crate::ops::track::{self, Draft};
 use crate::town::Town;
 pub use change::{Close, Dep, Reopen, Update};
-pub use look::{List, Ready, Show};
+pub use look::{List, Ready, Search, Show};
 use pages::{Created, IdOnly};
 use words::{known, priority, when};
 
@@ -36,6 +36,7 @@ enum Verb {
     Show(Show),
     List(List),
     Ready(Ready),
+    Search(Search),
     Update(Update),
     Close(Close),
     Reopen(Reopen),
@@ -57,6 +58,7 @@ impl BeadArgs {
             Verb::Show(args) => args.run(town, out),
             Verb::List(args) => args.run(town, out),
             Verb::Ready(args) => args.run(town, out),
+            Verb::Search(args) => args.run(town, out),
             Verb::Update(args) => args.run(town, out),
             Verb::Close(args) => args.run(town, out),
             Verb::Reopen(args) => args.run(town, out),

@@ -12,6 +12,8 @@ mod mailroom;
 mod query;
 mod roll;
 mod stacks;
+mod sweep;
+mod texts;
 mod upkeep;
 
 use gix::ObjectId;
@@ -26,6 +28,7 @@ use crate::time::Moment;
 
 pub use mailroom::{Mailroom, Unread};
 pub use query::{Catalog, Row};
+pub use texts::{Hit, Query};
 pub use upkeep::{Compared, Reindexed};
 
 /// Which records an index is about. There is one of each, so that whoever checks his mail has nothing to do with beads.

@@ -18,11 +18,14 @@ use crate::ledger::diff::{self, Pair};
 use crate::ledger::{Ledger, State, tree};
 use crate::time::Stopwatch;
 
-/// How many bytes of patches are carried before they are folded into the base. They are read and taken apart with
-/// every question, folding copies the whole base.
-fn tail_bytes_max(base_bytes: usize) -> usize {
+/// How many bytes of patches are worth folding into the base. They are read and taken apart with every question,
+/// folding copies the whole base.
+fn tail_bytes_much(base_bytes: usize) -> usize {
     64 * 1024 + base_bytes / 192
 }
+
+/// How many times as much makes a reader fold, when no maintenance came before.
+const LATE: usize = 4;
 
 /// About how many bytes a changed record takes in a patch.
 const ENTRY_BYTES: usize = 350;
@@ -85,7 +88,8 @@ pub fn follow(state: &State<'_>, half: Half) -> Option<Current> {
     let current = Current { found, last: Some(patch), is_other_archive };
     if is_wanted {
         // What was found of beads that lean on archived ones holds for the archive of that time.
-        if is_other_archive || current.found.tail_bytes + fresh_bytes > tail_bytes_max(current.found.header.base_bytes()) {
+        let is_too_much = current.found.tail_bytes + fresh_bytes > LATE * tail_bytes_much(current.found.header.base_bytes());
+        if is_other_archive || is_too_much {
             fold(state, half, &current)?;
         } else if let Some(patch) = &current.last {
             current.found.append(patch);
@@ -217,6 +221,22 @@ impl Ledger {
         }
         sum.took_millis = watch.millis();
         Ok(sum)
+    }
+
+    /// Folds what was appended to the indexes into their bases where it has grown, so that no reader has to.
+    ///
+    /// # Errors
+    /// Not found, when nothing was ever written here; corrupt, when a tree cannot be read.
+    pub fn fold_index(&self) -> Result<()> {
+        let state = self.state()?;
+        for (state, half) in indexed(&state)? {
+            let Some(current) = follow(state, half) else { continue };
+            if current.found.tail_bytes > tail_bytes_much(current.found.header.base_bytes()) {
+                // What cannot be folded is made anew by the next who asks.
+                let _ = fold(state, half, &current);
+            }
+        }
+        Ok(())
     }
 
     /// Compares what the indexes say with all records; changes nothing.

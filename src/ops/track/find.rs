@@ -43,6 +43,15 @@ impl Filter {
             && self.parent.as_ref().is_none_or(|parent| bead.is_child_of(parent))
     }
 
+    /// Whether `bead`, which was searched for, is kept: closed ones are when no status is asked for.
+    #[must_use]
+    pub fn keeps_found(&self, bead: &impl Facts) -> bool {
+        if self.statuses.is_empty() && self.types.is_empty() && is_own_record(bead) {
+            return false;
+        }
+        Self { everything: self.statuses.is_empty(), ..self.clone() }.keeps(bead)
+    }
+
     /// Whether beads that are closed, as all in an archive are, may be kept.
     #[must_use]
     pub fn may_keep_closed(&self) -> bool {

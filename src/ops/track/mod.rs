@@ -12,6 +12,7 @@ pub mod import;
 pub mod lines;
 pub mod reach;
 pub mod ready;
+pub mod search;
 mod step;
 
 pub use batch::{Done, batch};
@@ -21,3 +22,4 @@ pub use edit::{Closed, Edit, close, reopen, update};
 pub use find::{Filter, Found, LIMIT, Listed, Scopes, list, scope_named};
 pub use import::{Exported, Imported, export, import};
 pub use ready::{Blocker, Order, Ready, ready};
+pub use search::search;

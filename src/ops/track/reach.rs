@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
-use crate::ledger::index::{Catalog, Row};
+use crate::ledger::index::{Catalog, Hit, Query, Row};
 use crate::ledger::{Ledger, State, read, tree};
 use crate::model::bead::Bead;
 use crate::model::brief::{Brief, Facts as _};
@@ -154,6 +154,18 @@ impl<'t> Reach<'t> {
         }
         let catalog = seen.ledger.archive()?.map(|archive| archive.catalog()).transpose()?.map(Rc::new);
         Ok(seen.archive.get_or_init(|| catalog).clone())
+    }
+
+    /// Beads of the scope with `prefix`, or of its archive, that `query` fits.
+    ///
+    /// # Errors
+    /// As [`Reach::catalog`].
+    pub fn hits(&mut self, prefix: &Prefix, is_archive: bool, query: &Query) -> Result<Vec<Hit>> {
+        let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
+        if is_archive {
+            return seen.ledger.archive()?.map_or(Ok(Vec::new()), |archive| archive.hits(query));
+        }
+        seen.state()?.hits(query)
     }
 
     /// The bead of a row of the catalog or archive of `prefix`, in full.
