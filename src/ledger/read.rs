@@ -153,6 +153,11 @@ impl<'s> State<'s> {
         Ok(found.map_or(ObjectId::empty_tree(gix::hash::Kind::Sha1), |(_, id)| id))
     }
 
+    /// Frees what was kept of trees; they are read again when they are asked for.
+    pub(in crate::ledger) fn forget_trees(&self) {
+        self.trees.borrow_mut().clear();
+    }
+
     fn node(&self, id: ObjectId) -> Result<Rc<gix::objs::Tree>> {
         if let Some(tree) = self.trees.borrow().get(&id) {
             return Ok(Rc::clone(tree));

@@ -53,13 +53,23 @@ const TRIES_MAX: u32 = 20;
 /// The largest record that is written, in bytes.
 pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// What becomes of a record.
+enum Edit {
+    /// It goes.
+    Gone,
+    /// It is new: as it will be stored, since most of a large change is that and need not be held in parts.
+    Fresh(Vec<u8>),
+    /// It was there, here or in the archive.
+    Changed(Object),
+}
+
 /// A change being made: the state it starts from and the edits so far.
 pub struct Change<'s> {
     state: State<'s>,
     rev: Rev,
     now: Moment,
     ids: Ids,
-    edits: BTreeMap<String, Option<Object>>,
+    edits: BTreeMap<String, Edit>,
     beads: BTreeSet<BeadId>,
 }
 
@@ -133,7 +143,9 @@ impl<'s> Change<'s> {
     /// Corrupt, when it cannot be read.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         match self.edits.get(path) {
-            Some(edit) => edit.as_ref().map(|object| record::view(path, object)).transpose(),
+            Some(Edit::Gone) => Ok(None),
+            Some(Edit::Fresh(bytes)) => record::view(path, &record::decode(path, bytes)?).map(Some),
+            Some(Edit::Changed(object)) => record::view(path, object).map(Some),
             None => self.state.get(path),
         }
     }
@@ -151,19 +163,29 @@ impl<'s> Change<'s> {
     /// # Errors
     /// As [`Change::put`].
     pub fn put_object(&mut self, path: &str, object: Object) -> Result<()> {
-        if let Some(old) = self.state.object(path)? {
-            record::check_writable(path, &old)?;
+        let old = self.state.object(path)?;
+        if let Some(old) = &old {
+            record::check_writable(path, old)?;
         }
-        if record::bytes_below(&object) > RECORD_BYTES_MAX {
-            check_size(path, record::encode(&object).len())?;
+        let class = Class::of(path);
+        let is_archived = || Ok::<_, Error>(class == Class::Bead && self.state.archived_copy(path)?.is_some());
+        if old.is_some() || is_archived()? {
+            if record::bytes_below(&object) > RECORD_BYTES_MAX {
+                check_size(path, record::encode(&object).len())?;
+            }
+            self.edits.insert(path.to_owned(), Edit::Changed(object));
+            return Ok(());
         }
-        self.edits.insert(path.to_owned(), Some(object));
+        let mut bytes = record::encode(&record::stamp(class, None, object, &self.rev));
+        check_size(path, bytes.len())?;
+        bytes.shrink_to_fit();
+        self.edits.insert(path.to_owned(), Edit::Fresh(bytes));
         Ok(())
     }
 
     /// Removes the record at `path`; nothing happens when there is none.
     pub fn remove(&mut self, path: &str) {
-        self.edits.insert(path.to_owned(), None);
+        self.edits.insert(path.to_owned(), Edit::Gone);
     }
 
     /// Whether there is a record at `path`, edits made so far included.
@@ -172,7 +194,7 @@ impl<'s> Change<'s> {
     /// Corrupt, when a tree cannot be read.
     pub fn has(&self, path: &str) -> Result<bool> {
         match self.edits.get(path) {
-            Some(edit) => Ok(edit.is_some()),
+            Some(edit) => Ok(!matches!(edit, Edit::Gone)),
             None => Ok(self.state.blob_id(path)?.is_some()),
         }
     }
@@ -198,7 +220,7 @@ impl<'s> Change<'s> {
     /// Corrupt, when it cannot be read.
     pub fn archived_bead(&self, id: &BeadId) -> Result<Option<Bead>> {
         match self.edits.get(&tree::bead(id)) {
-            Some(Some(_)) => Ok(None),
+            Some(Edit::Fresh(_) | Edit::Changed(_)) => Ok(None),
             _ => self.state.archived_bead(id),
         }
     }
@@ -208,7 +230,7 @@ impl<'s> Change<'s> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn has_bead(&self, id: &BeadId) -> Result<bool> {
-        Ok(matches!(self.edits.get(&tree::bead(id)), Some(Some(_))) || self.state.has_bead(id)?)
+        Ok(matches!(self.edits.get(&tree::bead(id)), Some(Edit::Fresh(_) | Edit::Changed(_))) || self.state.has_bead(id)?)
     }
 
     /// Writes a bead and names it in the commit.
@@ -288,13 +310,20 @@ impl<'s> Change<'s> {
     fn commit(mut self, ledger: &Ledger, deed: &Deed<'_>, batch: &mut Batch) -> Result<Option<ObjectId>> {
         let mut blobs = Vec::new();
         for (path, edit) in std::mem::take(&mut self.edits) {
-            let old = self.state.object(&path)?;
-            let Some(mut new) = edit else {
-                if old.is_some() {
-                    blobs.push((path, None));
+            let mut new = match edit {
+                Edit::Changed(object) => object,
+                Edit::Fresh(bytes) => {
+                    blobs.push((path, Some(batch.add(gix::objs::Kind::Blob, bytes))));
+                    continue;
                 }
-                continue;
+                Edit::Gone => {
+                    if self.state.object(&path)?.is_some() {
+                        blobs.push((path, None));
+                    }
+                    continue;
+                }
             };
+            let old = self.state.object(&path)?;
             let class = Class::of(&path);
             let archived = if old.is_none() && class == Class::Bead { self.state.archived_copy(&path)? } else { None };
             // What comes back from the archive keeps the clocks of what did not change meanwhile.
@@ -314,6 +343,7 @@ impl<'s> Change<'s> {
             return Ok(None);
         }
         let blobs: Vec<(&str, Option<ObjectId>)> = blobs.iter().map(|(path, blob)| (path.as_str(), *blob)).collect();
+        self.state.forget_trees();
         let root = edit_tree(&ledger.store, self.state.tree(), &blobs, batch)?;
         let message = message(deed, &self.beads, &self.rev);
         Ok(Some(batch.add_value(&commit_of(deed, root, self.state.commit(), message))))

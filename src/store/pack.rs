@@ -159,10 +159,13 @@ fn seal(objects: &[Whole<'_>]) -> std::io::Result<Vec<Sealed>> {
     let mut parts = objects.chunks(each);
     let first = parts.next().unwrap_or_default();
     std::thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || seal(part))).collect();
+        // Where no thread can be had this one does it all.
+        let begin = |part| std::thread::Builder::new().spawn_scoped(scope, move || seal(part)).ok();
+        let others: Vec<_> = parts.map(|part| (part, begin(part))).collect();
         let mut sealed = seal(first)?;
-        for other in others {
-            sealed.extend(other.join().map_err(|_| std::io::Error::other("compressing ended early"))??);
+        for (part, other) in others {
+            let ended = other.map_or_else(|| Ok(seal(part)), std::thread::ScopedJoinHandle::join);
+            sealed.extend(ended.map_err(|_| std::io::Error::other("compressing ended early"))??);
         }
         Ok(sealed)
     })

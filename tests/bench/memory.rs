@@ -6,12 +6,15 @@
 //! not counted, being the kernel's to drop.
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::report::{Bar, Report, Row};
 use crate::times::timed;
 use crate::world::{AGENT, World};
 use crate::writes::lines;
 
+/// How long a command may take under a bound.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The largest bound tried, in megabytes.
 const TRIED_MAX: u32 = 1_024;
 
@@ -24,8 +27,17 @@ fn least(world: &World<'_>, mut args: impl FnMut() -> Vec<String>) -> Option<u32
         command.args(["-c", &format!("ulimit -d {} && exec \"$0\" \"$@\"", mega * 1024)]).arg(&world.place.gt).args(&args);
         command.current_dir(world.rig()).env_clear();
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        matches!(status.code(), Some(0 | 1))
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begin = Instant::now();
+        // Without memory a process may also stand still.
+        while begin.elapsed() < PATIENCE {
+            if let Some(status) = child.try_wait().unwrap() {
+                return matches!(status.code(), Some(0 | 1));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().and_then(|()| child.wait()).unwrap();
+        false
     };
     let (mut too_small, mut enough) = (0, 1);
     while !succeeds(enough) {

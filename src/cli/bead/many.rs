@@ -64,7 +64,7 @@ impl Import {
             let path = town.dir.join(&self.file);
             read_all(std::fs::File::open(&path).or_fail(Kind::NotFound, || format!("open {}", path.display()))?)?
         };
-        Ok(out.show(&track::import(town, &bytes, Options { skip_bad: self.skip_bad, dry_run: self.dry_run })?))
+        Ok(out.show(&track::import(town, bytes, Options { skip_bad: self.skip_bad, dry_run: self.dry_run })?))
     }
 }
 

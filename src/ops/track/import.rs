@@ -65,12 +65,12 @@ struct Row {
 ///
 /// # Errors
 /// Usage, naming the bad lines, unless they are to be left out; then nothing was written.
-pub fn import(town: &Town, bytes: &[u8], options: Options) -> Result<Imported> {
+pub fn import(town: &Town, bytes: Vec<u8>, options: Options) -> Result<Imported> {
     let mut told = Imported { dry_run: options.dry_run, ..Imported::default() };
     let mut total = 0;
     let mut rows: BTreeMap<Prefix, Vec<Row>> = BTreeMap::new();
     let mut first_lines = BTreeMap::new();
-    for (line, text) in numbered(bytes) {
+    for (line, text) in numbered(&bytes) {
         total += 1;
         match read_line(text, town.now).and_then(|read| checked(read, line, &mut first_lines)) {
             Ok(Line::Bead { bead, was_freed }) => {
@@ -81,6 +81,8 @@ pub fn import(town: &Town, bytes: &[u8], options: Options) -> Result<Imported> {
             Err(error) => told.bad.push(BadLine { line, fault: error.line() }),
         }
     }
+    // All that they say is in the rows.
+    drop(bytes);
     drop_unknown_scopes(town, &mut rows, &mut told.bad);
     // What the state of a scope refuses is found before the first scope is written.
     if rows.len() > 1 || options.dry_run {
