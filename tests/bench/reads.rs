@@ -82,11 +82,9 @@ pub fn reindex(world: &mut World<'_>, report: &mut Report) {
 
 /// Removes what gt derived from the ledger.
 pub fn forget_index(world: &World<'_>) {
-    for repo in [world.repo(), world.root().join(".repo.git")] {
-        let index = repo.join("gt/index");
-        if index.is_dir() {
-            std::fs::remove_dir_all(index).unwrap();
-        } else if index.exists() {
+    let scopes = [world.repo(), world.root().join(".repo.git")];
+    for index in scopes.iter().flat_map(|repo| [repo.join("gt/index"), repo.join("gt/index-mail")]) {
+        if index.exists() {
             std::fs::remove_file(index).unwrap();
         }
     }
