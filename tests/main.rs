@@ -5,6 +5,7 @@ mod archive;
 mod backup;
 mod beads;
 mod crash;
+mod damage;
 mod demo;
 mod flatten;
 mod hub;

@@ -44,8 +44,10 @@ fn is_warning(line: &str) -> bool {
 fn everything(town: &Town) -> BTreeMap<String, Vec<u8>> {
     let base = town.base();
     let is_noise = |name: &str| {
-        matches!(name, "objects" | "logs" | "index" | "index-mail" | "tmp" | "bin" | "hand.index" | "hand.blob")
-            || name.ends_with(".flock")
+        matches!(
+            name,
+            "objects" | "logs" | "index" | "index-mail" | "index-archive" | "texts" | "tmp" | "bin" | "hand.index" | "hand.blob"
+        ) || name.ends_with(".flock")
     };
     // Directories of lock files come and go with them.
     let is_locks = |path: &Path| path.ends_with("gt/beads") || path.ends_with("gt/agents");

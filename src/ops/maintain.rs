@@ -99,8 +99,9 @@ fn scope(town: &Town, place: Option<&RigPlace>, how: How) -> Maintained {
 fn work(ledger: &Ledger, home: &Path, how: How, now: Moment, done: &mut Maintained) -> Result<(), Error> {
     let store = &ledger.store;
     let Some(_turn) = KernelLock::try_take(&store.private_dir().join("maintain.flock"))? else { return Ok(()) };
-    if ledger.tip()?.is_some() {
-        ledger.fold_index()?;
+    // An index that cannot be folded is read around, and whatever is damaged is told by what needs it.
+    if let Err(error) = ledger.fold_index() {
+        tracing::debug!(%error, "the indexes were not folded");
     }
     if how == How::Behind {
         done.packing = Some(maintenance::pack(store, how)?);

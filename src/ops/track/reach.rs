@@ -46,7 +46,7 @@ impl Seen {
 /// The town's scopes, as far as they were looked at.
 pub struct Reach<'t> {
     town: &'t Town,
-    scopes: BTreeMap<Prefix, std::result::Result<Seen, String>>,
+    scopes: BTreeMap<Prefix, std::result::Result<Seen, (Kind, String)>>,
 }
 
 impl<'t> Reach<'t> {
@@ -56,22 +56,23 @@ impl<'t> Reach<'t> {
         Self { town, scopes: BTreeMap::new() }
     }
 
-    fn scope(&mut self, prefix: &Prefix) -> std::result::Result<&mut Seen, String> {
+    fn scope(&mut self, prefix: &Prefix) -> Result<&mut Seen> {
         let town = self.town;
         let open = || -> Result<Seen> {
             let ledger = town.scope_of(prefix)?;
             let tip = ledger.tip()?.ok_or_else(|| Error::not_found(format!("scope {prefix} holds no ledger")))?;
             Ok(Seen { ledger, tip, catalog: None, archive: OnceCell::new(), reads: 0 })
         };
-        let entry = self.scopes.entry(prefix.clone()).or_insert_with(|| open().map_err(|error| error.line()));
-        entry.as_mut().map_err(|fault| fault.clone())
+        // A scope that could not be reached is not asked again within one question.
+        let entry = self.scopes.entry(prefix.clone()).or_insert_with(|| open().map_err(|error| (error.kind, error.line())));
+        entry.as_mut().map_err(|(kind, line)| Error::new(*kind, line.clone()))
     }
 
     /// The bead `id`, wherever it lives. What cannot be read is an answer, not a failure.
     pub fn bead(&mut self, id: &BeadId) -> Sight {
         let seen = match self.scope(&id.prefix()) {
             Ok(seen) => seen,
-            Err(fault) => return Sight::Unreadable(format!("its scope cannot be reached: {fault}")),
+            Err(error) => return Sight::Unreadable(format!("its scope cannot be reached: {}", error.line())),
         };
         match seen.state().and_then(|state| state.find_bead(id)) {
             Ok(Some(bead)) => Sight::Seen(Box::new(bead)),
@@ -104,7 +105,7 @@ impl<'t> Reach<'t> {
         let prefix = id.prefix();
         let seen = match self.scope(&prefix) {
             Ok(seen) => seen,
-            Err(fault) => return Sight::Unreadable(fault),
+            Err(error) => return Sight::Unreadable(error.line()),
         };
         seen.reads += 1;
         let found = if seen.reads > READS_MAX {
@@ -133,7 +134,7 @@ impl<'t> Reach<'t> {
     /// # Errors
     /// Not found, when the scope cannot be reached; corrupt, when its trees cannot be read.
     pub fn catalog(&mut self, prefix: &Prefix) -> Result<Rc<Catalog>> {
-        let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
+        let seen = self.scope(prefix)?;
         if let Some(catalog) = &seen.catalog {
             return Ok(catalog.clone());
         }
@@ -148,7 +149,7 @@ impl<'t> Reach<'t> {
     /// # Errors
     /// As [`Reach::catalog`].
     pub fn archive(&mut self, prefix: &Prefix) -> Result<Option<Rc<Catalog>>> {
-        let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
+        let seen = self.scope(prefix)?;
         if let Some(archive) = seen.archive.get() {
             return Ok(archive.clone());
         }
@@ -161,7 +162,7 @@ impl<'t> Reach<'t> {
     /// # Errors
     /// As [`Reach::catalog`].
     pub fn hits(&mut self, prefix: &Prefix, is_archive: bool, query: &Query) -> Result<Vec<Hit>> {
-        let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
+        let seen = self.scope(prefix)?;
         if is_archive {
             return seen.ledger.archive()?.map_or(Ok(Vec::new()), |archive| archive.hits(query));
         }
@@ -173,7 +174,7 @@ impl<'t> Reach<'t> {
     /// # Errors
     /// Not found, when the scope cannot be reached; corrupt, when the record cannot be read.
     pub fn in_full(&mut self, prefix: &Prefix, row: Row<'_>) -> Result<Bead> {
-        let seen = self.scope(prefix).map_err(|fault| Error::new(Kind::NotFound, fault))?;
+        let seen = self.scope(prefix)?;
         match row.blob() {
             Some(blob) => read::bead_with(&seen.ledger.store, row.id(), blob),
             None => seen.state()?.bead(&row.id().parse()?),
