@@ -62,7 +62,7 @@ pub fn salvage(
 ) -> Result<Option<Salvaged>> {
     let private = place::registered(store, worktree)?;
     let history = lost::look(store, &private, known)?;
-    let seen = look::look(store, worktree, &private)?;
+    let seen = look::look(store, worktree, &private, history.head)?;
     let mut hold = Hold::new(store);
     let mut staged = Edits::default();
     let mut on_disk = Edits::default();

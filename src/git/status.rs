@@ -9,7 +9,7 @@ use gix::ObjectId;
 use gix::bstr::{BString, ByteSlice};
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::place;
+use crate::git::{place, worktree};
 
 /// What differs, by path; what is not UTF-8 is replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +31,16 @@ impl Status {
 }
 
 /// How git is asked for what [`parse`] reads; nothing is written, not even the index's times.
-pub(crate) const QUESTION: &[&str] =
-    &["--no-optional-locks", "status", "--porcelain=v2", "-z", "--no-renames", "--ignore-submodules=dirty"];
+pub(crate) const QUESTION: &[&str] = &[
+    "--no-optional-locks",
+    "status",
+    "--porcelain=v2",
+    "--branch",
+    "--no-ahead-behind",
+    "-z",
+    "--no-renames",
+    "--ignore-submodules=dirty",
+];
 
 /// The status of the checkout at `worktree`.
 ///
@@ -44,6 +52,13 @@ pub fn status(worktree: &Path) -> Result<Status> {
     let output = place::git(worktree, &git_dir, &words)?;
     if !output.is_success() {
         return Err(Error::new(output.failure(), format!("git status in {} failed: {}", worktree.display(), output.last_line())));
+    }
+    if saw_no_commit(&output.stdout) {
+        match worktree::head(worktree) {
+            Ok(_) => return Err(missed_commit(worktree)),
+            Err(error) if error.kind == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     let mut status = Status::default();
     for entry in parse(&output.stdout)? {
@@ -59,6 +74,18 @@ pub fn status(worktree: &Path) -> Result<Status> {
         }
     }
     Ok(status)
+}
+
+/// Whether git, in its answer, knows no commit of the checkout. That is so of a new branch; but also when HEAD or the
+/// branch could not be read, and then all that is committed seems to be staged.
+pub(crate) fn saw_no_commit(output: &[u8]) -> bool {
+    output.split(|byte| *byte == 0).any(|record| record == b"# branch.oid (initial)")
+}
+
+/// What to say when there is a commit all the same.
+pub(crate) fn missed_commit(worktree: &Path) -> Error {
+    Error::external(format!("git status in {} could not read the commit of its branch", worktree.display()))
+        .hint("nothing was changed; try again, and see what git fsck says there")
 }
 
 /// A mode and id as git prints them; mode 0 means absent.
@@ -125,6 +152,17 @@ mod tests {
             matches!(&entries[0], Entry::Changed { is_staged: true, is_unstaged: true, index: (0o100_644, _), worktree_mode: 0o100_755, path } if path == "a b  c")
         );
         assert_eq!(entries[1], Entry::Untracked("new dir/".into()));
+    }
+
+    #[test]
+    fn a_commit_that_git_did_not_see_is_told_from_one_that_it_saw() {
+        let zero = "0".repeat(40);
+        let staged = format!("1 A. N... 000000 100644 100644 {zero} {zero} file\0");
+        let answer = |oid: &str| format!("# branch.oid {oid}\0# branch.head main\0{staged}").into_bytes();
+        assert!(saw_no_commit(&answer("(initial)")));
+        assert!(!saw_no_commit(&answer(&"1".repeat(40))));
+        assert!(!saw_no_commit(staged.as_bytes()));
+        assert_eq!(parse(&answer("(initial)")).unwrap().len(), 1);
     }
 
     #[test]

@@ -241,6 +241,18 @@ fn a_worktree_whose_directory_is_gone_can_be_removed_and_made_again() {
 }
 
 #[test]
+fn on_a_branch_without_a_commit_all_that_is_in_the_index_is_staged() {
+    let world = World::new();
+    let one = world.commit("one", &base(&mut fastrand::Rng::with_seed(5)), None);
+    let store = gastown::store::Store::open(&world.git_dir).unwrap();
+    let dest = world.path("fresh");
+    worktree::add(&store, &dest, Head::Branch { name: "born", at: one }).unwrap();
+    assert!(status(&dest).unwrap().is_clean());
+    world.git(&dest, &["checkout", "-q", "--orphan", "unborn"]);
+    assert!(!status(&dest).unwrap().staged.is_empty());
+}
+
+#[test]
 fn flips_of_the_shared_configuration_stop_no_verb() {
     let world = World::new();
     let one = world.commit("one", &base(&mut fastrand::Rng::with_seed(3)), None);

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use gix::ObjectId;
 use gix::bstr::{BString, ByteSlice};
 use gix::index::entry::{Flags, Mode};
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::status::{Entry, QUESTION, parse};
+use crate::git::status::{Entry, QUESTION, missed_commit, parse, saw_no_commit};
 use crate::git::worktree::{read_index, unmark};
 use crate::git::{place, program};
 use crate::store::Store;
@@ -22,8 +23,8 @@ pub(super) struct Seen {
     pub(super) submodules: Vec<(BString, PathBuf)>,
 }
 
-/// Looks at the worktree; its own index is only read.
-pub(super) fn look(store: &Store, worktree: &Path, private: &Path) -> Result<Seen> {
+/// Looks at the worktree, which is at the commit `head`; its own index is only read.
+pub(super) fn look(store: &Store, worktree: &Path, private: &Path, head: Option<ObjectId>) -> Result<Seen> {
     let scratch = Scratch::create(store)?;
     let own = private.join("index");
     let index = read_index(&own);
@@ -41,6 +42,9 @@ pub(super) fn look(store: &Store, worktree: &Path, private: &Path) -> Result<See
     if !answer.is_success() {
         return Err(Error::external(format!("look at what is in {}: {}", worktree.display(), answer.last_line()))
             .hint("nothing was changed; see what git status says there"));
+    }
+    if head.is_some() && saw_no_commit(&answer.stdout) {
+        return Err(missed_commit(worktree));
     }
     Ok(Seen { entries: parse(&answer.stdout)?, is_index_damaged, submodules })
 }
