@@ -80,6 +80,28 @@ fn full_maintenance_beside_ten_writers_fails_none_and_loses_nothing() {
 }
 
 #[test]
+fn a_ledger_in_hundreds_of_packs_that_nobody_gathered_is_read_written_and_gathered() {
+    let (town, rig) = Town::with_rig();
+    let bead = town.bead(&rig, "Long ago");
+    town.gt("maintain --full --rig widgets").succeeds();
+    let packs = repo(&rig).join("objects/pack");
+    let mut found = std::fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().path());
+    let pack = found.find(|path| path.extension().is_some_and(|extension| extension == "pack")).unwrap();
+    for n in 0..700 {
+        for extension in ["pack", "idx"] {
+            let copy = packs.join(format!("pack-{n:040x}.{extension}"));
+            std::fs::hard_link(pack.with_extension(extension), copy).unwrap();
+        }
+    }
+    assert_eq!(text_at(&town.show(&bead), &["/title"]), "Long ago");
+    town.gt_args(&["update", &bead, "--title", "Still here"]).succeeds();
+    assert_eq!(text_at(&town.show(&bead), &["/title"]), "Still here");
+    let done = town.gt("--json maintain --full --rig widgets").json();
+    assert_eq!(done[0]["after"]["packs"], 1, "{done}");
+    town.fsck();
+}
+
+#[test]
 fn left_overs_go_when_they_are_old_and_their_maker_is_dead() {
     let (town, rig) = Town::with_rig();
     let dead = 4_194_305;

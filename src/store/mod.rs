@@ -27,12 +27,22 @@ pub struct Store {
     is_durable: bool,
     has_ordered_journal: std::sync::OnceLock<bool>,
     records: std::cell::OnceCell<gix::odb::Handle>,
+    pack_slots: u16,
 }
 
 /// How many packs a handle can see appear before it must be opened anew; gix's default of 32 is soon used up.
 const PACK_SLOTS: u16 = 512;
+/// More packs gix cannot number.
+const PACK_SLOTS_MAX: u16 = 32_767;
 /// Eight times what one writer may put into a record: merges may exceed that.
 const RECORD_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Room for the packs that are there, however long nobody gathered them, and for those that appear.
+fn pack_slots(dir: &Path) -> u16 {
+    let all = std::fs::read_dir(dir.join("objects/pack")).into_iter().flatten().filter_map(std::result::Result::ok);
+    let indexes = all.filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".idx")).count();
+    u16::try_from(indexes).unwrap_or(u16::MAX).saturating_add(PACK_SLOTS).min(PACK_SLOTS_MAX)
+}
 
 impl Store {
     /// Opens the git directory `dir`, ignoring the user's and the system's configuration.
@@ -43,11 +53,12 @@ impl Store {
         if !dir.join("objects").is_dir() {
             return Err(Error::not_found(format!("there is no git directory at {}", dir.display())));
         }
+        let pack_slots = pack_slots(dir);
         let options = gix::open::Options::isolated()
             .open_path_as_is(true)
             // Reflog lines need a name; the user's own is in the configuration that is ignored here.
             .config_overrides(["gitoxide.committer.nameFallback=gt", "gitoxide.committer.emailFallback=gt@localhost"])
-            .object_store_slots(gix::odb::store::init::Slots::Given(PACK_SLOTS));
+            .object_store_slots(gix::odb::store::init::Slots::Given(pack_slots));
         let repo = gix::open_opts(dir, options).or_fail(Kind::Corrupt, || format!("open the repository {}", dir.display()))?;
         if let Some(kind) = repo.config_snapshot().string("extensions.refStorage").filter(|kind| kind.as_slice() != b"files") {
             return Err(Error::refused(format!("{} keeps its refs as {kind}, which gt cannot write safely", dir.display()))
@@ -60,6 +71,7 @@ impl Store {
             is_durable,
             has_ordered_journal: std::sync::OnceLock::new(),
             records: std::cell::OnceCell::new(),
+            pack_slots,
         })
     }
 
@@ -104,7 +116,7 @@ impl Store {
             return Ok(open);
         }
         let options = gix::odb::store::init::Options {
-            slots: gix::odb::store::init::Slots::Given(PACK_SLOTS),
+            slots: gix::odb::store::init::Slots::Given(self.pack_slots),
             alloc_limit_bytes: usize::try_from(self.record_bytes_max()).ok(),
             ..Default::default()
         };
