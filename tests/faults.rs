@@ -10,6 +10,8 @@
 mod calls;
 #[path = "faults/crowds.rs"]
 mod crowds;
+#[path = "faults/keeping.rs"]
+mod keeping;
 #[path = "faults/stories.rs"]
 mod stories;
 mod town;
@@ -19,7 +21,7 @@ use std::time::Instant;
 /// How much is done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A sample of the long commands, and each fault once for each call of the short ones: within three minutes.
+    /// A sample of the long commands, and each fault once for each call of the short ones: within four minutes.
     Quick,
     /// Every call of every command with every fault, once and for ever.
     Long,
@@ -44,9 +46,13 @@ fn main() {
         ("mail", stories::mail),
         ("sling", stories::sling),
         ("done", stories::done),
+        ("decay", keeping::decay),
+        ("flatten", keeping::flatten),
         ("locks", crowds::left_over_locks),
         ("killed", crowds::killed_at_random),
         ("pack-refs", crowds::beside_pack_refs),
+        ("kept", keeping::kept_and_killed),
+        ("indexes", keeping::damaged_indexes),
     ];
     // git itself takes back objects that a writer has just written: shown here, and warned of in the documents.
     if form == Form::Long {

@@ -113,6 +113,29 @@ fn create_in_batches(town: &Town, name: &str, all: &Acknowledged) {
     child.wait().unwrap();
 }
 
+/// Packs, lets decay and flattens beside the writers, and asks lists, until the cut.
+fn keep(town: &Town, all: &Acknowledged, is_cut: &AtomicBool) {
+    let lines = [
+        "--json list --rig widgets --all -n 0",
+        "maintain --rig widgets --full",
+        "flatten --rig widgets --force",
+        "reindex --rig widgets",
+    ];
+    loop {
+        if let Some((id, _)) = all.lock().unwrap().last().cloned() {
+            town.gt_args(&["close", &id, "-r", "done"]);
+        }
+        for line in lines {
+            // When all beads that were closed have had their time.
+            let done = town.here().var("GT_NOW", "2026-06-01T00:00:00Z").gt(line);
+            if done.code != 0 || is_cut.load(Ordering::SeqCst) {
+                assert!(is_cut.load(Ordering::SeqCst), "{line} failed before the cut: {}{}", done.stdout, done.stderr);
+                return;
+            }
+        }
+    }
+}
+
 /// The long-lived writer: several beads a transaction, told on standard output once it has succeeded.
 fn write_batches(root: &Path, name: &str) {
     let town = gastown::town::Town::open(root, root.to_owned(), Some("overseer")).unwrap();
@@ -182,6 +205,11 @@ fn faults(town: &Town, rig: &Rig, acknowledged: &[(String, String)]) -> Vec<Stri
     found
 }
 
+/// Whether maintenance works beside the writers of this round.
+fn is_kept(round: usize) -> bool {
+    round % 2 == 1
+}
+
 /// One cut under `writers`; answers how many beads were acknowledged since the last one.
 fn crash(disk: &mut Disk, town: &Town, rig: &Rig, round: usize, writers: usize, all: &Acknowledged) -> Vec<String> {
     let is_cut = AtomicBool::new(false);
@@ -193,6 +221,9 @@ fn crash(disk: &mut Disk, town: &Town, rig: &Rig, round: usize, writers: usize, 
                 0 => create_singly(town, &name, all, is_cut),
                 _ => create_in_batches(town, &name, all),
             });
+        }
+        if is_kept(round) {
+            scope.spawn(|| keep(town, all, &is_cut));
         }
         std::thread::sleep(Duration::from_millis(fastrand::u64(300..1_500)));
         is_cut.store(true, Ordering::SeqCst);
@@ -206,6 +237,12 @@ fn crash(disk: &mut Disk, town: &Town, rig: &Rig, round: usize, writers: usize, 
         std::fs::write(&boot, text.replacen(text.split_whitespace().next().unwrap_or("-"), "another-boot", 1)).unwrap();
     }
     let mut found = faults(town, rig, all.lock().unwrap().as_slice());
+    let listed = town.gt("--json list --rig widgets --all -n 0");
+    let unlisted = all.lock().unwrap().iter().filter(|(id, _)| !listed.stdout.contains(&format!("\"{id}\""))).count();
+    let checked = town.gt("reindex --check");
+    if listed.code != 0 || unlisted > 0 || checked.code != 0 {
+        found.push(format!("{unlisted} in no list: {}{}{}", listed.stderr, checked.stdout, checked.stderr));
+    }
     let title = format!("r{round} after");
     let begin = Instant::now();
     let next = town.gt_args(&["--json", "bead", "create", &title, "--rig", "widgets"]);

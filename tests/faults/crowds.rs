@@ -13,7 +13,7 @@ const WRITERS: usize = 30;
 const BESIDE_WRITERS: usize = 8;
 
 /// Writers that create beads, a process each, for `millis`; `disturb` runs beside them until they end.
-struct Crowd<'w> {
+pub struct Crowd<'w> {
     world: &'w World,
     slots: Vec<Mutex<Option<Child>>>,
     acknowledged: Mutex<Vec<(String, String)>>,
@@ -22,12 +22,12 @@ struct Crowd<'w> {
 }
 
 impl<'w> Crowd<'w> {
-    fn new(world: &'w World, writers: usize) -> Self {
+    pub fn new(world: &'w World, writers: usize) -> Self {
         let slots = (0..writers).map(|_| Mutex::new(None)).collect();
         Self { world, slots, acknowledged: Mutex::default(), failures: Mutex::default(), is_over: AtomicBool::new(false) }
     }
 
-    fn work(&self, millis: u64, disturb: impl FnOnce(&Self) + Send) {
+    pub fn work(&self, millis: u64, disturb: impl FnOnce(&Self) + Send) {
         std::thread::scope(|scope| {
             let disturbing = scope.spawn(|| disturb(self));
             let writing: Vec<_> = (0..self.slots.len()).map(|n| scope.spawn(move || self.write(n))).collect();
@@ -40,8 +40,25 @@ impl<'w> Crowd<'w> {
         });
     }
 
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Kills a writer that is at work; tells whether there was one.
+    pub fn kill_one(&self) -> bool {
+        let mut slot = self.slots[fastrand::usize(..self.slots.len())].lock().unwrap();
+        slot.as_mut().is_some_and(|child| child.kill().is_ok())
+    }
+
+    /// Ids and titles of what was acknowledged so far.
+    pub fn all_acknowledged(&self) -> Vec<(String, String)> {
+        self.acknowledged.lock().unwrap().clone()
+    }
+
+    /// One of them.
+    pub fn any_acknowledged(&self) -> Option<(String, String)> {
+        let all = self.acknowledged.lock().unwrap();
+        all.get(fastrand::usize(..all.len().max(1))).cloned()
     }
 
     fn write(&self, n: usize) {
@@ -102,7 +119,7 @@ impl<'w> Crowd<'w> {
         Tally { what: format!("{count} acknowledged, {failed} failed, {unsound} unsound {what}"), faults }
     }
 
-    fn tally(self, what: &str) -> Tally {
+    pub fn tally(self, what: &str) -> Tally {
         let mut faults = self.lost();
         faults.extend(self.next_is_quick());
         faults.extend(self.world.fsck());
@@ -115,7 +132,7 @@ impl<'w> Crowd<'w> {
     }
 }
 
-fn millis(form: Form) -> u64 {
+pub fn millis(form: Form) -> u64 {
     if form == Form::Quick { 5_000 } else { 30_000 }
 }
 
@@ -126,10 +143,7 @@ pub fn killed_at_random(form: Form) -> Tally {
     crowd.work(millis(form), |crowd| {
         while !crowd.is_over() {
             std::thread::sleep(Duration::from_millis(fastrand::u64(5..60)));
-            if let Some(child) = crowd.slots[fastrand::usize(..WRITERS)].lock().unwrap().as_mut() {
-                let _ = child.kill();
-                kills.fetch_add(1, Ordering::Relaxed);
-            }
+            kills.fetch_add(usize::from(crowd.kill_one()), Ordering::Relaxed);
         }
     });
     let what = format!("by {WRITERS} writers, {} of them killed", kills.load(Ordering::Relaxed));
