@@ -29,4 +29,5 @@ mod tidy;
 mod town;
 mod transport;
 mod trees;
+mod verbs;
 mod work;

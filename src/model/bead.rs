@@ -434,6 +434,15 @@ impl Bead {
         Ok(())
     }
 
+    /// Opens it when it was deferred until a time that has come by `now`; whoever takes work does this first.
+    ///
+    /// # Errors
+    /// Refused, if the table of moves forbade it.
+    pub fn wake(&mut self, now: Moment) -> Result<()> {
+        let has_come = self.defer_until.is_some_and(|until| until <= now);
+        if self.status == Status::Deferred && has_come { self.become_status(Status::Open, now) } else { Ok(()) }
+    }
+
     /// Adds a remark at the end.
     pub fn comment(&mut self, id: String, author: &str, text: &str, now: Moment) {
         self.comments.push(Comment {

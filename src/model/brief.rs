@@ -53,12 +53,15 @@ pub trait Facts {
     /// Whether a refinery closed it by a merge.
     fn was_merged(&self) -> bool;
 
-    /// Whether it waits for nothing but somebody's hands, its dependencies aside.
+    /// Whether it waits for nothing but somebody's hands, its dependencies aside. What was deferred is open again when
+    /// its time has come; without a time, when somebody says so.
     fn is_open_work(&self, now: Moment) -> bool {
-        *self.status() == Status::Open
-            && self.issue_type().is_work()
-            && self.defer_until().is_none_or(|until| until <= now)
-            && !self.is_ephemeral()
+        let is_time = match self.status() {
+            Status::Open => self.defer_until().is_none_or(|until| until <= now),
+            Status::Deferred => self.defer_until().is_some_and(|until| until <= now),
+            _ => false,
+        };
+        is_time && self.issue_type().is_work() && !self.is_ephemeral()
     }
 }
 

@@ -99,7 +99,8 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
     // Held from the checks to the transaction, so that of many slings one makes a worktree and the others wait to see it taken.
     let _turn = polecat::turn_of(place, &bead_id)?;
     let state = place.ledger.state()?;
-    let bead = state.bead(&bead_id)?;
+    let mut bead = state.bead(&bead_id)?;
+    bead.wake(town.now)?;
     check_readable_in_full(&state, &bead)?;
     if let Some(there) = already(town, plan, &target, &bead)? {
         return Ok(there);
@@ -243,6 +244,7 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
 
 fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> {
     let mut bead = change.bead(&hook.bead)?;
+    bead.wake(change.now())?;
     check_free(&bead)?;
     let slot = tree::hook(&hook.agent);
     if let Some(other) = change.get::<Hook>(&slot)? {

@@ -48,7 +48,7 @@ impl Show {
 
 /// Which beads.
 #[derive(Args)]
-struct Which {
+pub(super) struct Which {
     /// Only of these types
     #[arg(short = 't', long = "type", value_delimiter = ',')]
     types: Vec<String>,
@@ -63,14 +63,14 @@ struct Which {
     parent: Option<String>,
     /// Only of this rig, or hq for the town's own
     #[arg(long, value_name = "RIG")]
-    rig: Option<String>,
+    pub(super) rig: Option<String>,
     /// Rows to show; 0 for all
     #[arg(short = 'n', long, default_value_t = LIMIT)]
-    limit: usize,
+    pub(super) limit: usize,
 }
 
 impl Which {
-    fn filter(&self, town: &Town) -> Result<Filter> {
+    pub(super) fn filter(&self, town: &Town) -> Result<Filter> {
         Ok(Filter {
             types: self.types.iter().map(|text| issue_type(text)).collect::<Result<_>>()?,
             priorities: self.priority.iter().map(|text| priority(text)).collect::<Result<_>>()?,

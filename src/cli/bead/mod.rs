@@ -3,7 +3,9 @@
 mod change;
 mod look;
 mod many;
+mod mark;
 mod pages;
+mod survey;
 mod words;
 
 use clap::{Args, Subcommand};
@@ -19,6 +21,7 @@ use crate::town::Town;
 pub use change::{Close, Dep, Reopen, Update};
 pub use look::{List, Ready, Search, Show};
 use pages::{Created, IdOnly};
+pub use survey::{Blocked, Count, Stale};
 use words::{known, priority, when};
 
 /// Work items: file, find, change, close and connect them
@@ -40,6 +43,21 @@ enum Verb {
     Update(Update),
     Close(Close),
     Reopen(Reopen),
+    Blocked(Blocked),
+    Assign(mark::Assign),
+    Label(mark::LabelArgs),
+    #[command(alias = "comments")]
+    Comment(mark::CommentArgs),
+    Defer(mark::Defer),
+    Undefer(mark::Undefer),
+    Pin(mark::Pin),
+    Unpin(mark::Unpin),
+    Duplicate(mark::Duplicate),
+    Supersede(mark::Supersede),
+    Children(survey::Children),
+    Epic(survey::EpicArgs),
+    Count(Count),
+    Stale(Stale),
     Dep(Dep),
     Batch(many::Batch),
     Import(many::Import),
@@ -62,6 +80,20 @@ impl BeadArgs {
             Verb::Update(args) => args.run(town, out),
             Verb::Close(args) => args.run(town, out),
             Verb::Reopen(args) => args.run(town, out),
+            Verb::Blocked(args) => args.run(town, out),
+            Verb::Assign(args) => args.run(town, out),
+            Verb::Label(args) => args.run(town, out),
+            Verb::Comment(args) => args.run(town, out),
+            Verb::Defer(args) => args.run(town, out),
+            Verb::Undefer(args) => args.run(town, out),
+            Verb::Pin(args) => args.run(town, out),
+            Verb::Unpin(args) => args.run(town, out),
+            Verb::Duplicate(args) => args.run(town, out),
+            Verb::Supersede(args) => args.run(town, out),
+            Verb::Children(args) => args.run(town, out),
+            Verb::Epic(args) => args.run(town, out),
+            Verb::Count(args) => args.run(town, out),
+            Verb::Stale(args) => args.run(town, out),
             Verb::Dep(args) => args.run(town, out),
             Verb::Batch(args) => args.run(town, out),
             Verb::Import(args) => args.run(town, out),

@@ -136,6 +136,14 @@ fn neighbour_line(neighbour: &Neighbour) -> String {
     }
 }
 
+/// Notes what could not be read.
+pub fn note_faults<B>(found: &Found<B>, out: Out) {
+    for damaged in &found.damaged {
+        out.note(&format!("damaged: {}: {}", damaged.path, damaged.fault));
+    }
+    found.notes.iter().for_each(|note| out.note(note));
+}
+
 /// Rows of a list; in JSON a bare array.
 #[derive(Serialize)]
 pub struct Rows<B>(Vec<B>);
@@ -143,10 +151,7 @@ pub struct Rows<B>(Vec<B>);
 impl<B> Rows<B> {
     /// The rows; totals, damage and unreachable scopes are noted beside them.
     pub fn of(found: Found<B>, out: Out) -> Self {
-        for damaged in &found.damaged {
-            out.note(&format!("damaged: {}: {}", damaged.path, damaged.fault));
-        }
-        found.notes.iter().for_each(|note| out.note(note));
+        note_faults(&found, out);
         let shown = found.beads.len();
         if shown < found.total {
             out.note(&format!("{shown} of {} beads; --limit 0 shows all", found.total));

@@ -167,7 +167,7 @@ fn move_by_hand(town: &Town, change: &Change<'_>, bead: &mut Bead, next: &Status
             );
         }
         // Agents of the bd tool start work this way; without a claim nobody would be known to be at it.
-        Status::InProgress if bead.status == Status::Open => return claim(town, change, bead),
+        Status::InProgress if matches!(bead.status, Status::Open | Status::Deferred) => return claim(town, change, bead),
         Status::Closed => return bead.close(&town.actor.name, "Closed", town.now),
         _ => {}
     }
@@ -192,6 +192,7 @@ fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead) -> Result<()> {
         return Err(Error::refused(format!("{} is a {}, which is no work to claim", bead.id, bead.issue_type))
             .hint("see what there is: gt ready"));
     }
+    bead.wake(town.now)?;
     match bead.status {
         Status::InProgress => return Ok(()),
         // What was slung keeps the clock of its sling: that is when the work was given.
@@ -314,7 +315,7 @@ fn write(change: &mut Change<'_>, bead: &Bead) -> Result<()> {
 }
 
 /// Runs `edit` on each bead, one transaction a scope, and gives the answers in the order of `ids`.
-fn in_each_scope<T>(
+pub(super) fn in_each_scope<T>(
     town: &Town,
     ids: &[BeadId],
     op: &str,

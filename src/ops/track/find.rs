@@ -1,8 +1,10 @@
 //! Lists: which beads of which scopes, in which order.
 
+use std::rc::Rc;
+
 use crate::error::{Error, Result};
 use crate::ledger::Damaged;
-use crate::ledger::index::Row;
+use crate::ledger::index::{Catalog, Row};
 use crate::model::bead::{Bead, IssueType, Status};
 use crate::model::brief::{Brief, Facts};
 use crate::name::{BeadId, Prefix};
@@ -177,6 +179,43 @@ impl<B> Default for Found<B> {
     }
 }
 
+/// A scope's beads in brief.
+pub(super) type Shelf<'s> = (&'s Prefix, Rc<Catalog>);
+
+impl<B> Found<B> {
+    /// The beads of the asked scopes; a scope that cannot be read is noted.
+    ///
+    /// # Errors
+    /// Not found or corrupt, when the only scope asked for cannot be read.
+    pub(super) fn catalogs<'s>(&mut self, reach: &mut Reach<'_>, scopes: &'s Scopes) -> Result<Vec<Shelf<'s>>> {
+        let mut catalogs = Vec::new();
+        for prefix in &scopes.asked {
+            match reach.catalog(prefix) {
+                Ok(catalog) => catalogs.push((prefix, catalog)),
+                Err(error) if scopes.asked.len() == 1 => return Err(error),
+                Err(error) => self.notes.push(format!("scope {prefix} is left out: {}", error.line())),
+            }
+        }
+        Ok(catalogs)
+    }
+
+    /// The archived beads of the scopes of `catalogs`, each beside its catalog, which is right wherever both have a bead.
+    pub(super) fn archives<'s>(
+        &mut self,
+        reach: &mut Reach<'_>,
+        catalogs: &[Shelf<'s>],
+    ) -> Vec<(&'s Prefix, Rc<Catalog>, Rc<Catalog>)> {
+        let mut archives = Vec::new();
+        for (prefix, catalog) in catalogs {
+            match reach.archive(prefix) {
+                Ok(archive) => archives.extend(archive.map(|archive| (*prefix, archive, catalog.clone()))),
+                Err(error) => self.notes.push(format!("the archive of scope {prefix} is left out: {}", error.line())),
+            }
+        }
+        archives
+    }
+}
+
 impl<B: Listed> Found<B> {
     /// Puts the picks in order and reads as many as `limit` (0: all) lets through.
     pub(super) fn take<K: Ord>(&mut self, reach: &mut Reach<'_>, mut picks: Vec<Pick<'_, K>>, limit: usize) {
@@ -200,21 +239,8 @@ impl<B: Listed> Found<B> {
 pub fn list<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Result<Found<B>> {
     let mut reach = Reach::new(town);
     let mut found = Found::default();
-    let mut catalogs = Vec::new();
-    for prefix in &scopes.asked {
-        match reach.catalog(prefix) {
-            Ok(catalog) => catalogs.push((prefix, catalog)),
-            Err(error) if scopes.asked.len() == 1 => return Err(error),
-            Err(error) => found.notes.push(format!("scope {prefix} is left out: {}", error.line())),
-        }
-    }
-    let mut archives = Vec::new();
-    for (prefix, catalog) in catalogs.iter().filter(|_| filter.may_keep_closed()) {
-        match reach.archive(prefix) {
-            Ok(archive) => archives.extend(archive.map(|archive| (prefix, archive, catalog))),
-            Err(error) => found.notes.push(format!("the archive of scope {prefix} is left out: {}", error.line())),
-        }
-    }
+    let catalogs = found.catalogs(&mut reach, scopes)?;
+    let archives = if filter.may_keep_closed() { found.archives(&mut reach, &catalogs) } else { Vec::new() };
     let mut picks = Vec::new();
     let order = |row: Row<'_>| (row.priority(), row.created_at());
     for (prefix, catalog) in &catalogs {

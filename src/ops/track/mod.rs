@@ -4,22 +4,26 @@
 //! scope change together in one transaction; a verb on beads of several scopes is one transaction a scope.
 
 pub mod batch;
+pub mod census;
 pub mod create;
 pub mod depend;
 pub mod edit;
 pub mod find;
 pub mod import;
 pub mod lines;
+pub mod mark;
 pub mod reach;
 pub mod ready;
 pub mod search;
 mod step;
 
 pub use batch::{Done, batch};
+pub use census::{By, Group, Progress, close_eligible, count, epics, progress, stale};
 pub use create::{Draft, create};
 pub use depend::{Connected, Ending, Neighbour, Neighbours, connect, depends_on, disconnect, neighbours};
 pub use edit::{Closed, Edit, close, reopen, update};
 pub use find::{Filter, Found, LIMIT, Listed, Scopes, list, scope_named};
 pub use import::{Exported, Imported, export, import};
-pub use ready::{Blocker, Order, Ready, ready};
+pub use mark::{Labelled, comment, defer, duplicate, label, supersede, take_up};
+pub use ready::{Blocker, Order, Ready, Waiting, blocked, ready};
 pub use search::search;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::ledger::index::{Catalog, Row};
-use crate::model::bead::DependencyKind;
+use crate::model::bead::{DependencyKind, Status};
 use crate::model::brief::{Brief, Facts};
 use crate::model::dependency::{GENERATIONS_MAX, obstacle};
 use crate::name::{BeadId, Prefix};
@@ -93,6 +93,55 @@ pub fn ready<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, order: Or
     }
     answer.found.take(&mut reach, picks, limit);
     Ok(answer)
+}
+
+/// A bead and what it waits for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Waiting<B> {
+    /// The bead.
+    #[serde(flatten)]
+    pub bead: B,
+    /// What is in its way; empty when a hand moved it to `blocked`.
+    pub blocked_by: Vec<BeadId>,
+    /// How many these are.
+    pub blocked_by_count: usize,
+    /// The same, with the reasons.
+    pub blockers: Vec<Blocker>,
+}
+
+/// Beads of the asked scopes that are not closed, that `filter` keeps and that wait for something: another bead, or
+/// somebody outside who was waited for by hand. By priority, then the oldest; at most `limit` (0: all).
+///
+/// # Errors
+/// Not found or corrupt, when the only scope asked for cannot be read.
+pub fn blocked<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Result<Found<Waiting<B>>> {
+    let mut reach = Reach::new(town);
+    let mut known = BTreeMap::new();
+    let mut found: Found<B> = Found::default();
+    let catalogs = found.catalogs(&mut reach, scopes)?;
+    let mut picks = Vec::new();
+    for (prefix, catalog) in &catalogs {
+        let waits = |row: Row<'_>| {
+            let may_wait = !row.status().is_closed() && *row.status() != Status::Pinned && filter.keeps(&row);
+            let mut is_held = || !is_unblocked(&mut reach, &mut known, (prefix, catalog), row, None);
+            may_wait && (*row.status() == Status::Blocked || is_held())
+        };
+        let (rows, total) = catalog.first(limit, waits, |row| Order::Priority.key(&row));
+        picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
+        found.total += total;
+        found.damaged.extend(catalog.damaged());
+    }
+    found.take(&mut reach, picks, limit);
+    let mut beads = Vec::new();
+    for bead in found.beads {
+        let blockers = match reach.brief(&bead.id().parse()?) {
+            Sight::Seen(brief) => blockers(&mut reach, &mut known, &brief),
+            Sight::Missing | Sight::Unreadable(_) => Vec::new(),
+        };
+        let blocked_by: Vec<BeadId> = blockers.iter().map(|blocker| blocker.id.clone()).collect();
+        beads.push(Waiting { bead, blocked_by_count: blocked_by.len(), blocked_by, blockers });
+    }
+    Ok(Found { beads, total: found.total, damaged: found.damaged, notes: found.notes })
 }
 
 /// Whether nothing blocks the bead in `row`. What cannot be told blocks too, and `notes` says so.

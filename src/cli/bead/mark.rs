@@ -1,0 +1,382 @@
+//! The bead verbs that set small marks: assign, label, comment, defer, pin, duplicate, supersede.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::pages::{Changed, note_faults};
+use super::words::when;
+use super::{assignee, bead_id, bead_ids};
+use crate::cli::out::{Out, Page, Show, escape};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::model::bead::{Comment, Status};
+use crate::name::BeadId;
+use crate::ops::track::census::NO_LABELS;
+use crate::ops::track::depend::Ending;
+use crate::ops::track::lines::read_all;
+use crate::ops::track::{self, By, Edit, Filter, Labelled, Scopes};
+use crate::time::Moment;
+use crate::town::Town;
+
+/// Say who has a bead, for example: gt bead assign wi-x7k2m widgets/crew/joe
+#[derive(Args)]
+pub struct Assign {
+    /// The bead
+    id: String,
+    /// Who has it; empty for nobody
+    #[arg(value_name = "ADDRESS")]
+    who: String,
+}
+
+impl Assign {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let edit = Edit { assignee: Some(assignee(town, &self.who)?), ..Edit::default() };
+        Ok(out.show(&Changed(track::update(town, &[bead_id(town, &self.id)?], &edit)?)))
+    }
+}
+
+/// Labels of beads, for example: gt bead label add wi-x7k2m urgent
+#[derive(Args)]
+pub struct LabelArgs {
+    #[command(subcommand)]
+    verb: LabelVerb,
+}
+
+#[derive(Subcommand)]
+enum LabelVerb {
+    /// Add a label to beads: ID… LABEL
+    Add {
+        /// Ids, and the label last
+        #[arg(required = true, num_args = 2.., value_name = "ID LABEL")]
+        words: Vec<String>,
+    },
+    /// Take a label away from beads: ID… LABEL
+    #[command(alias = "rm")]
+    Remove {
+        /// Ids, and the label last
+        #[arg(required = true, num_args = 2.., value_name = "ID LABEL")]
+        words: Vec<String>,
+    },
+    /// List the labels of a bead
+    List {
+        /// The bead
+        id: String,
+    },
+    /// List all labels, with how many beads have each
+    ListAll {
+        /// Only of this rig, or hq for the town's own
+        #[arg(long, value_name = "RIG")]
+        rig: Option<String>,
+        /// Of every rig
+        #[arg(long, conflicts_with = "rig")]
+        all: bool,
+    },
+}
+
+impl LabelArgs {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        match &self.verb {
+            LabelVerb::Add { words } => Self::change(town, words, true, out),
+            LabelVerb::Remove { words } => Self::change(town, words, false, out),
+            LabelVerb::List { id } => {
+                let (ledger, id) = town.resolve_bead(id)?;
+                Ok(out.show(&Labels(ledger.state()?.bead(&id)?.labels.into_iter().collect())))
+            }
+            LabelVerb::ListAll { rig, all } => {
+                let scopes = Scopes::of(town, rig.as_deref(), *all)?;
+                let found = track::count(town, &scopes, &Filter::default(), Some(By::Label))?;
+                note_faults(&found, out);
+                let named = found.beads.into_iter().filter(|group| group.group != NO_LABELS);
+                Ok(out.show(&AllLabels(named.map(|group| Used { label: group.group, count: group.count }).collect())))
+            }
+        }
+    }
+
+    fn change(town: &Town, words: &[String], wanted: bool, out: Out) -> Result<u8> {
+        let Some((label, ids)) = words.split_last() else {
+            return Err(Error::usage("no label is named").hint("gt bead label add ID LABEL"));
+        };
+        Ok(out.show(&LabelsChanged(track::label(town, &bead_ids(town, ids)?, label, wanted)?)))
+    }
+}
+
+#[derive(Serialize)]
+struct LabelsChanged(Vec<Labelled>);
+
+impl Show for LabelsChanged {
+    fn show(&self, page: &mut Page) {
+        for Labelled { status, issue_id, label } in &self.0 {
+            let words = match status {
+                Ending::Added => "now has",
+                Ending::AlreadyThere => "already had",
+                Ending::Removed => "no longer has",
+                Ending::NotThere => "did not have",
+            };
+            page.line(format!("{issue_id} {words} the label {}", escape(label)));
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Labels(Vec<String>);
+
+impl Show for Labels {
+    fn show(&self, page: &mut Page) {
+        self.0.iter().for_each(|label| page.line(escape(label)));
+    }
+}
+
+#[derive(Serialize)]
+struct Used {
+    label: String,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct AllLabels(Vec<Used>);
+
+impl Show for AllLabels {
+    fn show(&self, page: &mut Page) {
+        if self.0.is_empty() {
+            return;
+        }
+        let rows: Vec<Vec<String>> = self.0.iter().map(|used| vec![used.count.to_string(), used.label.clone()]).collect();
+        page.table(&["BEADS", "LABEL"], &rows);
+    }
+}
+
+/// Remarks on beads, for example: gt bead comment add wi-x7k2m "The seal is brittle"
+///
+/// `gt bead comment ID` lists them, `gt bead comment ID TEXT` adds one.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct CommentArgs {
+    #[command(subcommand)]
+    verb: Option<CommentVerb>,
+    #[command(flatten)]
+    short: Option<ShortComment>,
+}
+
+#[derive(Args)]
+struct ShortComment {
+    /// The bead
+    id: String,
+    /// What to say
+    text: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum CommentVerb {
+    /// Add a remark to a bead
+    Add {
+        /// The bead
+        id: String,
+        /// What to say
+        #[arg(required_unless_present = "file")]
+        text: Vec<String>,
+        /// Say what is in this file, or - for standard input
+        #[arg(short, long, value_name = "FILE", conflicts_with = "text")]
+        file: Option<PathBuf>,
+    },
+    /// List the remarks on a bead, the oldest first
+    List {
+        /// The bead
+        id: String,
+    },
+}
+
+impl CommentArgs {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        match (&self.verb, &self.short) {
+            (Some(CommentVerb::Add { id, file: Some(file), .. }), _) => Self::add(town, id, &text_of(town, file)?, out),
+            (Some(CommentVerb::List { id }), _) => Self::list(town, id, out),
+            (None, Some(ShortComment { id, text })) if text.is_empty() => Self::list(town, id, out),
+            (Some(CommentVerb::Add { id, text, file: None }), _) | (None, Some(ShortComment { id, text })) => {
+                Self::add(town, id, &text.join(" "), out)
+            }
+            (None, None) => Err(Error::usage("no bead is named").hint("gt bead comment add ID TEXT")),
+        }
+    }
+
+    fn add(town: &Town, id: &str, text: &str, out: Out) -> Result<u8> {
+        let issue_id = bead_id(town, id)?;
+        let comment = track::comment(town, &issue_id, text.trim_end())?;
+        Ok(out.show(&Said { comment, issue_id }))
+    }
+
+    fn list(town: &Town, id: &str, out: Out) -> Result<u8> {
+        let (ledger, issue_id) = town.resolve_bead(id)?;
+        let comments = ledger.state()?.bead(&issue_id)?.comments;
+        let comments = comments.into_iter().map(|comment| Said { comment, issue_id: issue_id.clone() }).collect();
+        Ok(out.show(&Remarks { comments, now: town.now }))
+    }
+}
+
+fn text_of(town: &Town, file: &std::path::Path) -> Result<String> {
+    let bytes = if file.as_os_str() == "-" {
+        read_all(std::io::stdin().lock())?
+    } else {
+        let path = town.dir.join(file);
+        read_all(std::fs::File::open(&path).or_fail(Kind::NotFound, || format!("open {}", path.display()))?)?
+    };
+    String::from_utf8(bytes).or_fail(Kind::Usage, || "read the remark: it is not UTF-8")
+}
+
+#[derive(Serialize)]
+struct Said {
+    #[serde(flatten)]
+    comment: Comment,
+    issue_id: BeadId,
+}
+
+impl Show for Said {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("said on {}", self.issue_id));
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Remarks {
+    comments: Vec<Said>,
+    #[serde(skip)]
+    now: Moment,
+}
+
+impl Show for Remarks {
+    fn show(&self, page: &mut Page) {
+        for (n, Said { comment, .. }) in self.comments.iter().enumerate() {
+            if n > 0 {
+                page.gap();
+            }
+            page.line(format!("{} said {}:", escape(&comment.author), comment.created_at.ago(self.now)));
+            page.block(2, &comment.text);
+        }
+    }
+}
+
+/// Put beads aside, for example: gt bead defer wi-x7k2m --until 2d
+///
+/// They are ready again when the time comes, or after gt bead undefer.
+#[derive(Args)]
+pub struct Defer {
+    /// Ids, or unique beginnings of them
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Until when: a date, a time or a length such as 2d; else until gt bead undefer
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+}
+
+impl Defer {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let until = self.until.as_ref().map_or(Ok(None), |text| when(text, town.now))?;
+        Ok(out.show(&Changed(track::defer(town, &bead_ids(town, &self.ids)?, until)?)))
+    }
+}
+
+/// Take up beads that were put aside, for example: gt bead undefer wi-x7k2m
+#[derive(Args)]
+pub struct Undefer {
+    /// Ids, or unique beginnings of them
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+}
+
+impl Undefer {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        Ok(out.show(&Changed(track::take_up(town, &bead_ids(town, &self.ids)?, &Status::Deferred)?)))
+    }
+}
+
+/// Keep beads as standing references, which are never ready, for example: gt bead pin wi-x7k2m
+#[derive(Args)]
+pub struct Pin {
+    /// Ids, or unique beginnings of them
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+}
+
+impl Pin {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let edit = Edit { status: Some(Status::Pinned), ..Edit::default() };
+        Ok(out.show(&Changed(track::update(town, &bead_ids(town, &self.ids)?, &edit)?)))
+    }
+}
+
+/// Make standing references work again, for example: gt bead unpin wi-x7k2m
+#[derive(Args)]
+pub struct Unpin {
+    /// Ids, or unique beginnings of them
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+}
+
+impl Unpin {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        Ok(out.show(&Changed(track::take_up(town, &bead_ids(town, &self.ids)?, &Status::Pinned)?)))
+    }
+}
+
+/// Close a bead as the same as another, for example: gt bead duplicate wi-b2c3d --of wi-x7k2m
+#[derive(Args)]
+pub struct Duplicate {
+    /// The bead to close
+    id: String,
+    /// The bead that stays
+    #[arg(long, value_name = "ID")]
+    of: String,
+}
+
+impl Duplicate {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let (duplicate, canonical) = (bead_id(town, &self.id)?, bead_id(town, &self.of)?);
+        let status = track::duplicate(town, &duplicate, &canonical)?.bead.status;
+        Ok(out.show(&Doubled { duplicate, canonical, status }))
+    }
+}
+
+#[derive(Serialize)]
+struct Doubled {
+    duplicate: BeadId,
+    canonical: BeadId,
+    status: Status,
+}
+
+impl Show for Doubled {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("{} is {} as a duplicate of {}", self.duplicate, self.status, self.canonical));
+    }
+}
+
+/// Close a bead as replaced by another, for example: gt bead supersede wi-b2c3d --with wi-x7k2m
+#[derive(Args)]
+pub struct Supersede {
+    /// The bead to close
+    id: String,
+    /// The bead that replaces it
+    #[arg(long, value_name = "ID")]
+    with: String,
+}
+
+impl Supersede {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let (superseded, replacement) = (bead_id(town, &self.id)?, bead_id(town, &self.with)?);
+        let status = track::supersede(town, &superseded, &replacement)?.bead.status;
+        Ok(out.show(&Replaced { superseded, replacement, status }))
+    }
+}
+
+#[derive(Serialize)]
+struct Replaced {
+    superseded: BeadId,
+    replacement: BeadId,
+    status: Status,
+}
+
+impl Show for Replaced {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("{} is {}, superseded by {}", self.superseded, self.status, self.replacement));
+    }
+}

@@ -1,0 +1,321 @@
+//! The bead verbs that give an overview: blocked, children, epic, count, stale.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::look::Which;
+use super::pages::{ClosedBeads, Rows, note_faults};
+use super::{assignee, bead_id, status};
+use crate::cli::out::{Out, Page, Show, escape};
+use crate::error::{Error, Result};
+use crate::model::bead::{Bead, IssueType};
+use crate::model::brief::Brief;
+use crate::name::BeadId;
+use crate::ops::track::reach::{Reach, Sight};
+use crate::ops::track::{self, By, Filter, Found, Group, Listed, Progress, Scopes, Waiting};
+use crate::time::Moment;
+use crate::town::Town;
+
+/// List what is blocked, and by what, for example: gt blocked --rig widgets
+#[derive(Args)]
+pub struct Blocked {
+    #[command(flatten)]
+    which: Which,
+    /// Of every rig
+    #[arg(long)]
+    all: bool,
+}
+
+impl Blocked {
+    /// Lists it.
+    ///
+    /// # Errors
+    /// Usage or not found, when a filter is wrong.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        if out.json { self.answer::<Bead>(town, out) } else { self.answer::<Brief>(town, out) }
+    }
+
+    fn answer<B: Listed + Serialize>(&self, town: &Town, out: Out) -> Result<u8> {
+        let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
+        let found = track::blocked::<B>(town, &scopes, &self.which.filter(town)?, self.which.limit)?;
+        note_faults(&found, out);
+        let (shown, total) = (found.beads.len(), found.total);
+        out.note(&if shown < total {
+            format!("{shown} of {total} beads; --limit 0 shows all")
+        } else {
+            format!("{total} blocked")
+        });
+        Ok(out.show(&AllWaiting(found.beads)))
+    }
+}
+
+#[derive(Serialize)]
+struct AllWaiting<B>(Vec<Waiting<B>>);
+
+impl<B: Listed + Serialize> Show for AllWaiting<B> {
+    fn show(&self, page: &mut Page) {
+        for Waiting { bead, blockers, .. } in &self.0 {
+            page.line(format!("{}  P{} {}  {}", bead.id(), bead.priority(), escape(bead.status().word()), escape(bead.title())));
+            for blocker in blockers {
+                page.line(format!("  by {}: {}", blocker.id, escape(&blocker.why)));
+            }
+            if blockers.is_empty() {
+                page.line("  by hand");
+            }
+        }
+    }
+}
+
+/// List the children of a bead, closed ones too, for example: gt bead children wi-x7k2m
+#[derive(Args)]
+pub struct Children {
+    /// The parent
+    id: String,
+    /// Rows to show; 0 for all
+    #[arg(short = 'n', long, default_value_t = track::LIMIT)]
+    limit: usize,
+}
+
+impl Children {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let id = bead_id(town, &self.id)?;
+        let scopes = Scopes { asked: vec![id.prefix()], others: Vec::new() };
+        let filter = Filter { parent: Some(id), everything: true, ..Filter::default() };
+        if out.json {
+            return Ok(out.show(&Rows::of(track::list::<Bead>(town, &scopes, &filter, self.limit)?, out)));
+        }
+        Ok(out.show(&Rows::of(track::list::<Brief>(town, &scopes, &filter, self.limit)?, out)))
+    }
+}
+
+/// How far epics are, for example: gt bead epic status
+#[derive(Args)]
+pub struct EpicArgs {
+    #[command(subcommand)]
+    verb: EpicVerb,
+}
+
+#[derive(Subcommand)]
+enum EpicVerb {
+    /// Show how many children of each open epic are closed
+    Status {
+        /// Only this epic, closed or not
+        id: Option<String>,
+        /// Only epics of which all children are closed
+        #[arg(long)]
+        eligible_only: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Close the epics of which all children are closed
+    CloseEligible {
+        /// Only tell which
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Args)]
+struct Place {
+    /// Only of this rig, or hq for the town's own
+    #[arg(long, value_name = "RIG")]
+    rig: Option<String>,
+    /// Of every rig
+    #[arg(long, conflicts_with = "rig")]
+    all: bool,
+}
+
+impl EpicArgs {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        match &self.verb {
+            EpicVerb::Status { id: Some(id), .. } => Ok(out.show(&Epics(vec![one_epic(town, id)?]))),
+            EpicVerb::Status { id: None, eligible_only, place } => {
+                let mut epics = open_epics(town, place, out)?;
+                epics.retain(|epic| epic.eligible_for_close || !eligible_only);
+                Ok(out.show(&Epics(epics)))
+            }
+            EpicVerb::CloseEligible { dry_run, place } => {
+                let mut epics = open_epics(town, place, out)?;
+                epics.retain(|epic| epic.eligible_for_close);
+                if *dry_run {
+                    return Ok(out.show(&Epics(epics)));
+                }
+                let ids: Vec<BeadId> = epics.into_iter().map(|one| one.epic.id).collect();
+                Ok(out.show(&ClosedBeads(track::close_eligible(town, &ids)?)))
+            }
+        }
+    }
+}
+
+fn one_epic(town: &Town, text: &str) -> Result<Progress> {
+    let id = bead_id(town, text)?;
+    let mut reach = Reach::new(town);
+    let epic = match reach.bead(&id) {
+        Sight::Seen(epic) => *epic,
+        Sight::Missing => return Err(Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is")),
+        Sight::Unreadable(fault) => return Err(Error::corrupt(format!("read {id}: {fault}"))),
+    };
+    if epic.issue_type != IssueType::Epic {
+        return Err(Error::refused(format!("{id} is a {}, not an epic", epic.issue_type))
+            .hint(format!("see its children: gt bead children {id}")));
+    }
+    track::progress(&mut reach, epic)
+}
+
+fn open_epics(town: &Town, place: &Place, out: Out) -> Result<Vec<Progress>> {
+    let filter = Filter { types: vec![IssueType::Epic], ..Filter::default() };
+    let found = track::epics(town, &Scopes::of(town, place.rig.as_deref(), place.all)?, &filter)?;
+    note_faults(&found, out);
+    Ok(found.beads)
+}
+
+#[derive(Serialize)]
+struct Epics(Vec<Progress>);
+
+/// Characters of a progress bar.
+const BAR_WIDTH: usize = 20;
+
+impl Show for Epics {
+    fn show(&self, page: &mut Page) {
+        for Progress { epic, total_children, closed_children, eligible_for_close } in &self.0 {
+            let full = (closed_children * BAR_WIDTH).checked_div(*total_children).unwrap_or(0);
+            let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR_WIDTH - full));
+            let note = if *eligible_for_close { "  may be closed" } else { "" };
+            page.line(format!("{bar} {closed_children}/{total_children}  {}  {}{note}", epic.id, escape(&epic.title)));
+        }
+    }
+}
+
+/// Count beads, closed ones too, for example: gt count --by-status --rig widgets
+#[derive(Args)]
+#[command(mut_arg("limit", |arg| arg.hide(true)))]
+pub struct Count {
+    #[command(flatten)]
+    which: CountWhich,
+    /// Count by this
+    #[arg(long, value_enum, group = "grouping", value_name = "FIELD")]
+    by: Option<By>,
+    /// Count by status
+    #[arg(long, group = "grouping")]
+    by_status: bool,
+    /// Count by type
+    #[arg(long, group = "grouping")]
+    by_type: bool,
+    /// Count by priority
+    #[arg(long, group = "grouping")]
+    by_priority: bool,
+    /// Count by assignee
+    #[arg(long, group = "grouping")]
+    by_assignee: bool,
+    /// Count by label; a bead with two counts twice
+    #[arg(long, group = "grouping")]
+    by_label: bool,
+}
+
+/// Which beads are counted.
+#[derive(Args)]
+struct CountWhich {
+    #[command(flatten)]
+    which: Which,
+    /// Only with one of these statuses
+    #[arg(short, long, value_delimiter = ',')]
+    status: Vec<String>,
+    /// Only of this assignee
+    #[arg(short, long, value_name = "ADDRESS")]
+    assignee: Option<String>,
+    /// Of every rig
+    #[arg(long)]
+    all: bool,
+}
+
+impl CountWhich {
+    fn filter(&self, town: &Town) -> Result<Filter> {
+        Ok(Filter {
+            statuses: self.status.iter().map(|text| status(text)).collect::<Result<_>>()?,
+            assignee: self.assignee.as_ref().map_or(Ok(None), |text| assignee(town, text))?,
+            ..self.which.filter(town)?
+        })
+    }
+
+    fn scopes(&self, town: &Town) -> Result<Scopes> {
+        Scopes::of(town, self.which.rig.as_deref(), self.all)
+    }
+}
+
+impl Count {
+    /// Counts them.
+    ///
+    /// # Errors
+    /// Usage or not found, when a filter is wrong.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let asked = [
+            (self.by_status, By::Status),
+            (self.by_type, By::Type),
+            (self.by_priority, By::Priority),
+            (self.by_assignee, By::Assignee),
+            (self.by_label, By::Label),
+        ];
+        let by = self.by.or_else(|| asked.into_iter().find_map(|(is_asked, by)| is_asked.then_some(by)));
+        let found: Found<Group> = track::count(town, &self.which.scopes(town)?, &self.which.filter(town)?, by)?;
+        note_faults(&found, out);
+        match by {
+            None => Ok(out.show(&Total { count: found.total })),
+            Some(_) => Ok(out.show(&Groups { total: found.total, groups: found.beads })),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Total {
+    count: usize,
+}
+
+impl Show for Total {
+    fn show(&self, page: &mut Page) {
+        page.line(self.count.to_string());
+    }
+}
+
+#[derive(Serialize)]
+struct Groups {
+    total: usize,
+    groups: Vec<Group>,
+}
+
+impl Show for Groups {
+    fn show(&self, page: &mut Page) {
+        let rows = self.groups.iter().map(|one| vec![one.count.to_string(), one.group.clone()]);
+        let total = vec![self.total.to_string(), "in all".to_owned()];
+        page.table(&["BEADS", "GROUP"], &rows.chain([total]).collect::<Vec<_>>());
+    }
+}
+
+/// List work that nothing happened to for long, the stalest first, for example: gt stale --days 14
+#[derive(Args)]
+pub struct Stale {
+    #[command(flatten)]
+    which: CountWhich,
+    /// How long nothing happened, at least
+    #[arg(short, long, default_value_t = 30)]
+    days: u32,
+}
+
+impl Stale {
+    /// Lists it.
+    ///
+    /// # Errors
+    /// Usage or not found, when a filter is wrong.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        if out.json { self.answer::<Bead>(town, out) } else { self.answer::<Brief>(town, out) }
+    }
+
+    fn answer<B: Listed + Serialize>(&self, town: &Town, out: Out) -> Result<u8> {
+        const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+        let before = Moment::from_millis(town.now.millis().saturating_sub(i64::from(self.days) * DAY_MILLIS));
+        let (scopes, filter) = (self.which.scopes(town)?, self.which.filter(town)?);
+        let found = track::stale::<B>(town, &scopes, &filter, before, self.which.which.limit)?;
+        Ok(out.show(&Rows::of(found, out)))
+    }
+}
