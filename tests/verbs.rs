@@ -202,7 +202,7 @@ fn an_epic_is_as_far_as_its_children_archived_ones_too() {
 }
 
 #[test]
-fn beads_are_counted_by_what_they_have_in_common() {
+fn beads_are_counted_by_what_they_share() {
     let town = two_rigs();
     let a = make(&town, "A -t bug -p 0 -l x,y --assignee mayor");
     make(&town, "B -l x");
@@ -252,4 +252,51 @@ fn stale_is_what_ought_to_move_and_did_not() {
     assert_eq!(listed("stale --days 10 --rig widgets --status pinned"), [pinned]);
     assert_eq!(listed("stale --days 10 --rig widgets -n 1"), [older]);
     town.gt("stale --days many").fails_with(2);
+}
+
+#[test]
+fn a_tree_of_dependencies_grows_both_ways_over_scopes_and_ends_in_a_ring() {
+    let town = two_rigs();
+    let far = create(&town, "Far --rig gadgets");
+    let low = make(&town, &format!("Low --deps {far}"));
+    let left = make(&town, &format!("Left --deps {low}"));
+    let top = make(&town, &format!("Top --deps {left},waits-for:{low}"));
+    let child = make(&town, &format!("Child --parent {top}"));
+    town.gt(&format!("bead dep add {far} {top} --kind validates")).succeeds();
+    town.gt(&format!("bead dep add {top} {child} --kind related")).succeeds();
+    let nodes = |line: &str| -> Vec<(String, u64)> {
+        let rows = answer(&town, &format!("bead dep tree {line}"));
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["id"].as_str().unwrap().to_owned(), one["depth"].as_u64().unwrap()))
+            .collect()
+    };
+    let pairs =
+        |pairs: &[(&String, u64)]| -> Vec<(String, u64)> { pairs.iter().map(|(id, depth)| ((*id).clone(), *depth)).collect() };
+    let down = pairs(&[(&top, 0), (&left, 1), (&low, 2), (&far, 3), (&top, 4), (&low, 1)]);
+    assert_eq!(nodes(&top), down);
+    assert_eq!(nodes(&child)[1], (top.clone(), 1), "a child depends on its parent");
+    assert!(nodes(&format!("{top} --direction up")).contains(&(child, 1)));
+    assert_eq!(nodes(&format!("{far} --direction up --max-depth 1")), pairs(&[(&far, 0), (&low, 1)]));
+    assert_eq!(nodes(&format!("{top} --direction both --depth 1")).iter().filter(|(_, depth)| *depth == 0).count(), 2);
+    let rows = answer(&town, &format!("bead dep tree {top}"));
+    assert_eq!((rows[1]["parent_id"].as_str(), rows[1]["edge_from_parent"].as_str()), (Some(top.as_str()), Some("blocks")));
+    assert_eq!((rows[4]["repeated"].as_bool(), rows[5]["repeated"].as_bool()), (Some(true), Some(true)));
+    let cut = answer(&town, &format!("bead dep tree {top} -d 1"));
+    assert_eq!((cut[1]["truncated"].as_bool(), cut.as_array().unwrap().len()), (Some(true), 3));
+    let page = town.gt(&format!("bead dep tree {top}")).succeeds().stdout;
+    for line in [
+        format!("├── blocks {left} (open): Left"),
+        format!("│   └── blocks {low} (open): Low"),
+        format!("│       └── blocks {far} (open): Far"),
+        format!("└── waits-for {low} (open): Low  (see above)"),
+    ] {
+        assert!(page.lines().any(|one| one == line), "{line} is missing in\n{page}");
+    }
+    town.gt("bead dep tree wi-nope1").fails_with(3);
+    town.gt(&format!("bead dep tree {top} --direction sideways")).fails_with(2);
+    town.gt(&format!("bead dep tree {top} --depth 0")).fails_with(2);
+    std::fs::rename(town.root.join("gadgets"), town.root.join("elsewhere")).unwrap();
+    assert!(town.gt(&format!("bead dep tree {top}")).succeeds().stdout.contains(&format!("{far}, which cannot be read")));
 }

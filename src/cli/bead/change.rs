@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::pages::{Changed, ClosedBeads, Reopened};
+use super::tree::TreeArgs;
 use super::words::{priority, when};
 use super::{assignee, bead_id, bead_ids, issue_type, status};
 use crate::cli::out::Out;
@@ -168,6 +169,7 @@ enum DepVerb {
         /// The bead
         id: String,
     },
+    Tree(TreeArgs),
 }
 
 impl Dep {
@@ -188,6 +190,7 @@ impl Dep {
                 let (ledger, id) = town.resolve_bead(id)?;
                 Ok(out.show(&track::neighbours(town, &ledger, &id)?))
             }
+            DepVerb::Tree(args) => args.run(town, out),
         }
     }
 }

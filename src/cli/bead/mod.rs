@@ -6,6 +6,7 @@ mod many;
 mod mark;
 mod pages;
 mod survey;
+mod tree;
 mod words;
 
 use clap::{Args, Subcommand};

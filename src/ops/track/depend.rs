@@ -199,19 +199,25 @@ pub fn depends_on(town: &Town, bead: &Bead) -> Vec<Neighbour> {
 pub fn neighbours(town: &Town, ledger: &Ledger, bead: &BeadId) -> Result<Neighbours> {
     let found = ledger.state()?.bead(bead)?;
     let mut reach = Reach::new(town);
-    let mut needed_by = Vec::new();
-    for prefix in Scopes::of(town, None, true)?.asked {
+    let needed_by = needed_by(&mut reach, &Scopes::of(town, None, true)?.asked, bead);
+    Ok(Neighbours { id: bead.clone(), depends_on: depends_on(town, &found), needed_by })
+}
+
+/// What in `scopes` depends on `bead`, archived beads too.
+pub(super) fn needed_by(reach: &mut Reach<'_>, scopes: &[Prefix], bead: &BeadId) -> Vec<Neighbour> {
+    let mut found = Vec::new();
+    for prefix in scopes {
         // A scope that cannot be reached has edges that nobody here can list.
-        let (Ok(catalog), Ok(archive)) = (reach.catalog(&prefix), reach.archive(&prefix)) else { continue };
+        let (Ok(catalog), Ok(archive)) = (reach.catalog(prefix), reach.archive(prefix)) else { continue };
         let archived = archive.iter().flat_map(|archive| archive.needed_by(bead));
         let archived = archived.filter(|(row, _)| !catalog.has(row.id()));
         for (row, kind) in catalog.needed_by(bead).into_iter().chain(archived) {
             let Ok(id) = row.id().parse() else { continue };
-            let title = reach.brief_of(&prefix, row).ok().map(|other| other.title);
-            needed_by.push(Neighbour { id, kind, title, status: Some(row.status().clone()) });
+            let title = reach.brief_of(prefix, row).ok().map(|other| other.title);
+            found.push(Neighbour { id, kind, title, status: Some(row.status().clone()) });
         }
     }
-    Ok(Neighbours { id: bead.clone(), depends_on: depends_on(town, &found), needed_by })
+    found
 }
 
 fn waits_for(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, id: &BeadId) -> Result<Vec<BeadId>> {

@@ -16,6 +16,7 @@ pub mod reach;
 pub mod ready;
 pub mod search;
 mod step;
+pub mod walk;
 
 pub use batch::{Done, batch};
 pub use census::{By, Group, Progress, close_eligible, count, epics, progress, stale};

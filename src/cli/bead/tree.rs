@@ -1,0 +1,102 @@
+//! The bead verb `dep tree`, and the tree that it prints.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::out::{Out, Page, Show, escape};
+use crate::error::Result;
+use crate::ops::track::walk::{Direction, NODES_MAX, Node, tree};
+use crate::town::Town;
+
+/// Show what a bead depends on as a tree, for example: gt bead dep tree wi-x7k2m --direction up
+#[derive(Args)]
+pub struct TreeArgs {
+    /// The bead
+    id: String,
+    /// down: what it depends on; up: what depends on it; both: one tree after the other
+    #[arg(long, value_enum, default_value = "down")]
+    direction: Ways,
+    /// Levels to show
+    #[arg(short = 'd', long, alias = "max-depth", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    depth: u16,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Ways {
+    Down,
+    Up,
+    Both,
+}
+
+impl TreeArgs {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        let (ledger, id) = town.resolve_bead(&self.id)?;
+        ledger.state()?.bead(&id)?;
+        let ways: &[Direction] = match self.direction {
+            Ways::Down => &[Direction::Down],
+            Ways::Up => &[Direction::Up],
+            Ways::Both => &[Direction::Up, Direction::Down],
+        };
+        let mut nodes = Vec::new();
+        for way in ways {
+            let found = tree(town, &id, *way, usize::from(self.depth))?;
+            if found.is_cut {
+                out.note(&format!("only the first {NODES_MAX} are shown; --depth shows fewer levels"));
+            }
+            nodes.extend(found.nodes);
+        }
+        Ok(out.show(&Nodes(nodes)))
+    }
+}
+
+#[derive(Serialize)]
+struct Nodes(Vec<Node>);
+
+impl Show for Nodes {
+    fn show(&self, page: &mut Page) {
+        let is_last = last_ones(&self.0);
+        // Whether the node last seen at each depth was the last one there.
+        let mut ended: Vec<bool> = Vec::new();
+        for (node, is_last) in self.0.iter().zip(is_last) {
+            if node.depth == 0 {
+                page.line(match node.direction {
+                    Direction::Down => "depends on:",
+                    Direction::Up => "needed by:",
+                });
+            }
+            ended.truncate(node.depth);
+            let mut line: String = ended.iter().skip(1).map(|ended| if *ended { "    " } else { "│   " }).collect();
+            ended.push(is_last);
+            if node.depth > 0 {
+                line.push_str(if is_last { "└── " } else { "├── " });
+            }
+            page.line(line + &node_line(node));
+        }
+    }
+}
+
+/// Of each node, whether none comes after it on the same branch.
+fn last_ones(nodes: &[Node]) -> Vec<bool> {
+    let mut follows: Vec<bool> = Vec::new();
+    let mut is_last = Vec::with_capacity(nodes.len());
+    for node in nodes.iter().rev() {
+        follows.resize(node.depth + 1, false);
+        is_last.push(!std::mem::replace(&mut follows[node.depth], true));
+    }
+    is_last.reverse();
+    is_last
+}
+
+fn node_line(node: &Node) -> String {
+    let kind = node.edge_from_parent.as_ref().map(|kind| format!("{} ", escape(kind.word()))).unwrap_or_default();
+    let what = match (&node.status, &node.title) {
+        (Some(status), Some(title)) => format!(" ({}): {}", escape(status.word()), escape(title)),
+        _ => ", which cannot be read from here".to_owned(),
+    };
+    let more = match (node.repeated, node.truncated) {
+        (true, _) => "  (see above)",
+        (_, true) => "  …",
+        _ => "",
+    };
+    format!("{kind}{}{what}{more}", node.id)
+}
