@@ -1,16 +1,19 @@
 //! The inner parts, in this process: medians of many rounds.
 
+use gastown::ledger::index::{Catalog, Query, Row as Bead};
 use gastown::ledger::merge::{self, Join};
 use gastown::ledger::{Ledger, diff, tree};
+use gastown::model::bead::Status;
+use gastown::model::brief::Facts as _;
 
 use crate::report::{Bar, Report, Row};
 use crate::times::{median, millis, timed};
-use crate::world::World;
+use crate::world::{AGENT, World};
 
 /// Differences of so many records are looked at and merged.
 const CHANGES: [usize; 2] = [1, 100];
 
-/// Transaction, read, diff and merge.
+/// Transaction, read, index, diff and merge.
 pub fn all(world: &mut World<'_>, report: &mut Report) {
     let rounds = if world.place.quick { 21 } else { 201 };
     let ledger = world.ledger();
@@ -26,6 +29,7 @@ pub fn all(world: &mut World<'_>, report: &mut Report) {
     let ledger = world.ledger();
     add(report, world, "transact, one record, durability=none", rounds, |world, n| world.retitle(&ledger, n * 37));
 
+    indexes(world, report, &ledger, rounds);
     for count in CHANGES {
         let base = ledger.tip().unwrap().unwrap();
         let tips = [0, 1].map(|side| {
@@ -48,16 +52,39 @@ pub fn all(world: &mut World<'_>, report: &mut Report) {
     timed(&mut world.git(&["config", "--unset", "gt.durability"]));
 }
 
+/// Updates of the index and questions to it.
+fn indexes(world: &mut World<'_>, report: &mut Report, ledger: &Ledger, rounds: usize) {
+    let first = |catalog: &Catalog| {
+        let is_open = |row: Bead<'_>| *row.status() == Status::Open && catalog.is_unblocked(row) == Some(true);
+        let (rows, total) = catalog.first(50, is_open, |row| (row.priority(), row.created_at()));
+        assert!(rows.len() == total.min(50) && rows.iter().all(|(_, row)| row.brief().is_some()));
+    };
+    drop(ledger.state().unwrap().catalog().unwrap());
+    add(report, world, "index, opened", rounds, |_, _| drop(ledger.state().unwrap().catalog().unwrap()));
+    add(report, world, "index, opened and the first 50 ready", rounds, |_, _| first(&ledger.state().unwrap().catalog().unwrap()));
+    let catalog = ledger.state().unwrap().catalog().unwrap();
+    add(report, world, "the first 50 ready of an open index", rounds, |_, _| first(&catalog));
+    let times: Vec<f64> = (0..rounds)
+        .map(|n| {
+            world.retitle(ledger, n * 41);
+            millis(|| drop(ledger.state().unwrap().catalog().unwrap())).0
+        })
+        .collect();
+    report.row(row("index, brought up to one change", world.scale, rounds, median(&times)));
+    add(report, world, "index, unread letters of one mailbox", rounds, |_, _| {
+        assert!(!ledger.state().unwrap().unread(&AGENT.parse().unwrap()).unwrap().letters.is_empty());
+    });
+    let query = Query::new(&["title".to_owned()]).unwrap();
+    drop(ledger.state().unwrap().hits(&query).unwrap());
+    add(report, world, "full text, one word", rounds / 4, |_, _| drop(ledger.state().unwrap().hits(&query).unwrap()));
+    add(report, world, "index, made anew", 3, |_, _| assert!(ledger.reindex().unwrap().beads > 0));
+}
+
+fn row(what: &str, scale: usize, count: usize, ours: f64) -> Row {
+    Row { what: what.to_owned(), scale, count, ours, beside: None, beside_is: "–".into(), unit: "ms", bar: Bar::None }
+}
+
 fn add(report: &mut Report, world: &mut World<'_>, what: &str, rounds: usize, mut work: impl FnMut(&mut World<'_>, usize)) {
     let times: Vec<f64> = (0..rounds).map(|n| millis(|| work(world, n)).0).collect();
-    report.row(Row {
-        what: what.to_owned(),
-        scale: world.scale,
-        count: times.len(),
-        ours: median(&times),
-        beside: None,
-        beside_is: "–".into(),
-        unit: "ms",
-        bar: Bar::None,
-    });
+    report.row(row(what, world.scale, times.len(), median(&times)));
 }
