@@ -117,8 +117,10 @@ fn create_in_batches(town: &Town, name: &str, all: &Acknowledged) {
 fn keep(town: &Town, all: &Acknowledged, is_cut: &AtomicBool) {
     let lines = [
         "--json list --rig widgets --all -n 0",
-        "maintain --rig widgets --full",
-        "flatten --rig widgets --force",
+        "maintain --full",
+        "bead create Kept",
+        // Not the rig's: git keeps the bare repository that it is exchanged with from no power cut.
+        "flatten --town --force",
         "reindex --rig widgets",
     ];
     loop {

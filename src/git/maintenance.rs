@@ -119,11 +119,12 @@ pub fn pack(store: &Store, how: How) -> Result<Packing> {
     let mut door = None;
     // Behind, the quick look has said that it is time, and may have been wrong; then the next comes late.
     let loose_min = if how == How::Behind { LOOSE_MIN / 4 } else { LOOSE_MIN };
+    // Without the list for servers of plain files (-n), which git does not sync: a power cut leaves it empty.
     let steps: [(bool, &[&str], Packing); 3] = [
-        (how == How::Whole, &["repack", "-A", "-d", "-q"], Packing::PackedWhole),
-        (how != How::Whole && before.loose >= loose_min, &["repack", "-d", "-q"], Packing::Packed),
+        (how == How::Whole, &["repack", "-A", "-d", "-n", "-q"], Packing::PackedWhole),
+        (how != How::Whole && before.loose >= loose_min, &["repack", "-d", "-n", "-q"], Packing::Packed),
         // After what is loose: gathered alone it would get no deltas against what is packed.
-        (how != How::Whole && before.packs >= PACKS_MIN, &["repack", "-d", "-q", "--geometric=2"], Packing::Gathered),
+        (how != How::Whole && before.packs >= PACKS_MIN, &["repack", "-d", "-n", "-q", "--geometric=2"], Packing::Gathered),
     ];
     for (_, words, packing) in steps.into_iter().filter(|(is_time, ..)| *is_time) {
         let threads: &[&str] = if how == How::Behind { &["-c", "pack.threads=1"] } else { &[] };

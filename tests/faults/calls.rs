@@ -105,7 +105,7 @@ pub struct Hit {
     pub outcome: Outcome,
     /// Whether it came to the point at all.
     pub was_hit: bool,
-    /// Whether a line on standard error was what was hit.
+    /// Whether a line of its answer was what was hit.
     pub was_muted: bool,
     /// Whether the system's loader was hit, before any of gt ran.
     pub never_began: bool,
@@ -122,7 +122,8 @@ pub fn run(command: &Command, log: &Path, point: Point, fault: Fault) -> Hit {
     let outcome = Outcome::of(format!("{fault:?} at {call} {nth}"), traced(command, log, Some(&inject)).output().unwrap());
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let was_hit = text.contains("(INJECTED)") || (fault == Fault::Killed && outcome.code != 0);
-    let was_muted = text.lines().any(|line| line.contains(" write(2, ") && line.contains("(INJECTED)"));
+    let is_answer = |line: &str| line.contains(" write(1, ") || line.contains(" write(2, ");
+    let was_muted = text.lines().any(|line| is_answer(line) && line.contains("(INJECTED)"));
     let never_began = outcome.code == 127 && outcome.stderr.contains("error while loading shared libraries");
     Hit { outcome, was_hit, was_muted, never_began }
 }

@@ -54,7 +54,8 @@ pub fn decay(form: Form) -> Tally {
             }
             next_create(&world)
         }),
-        codes: &[6, 7],
+        // An object that the disk does not give counts as one that cannot be read.
+        codes: &[6, 7, 70],
         quick_max: 24,
     }
     .tell(form)
@@ -91,7 +92,8 @@ pub fn flatten(form: Form) -> Tally {
                 .find(|next| next.code != 0)
                 .map_or(Ok(()), |next| Err(format!("{} after it: {}: {}{}", next.line, next.code, next.stdout, next.stderr)))
         }),
-        codes: &[6, 7],
+        // An object that the disk does not give counts as one that cannot be read.
+        codes: &[6, 7, 70],
         quick_max: 24,
     }
     .tell(form)
