@@ -15,7 +15,7 @@ use crate::store::Store;
 /// What a record is to an index.
 enum Content {
     Bead(Box<Brief>),
-    Letter(Slip),
+    Letter(Box<Slip>),
     /// Its bytes are no such record, and never will be.
     Damaged(String),
     /// Its object could not be read, which may pass.
@@ -28,19 +28,26 @@ enum Content {
 /// Corrupt, when a tree cannot be read.
 pub fn all(state: &State<'_>, half: Half) -> Result<(Stock, bool)> {
     let paths = state.paths(half.dir())?;
-    let read = sweep::each(state.store().records()?, &paths, content_of)?;
     let (mut stock, mut is_sure) = (Stock::default(), true);
-    for ((path, blob), content) in paths.into_iter().zip(read) {
-        match content {
-            Content::Bead(brief) => stock.beads.push((*brief, blob)),
-            Content::Letter(slip) => stock.letters.push((slip, blob)),
-            Content::Damaged(fault) => stock.damaged.push((path, fault)),
+    match half {
+        Half::Beads => stock.beads.reserve_exact(paths.len()),
+        Half::Letters => stock.letters.reserve_exact(paths.len()),
+    }
+    let records = state.store().records()?;
+    sweep::each(
+        records,
+        &paths,
+        |(path, _), bytes| content_of(path, bytes),
+        |n, content| match content {
+            Content::Bead(brief) => stock.beads.push((*brief, paths[n].1)),
+            Content::Letter(slip) => stock.letters.push((*slip, paths[n].1)),
+            Content::Damaged(fault) => stock.damaged.push((paths[n].0.clone(), fault)),
             Content::Unreadable(fault) => {
                 is_sure = false;
-                stock.damaged.push((path, fault));
+                stock.damaged.push((paths[n].0.clone(), fault));
             }
-        }
-    }
+        },
+    )?;
     put_in_order(&mut stock);
     Ok((stock, is_sure))
 }
@@ -62,7 +69,7 @@ fn content_of(path: &str, bytes: Result<&[u8]>) -> Content {
         Err(error) => return Content::Unreadable(error.line()),
     };
     let read = if path.starts_with("mail/") {
-        read::letter_at(path, bytes).map(|letter| Content::Letter(Slip::of(&letter)))
+        read::letter_at(path, bytes).map(|letter| Content::Letter(Box::new(Slip::of(&letter))))
     } else {
         read::bead_at(path, bytes).map(|bead| Content::Bead(Box::new(Brief::of(&bead))))
     };
@@ -101,13 +108,13 @@ pub fn patch(store: &Store, tree: ObjectId, changes: &BTreeMap<String, Pair>) ->
             }
             (Some((Content::Letter(old), _)), new) if !matches!(new, Some((Content::Letter(now), _)) if now.key() == old.key()) =>
             {
-                letters.letters.push((old, None));
+                letters.letters.push((*old, None));
             }
             _ => {}
         }
         match new {
             Some((Content::Bead(brief), id)) => beads.beads.push((brief.id.clone(), Some((id.to_string(), *brief)))),
-            Some((Content::Letter(slip), id)) => letters.letters.push((slip, Some(id.to_string()))),
+            Some((Content::Letter(slip), id)) => letters.letters.push((*slip, Some(id.to_string()))),
             Some((Content::Damaged(_) | Content::Unreadable(_), _)) | None => {}
         }
     }

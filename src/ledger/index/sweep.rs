@@ -1,6 +1,7 @@
 //! Many records read at once: in the order in which they lie in packs, on several threads.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gix::ObjectId;
 use gix::prelude::FindExt as _;
@@ -10,38 +11,51 @@ use crate::error::{Error, Kind, OrFail, Result};
 /// How many records a thread must have to be worth starting.
 const SHARE_MIN: usize = 400;
 
-/// What `read` makes of each record at `paths`, in their order.
+/// How many records a thread reads before it hands them over.
+const BATCH: usize = 1_024;
+
+/// Gives `take` what `read` makes of each record at `paths`, by its place there, in no order. Few are held at once.
 ///
 /// # Errors
 /// Bug, when a thread ended early.
 pub fn each<T: Send>(
     records: &gix::odb::Handle,
     paths: &[(String, ObjectId)],
-    read: impl Fn(&str, Result<&[u8]>) -> T + Sync,
-) -> Result<Vec<T>> {
+    read: impl Fn(&(String, ObjectId), Result<&[u8]>) -> T + Sync,
+    mut take: impl FnMut(usize, T),
+) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4).min(paths.len() / SHARE_MIN + 1);
     let order = in_pack_order(records, paths);
-    let share = order.len().div_ceil(threads).max(1);
-    let mut found: Vec<Option<T>> = std::iter::repeat_with(|| None).take(paths.len()).collect();
+    let size = BATCH.min(order.len().div_ceil(threads).max(1));
+    let (next, mut taken) = (AtomicUsize::new(0), 0);
     std::thread::scope(|scope| {
-        let begun: Vec<_> = order
-            .chunks(share)
-            .map(|chunk| {
-                let mut find = records.clone();
-                find.set_pack_cache(|| Box::new(Recent::default()));
-                let read = &read;
-                scope.spawn(move || {
-                    let mut buffer = Vec::new();
-                    let one = |n: &usize| (*n, read(&paths[*n].0, bytes(&find, paths[*n].1, &mut buffer)));
-                    chunk.iter().map(one).collect::<Vec<_>>()
-                })
+        let (give, given) = std::sync::mpsc::sync_channel(threads);
+        let begin = |_| {
+            let mut find = records.clone();
+            find.set_pack_cache(|| Box::new(Recent::default()));
+            let (give, next, order, read) = (give.clone(), &next, &order, &read);
+            scope.spawn(move || {
+                let mut buffer = Vec::new();
+                while let Some(batch) = order.chunks(size).nth(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = |n: &usize| (*n, read(&paths[*n], bytes(&find, paths[*n].1, &mut buffer)));
+                    if give.send(batch.iter().map(one).collect::<Vec<_>>()).is_err() {
+                        return;
+                    }
+                }
             })
-            .collect();
-        for (n, value) in begun.into_iter().flat_map(|thread| thread.join().unwrap_or_default()) {
-            found[n] = Some(value);
+        };
+        let begun: Vec<_> = (0..threads).map(begin).collect();
+        drop(give);
+        for (n, value) in given.into_iter().flatten() {
+            taken += 1;
+            take(n, value);
+        }
+        // One that ended early is found out by what is missing.
+        for thread in begun {
+            drop(thread.join());
         }
     });
-    found.into_iter().collect::<Option<Vec<T>>>().ok_or_else(|| Error::bug("a thread that reads records ended early"))
+    if taken == paths.len() { Ok(()) } else { Err(Error::bug("a thread that reads records ended early")) }
 }
 
 /// The bytes of one record.

@@ -31,8 +31,6 @@ const FILL_BYTES: usize = 1 << 20;
 const FRAME_BYTES_MAX: usize = 64 << 20;
 /// Lengths of id, title and text; the blob.
 const ENTRY_BYTES: usize = 32;
-/// How many records are read before their texts are written.
-const READ_AT_ONCE: usize = 8_192;
 
 /// What to look for: phrases that must all occur, in any case and however their words are spaced.
 pub struct Query(Vec<Finder<'static>>);
@@ -259,22 +257,26 @@ fn take_in(
 ) -> Result<()> {
     let records = state.store().records()?;
     let (mut body, mut is_sure) = (Vec::new(), true);
-    for share in paths.chunks(READ_AT_ONCE) {
-        let beads = sweep::each(records, share, |path, bytes| bytes.map(|bytes| read::bead_at(path, bytes).ok()))?;
-        for ((_, blob), bead) in share.iter().zip(beads) {
-            match bead {
-                Ok(Some(bead)) => put_entry(&mut body, &bead, *blob),
-                // Lists name what is damaged; what could not be read may be readable the next time.
-                Ok(None) => {}
-                Err(_) => is_sure = false,
-            }
-            if body.len() >= FILL_BYTES {
-                look(&body, query, hits);
-                writer.write(tree, false, &body);
-                body.clear();
-            }
+    let entry = |(path, blob): &(String, ObjectId), bytes: Result<&[u8]>| {
+        let mut entry = Vec::new();
+        // Lists name what is damaged.
+        if let Ok(bead) = read::bead_at(path, bytes?) {
+            put_entry(&mut entry, &bead, *blob);
         }
-    }
+        Ok::<_, Error>(entry)
+    };
+    sweep::each(records, paths, entry, |_, entry| {
+        match entry {
+            Ok(entry) => body.extend_from_slice(&entry),
+            // What could not be read may be readable the next time.
+            Err(_) => is_sure = false,
+        }
+        if body.len() >= FILL_BYTES {
+            look(&body, query, hits);
+            writer.write(tree, false, &body);
+            body.clear();
+        }
+    })?;
     look(&body, query, hits);
     writer.write(tree, is_sure, &body);
     Ok(())
