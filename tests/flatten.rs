@@ -479,7 +479,7 @@ fn round() -> impl Strategy<Value = Round> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(4, 40))]
 
     #[test]
     fn random_work_sync_and_flattens_end_equal_with_nothing_lost(rounds in proptest::collection::vec(round(), 6..26)) {

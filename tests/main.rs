@@ -4,6 +4,7 @@
 mod archive;
 mod backup;
 mod beads;
+mod chance;
 mod crash;
 mod damage;
 mod demo;

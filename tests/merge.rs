@@ -32,7 +32,7 @@ fn check_converges(replicas: usize, steps: &[(usize, Step)], exchanges: &[(usize
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(48, 400))]
 
     #[test]
     fn replicas_converge_and_nothing_acknowledged_is_lost_without_trace(

@@ -178,7 +178,7 @@ fn four_workers_need_few_rounds() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(300, 1000))]
 
     #[test]
     fn with_steady_gates_exactly_the_culprits_leave_whatever_was_believed(

@@ -286,7 +286,7 @@ fn writers_on_many_machines_at_once_lose_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, max_shrink_iters: 30, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(6, 30))]
 
     #[test]
     fn random_rounds_of_work_and_sync_end_equal(
