@@ -86,6 +86,12 @@ fn a_ledger_only_goes_forward_and_is_never_deleted() {
         let poisoned = hub.commit(&same, &[&tip], &format!("next\n\nGt-Rev: {bad}"));
         hub.refuses(&[&format!("{poisoned}:refs/gt/ledger")], "is not lawful");
     }
+    for (first, second) in [(clock + 1, 1 << 40), (1 << 40, clock + 1), (clock + 1, clock + 1)] {
+        let doubled = hub.commit(&same, &[&tip], &format!("next\n\nGt-Rev: {first}\nGt-Rev: {second}"));
+        hub.refuses(&[&format!("{doubled}:refs/gt/ledger")], "is not lawful");
+    }
+    let in_subject = hub.commit(&same, &[&tip], &format!("Gt-Rev: {}", clock + 1));
+    hub.refuses(&[&format!("{in_subject}:refs/gt/ledger")], "is not lawful");
     let replay = |ahead: u64| hub.commit(&same, &[&tip], &format!("x\n\nGt-Replays: {tip}\nGt-Rev: {}", clock + ahead));
     hub.refuses(&[&format!("{}:refs/gt/ledger", replay(2_000_000))], "is not lawful");
     let faked = format!("> {tip} {tip}\n\nno clock at all\n> {tip} {tip}");
