@@ -267,6 +267,6 @@ pub fn commands_in(state: &State<'_>) -> Result<Vec<(String, String)>> {
 }
 
 fn hash(text: &str) -> String {
-    let mut batch = store::objects::Batch::default();
+    let mut batch = store::batch::Batch::default();
     batch.add(gix::objs::Kind::Blob, text.as_bytes().to_vec()).to_string()
 }

@@ -1,16 +1,18 @@
 //! Where we are and who acts: the town found from any directory, its scopes, and the routes to them.
 
+mod resolve;
+
 use std::path::{Path, PathBuf};
 
 use crate::config;
 use crate::env::{self, Var};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Actor, Deed, Ledger};
-use crate::model::address::{Address, Typed};
+use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
 use crate::model::scope::{LocalMachine, Rig};
-use crate::name::{BeadId, Name, Prefix};
+use crate::name::{Name, Prefix};
 use crate::time::{self, Moment};
 
 /// Where a command starts from.
@@ -282,70 +284,6 @@ impl Town {
     fn registered(&self, name: &Name) -> Result<Rig> {
         let rig = self.hq.state()?.rig(name)?;
         rig.ok_or_else(|| Error::not_found(format!("there is no rig {name}")).hint("gt rig list shows them"))
-    }
-
-    /// The bead that `text` names in full or by a unique abbreviation, and the ledger it lives in.
-    ///
-    /// # Errors
-    /// Not found, when there is none; refused, naming the candidates, when there are several.
-    pub fn resolve_bead(&self, text: &str) -> Result<(Ledger, BeadId)> {
-        if let Ok(id) = text.parse::<BeadId>() {
-            let ledger = self.scope_of(&id.prefix())?;
-            if ledger.state()?.has_bead(&id)? {
-                return Ok((ledger, id));
-            }
-            return self.abbreviated(text, vec![id.prefix()]);
-        }
-        let mut scopes = vec![Prefix::hq()];
-        scopes.extend(self.rigs()?.into_iter().map(|rig| rig.prefix));
-        self.abbreviated(text, scopes)
-    }
-
-    fn abbreviated(&self, text: &str, scopes: Vec<Prefix>) -> Result<(Ledger, BeadId)> {
-        let mut found = Vec::new();
-        for prefix in scopes {
-            let Ok(ledger) = self.scope_of(&prefix) else { continue };
-            let start = if text.contains('-') { text.to_owned() } else { format!("{prefix}-{text}") };
-            found.extend(ledger.state()?.ids_starting_with(&start)?);
-        }
-        // A parent is what a person means by the letters that its children share.
-        let parents: Vec<BeadId> = found.iter().filter(|id| !id.suffix().contains('.')).cloned().collect();
-        let matches = if parents.len() == 1 { parents } else { found };
-        match matches.as_slice() {
-            [] => Err(Error::not_found(format!("there is no bead {}", text.escape_debug())).hint("gt list shows what there is")),
-            [one] => Ok((self.scope_of(&one.prefix())?, one.clone())),
-            many => {
-                let names: Vec<&str> = many.iter().take(8).map(BeadId::as_str).collect();
-                Err(Error::refused(format!("'{}' fits {} beads", text.escape_debug(), many.len()))
-                    .hint(format!("one of: {}", names.join(", "))))
-            }
-        }
-    }
-
-    /// The address that `text` names in full or by the short form `<rig>/<name>`.
-    ///
-    /// # Errors
-    /// Not found, when no agent has that name; refused, when two have it.
-    pub fn resolve_address(&self, text: &str) -> Result<Address> {
-        let (rig, name) = match text.parse()? {
-            Typed::Full(address) => return Ok(address),
-            Typed::Short(rig, name) => (rig, name),
-        };
-        let place = self.rig(&rig)?;
-        let state = place.ledger.state()?;
-        let both = [Address::Polecat(rig.clone(), name.clone()), Address::Crew(rig.clone(), name.clone())];
-        let mut known = Vec::new();
-        for address in both {
-            if state.find_bead(&address.bead_id(&place.rig.prefix))?.is_some() {
-                known.push(address);
-            }
-        }
-        match known.as_slice() {
-            [one] => Ok(one.clone()),
-            [] => Err(Error::not_found(format!("rig {rig} has no agent {name}")).hint("gt polecat list shows them")),
-            _ => Err(Error::refused(format!("{rig}/{name} is both a polecat and crew"))
-                .hint(format!("write {rig}/polecats/{name} or {rig}/crew/{name}"))),
-        }
     }
 
     /// All agents of a rig, in order of their names.

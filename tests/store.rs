@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gastown::store::Store;
-use gastown::store::objects::Batch;
+use gastown::store::batch::Batch;
 use gastown::store::refs::Swap;
 use tempfile::TempDir;
 

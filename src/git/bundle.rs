@@ -12,7 +12,7 @@ use gix::objs::tree::EntryKind;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::init::init_bare;
 use crate::git::{commits, program};
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 use crate::store::{self, Store};
 use crate::time::Moment;
 

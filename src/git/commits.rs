@@ -10,7 +10,7 @@ use gix::bstr::BString;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::diff;
 use crate::store::Store;
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 use crate::store::refs::Swap;
 use crate::time::Moment;
 

@@ -19,7 +19,7 @@ use gix::worktree::stack::state::attributes::Source;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::{diff, program};
 use crate::store::Store;
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 
 /// How a merge of trees ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

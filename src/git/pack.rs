@@ -11,7 +11,8 @@ use gix_pack::bundle::write::{Options, Outcome};
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::reach;
-use crate::store::objects::{Batch, Staging};
+use crate::store::batch::Batch;
+use crate::store::objects::Staging;
 use crate::store::{Store, pack};
 
 /// Longest copy that one delta instruction can make.

@@ -21,7 +21,8 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::status::{Entry, Stage};
 use crate::git::{commits, place};
 use crate::store::Store;
-use crate::store::objects::{Batch, read_tree};
+use crate::store::batch::Batch;
+use crate::store::objects::read_tree;
 use crate::time::Moment;
 
 /// What was saved, and where.

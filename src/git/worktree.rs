@@ -4,6 +4,8 @@
 //! alone; gix has no such verb. Every call names the git directory, found by its registration in the store:
 //! a worktree whose `.git` file is gone never makes git act on a repository further up.
 
+mod switch;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -13,10 +15,14 @@ use gix::progress::Discard;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::init;
-use crate::git::place::{check_backlink, git, git_dir_of, git_holding, registered, registration_of, registrations};
+use crate::git::place::{git, git_dir_of, registration_of, registrations};
+use crate::store::Store;
 use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
-use crate::store::{Store, sync_dir};
+
+use switch::is_unfinished;
+pub use switch::switch;
+pub(crate) use switch::{OPERATIONS, read_index, unmark};
 
 /// What a worktree's HEAD is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,127 +177,6 @@ fn full_name(name: &str) -> Result<String> {
         return Err(Error::usage(format!("'{}' is not a branch name", name.escape_debug())));
     }
     Ok(format!("refs/heads/{name}"))
-}
-
-/// Brings the existing worktree at `dest` to `head` by force: what is not committed goes, ignored files stay,
-/// files that are the same keep their times. A branch is created or reset. Ends a rebase or merge under way.
-///
-/// Whoever calls has saved what is worth saving and knows that nobody works there.
-///
-/// # Errors
-/// Not found, when the directory is gone or no worktree of `store`; conflict, when the branch is checked out
-/// elsewhere; refused, when its `.git` file points elsewhere; external, when git fails.
-pub fn switch(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
-    let private = registered(store, dest)?;
-    check_backlink(dest, &private)?;
-    let turn = KernelLock::take(&private.join("gt.flock"))?;
-    end_operations(&private)?;
-    straighten_index(store, dest, &private)?;
-    let (branch, commit) = match head {
-        Head::Branch { name, at } => (Some((name, full_name(name)?)), at.to_string()),
-        Head::Detached(commit) => (None, commit.to_string()),
-    };
-    let mut words = vec!["-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", "--no-recurse-submodules"];
-    match &branch {
-        Some((name, _)) => words.extend(["--no-track", "-B", name]),
-        None => words.push("--detach"),
-    }
-    words.extend([commit.as_str(), "--"]);
-    let output = git_holding(dest, &private, &words, &turn)?;
-    if !output.is_success() {
-        let is_taken = output.stderr.contains("used by worktree") || output.stderr.contains("checked out at");
-        let kind = if is_taken { Kind::Conflict } else { output.failure() };
-        return Err(Error::new(kind, format!("switch {} to {commit}: {}", dest.display(), output.last_line())));
-    }
-    if let Some((_, full)) = branch.filter(|_| store.is_durable()) {
-        sync_dir(store.dir().join(full).parent().unwrap_or(store.dir()))?;
-    }
-    clean(dest, &private, &turn)?;
-    // Whole now, also when the one who began to make it was killed.
-    if is_unfinished(&private) { remove_all(&private.join("locked")) } else { Ok(()) }
-}
-
-/// Whether the worktree is locked only because whoever made it did not get to the end.
-fn is_unfinished(private: &Path) -> bool {
-    std::fs::read_to_string(private.join("locked")).is_ok_and(|reason| reason.trim() == "initializing")
-}
-
-fn clean(dest: &Path, private: &Path, turn: &KernelLock) -> Result<()> {
-    // Twice `f`: an untracked repository inside is untracked work like any other.
-    let words = ["clean", "--quiet", "-ffd"];
-    let mut output = git_holding(dest, private, &words, turn)?;
-    if !output.is_success() {
-        open_up(dest);
-        output = git_holding(dest, private, &words, turn)?;
-    }
-    if output.is_success() {
-        return Ok(());
-    }
-    Err(Error::new(output.failure(), format!("clean {}: {}", dest.display(), output.last_line())))
-}
-
-/// What git keeps in a worktree's private directory while an operation waits to be continued, and locks that a
-/// killed git left there.
-pub(crate) const OPERATIONS: &[&str] = &[
-    "rebase-merge",
-    "rebase-apply",
-    "sequencer",
-    "MERGE_HEAD",
-    "MERGE_MSG",
-    "MERGE_MODE",
-    "MERGE_RR",
-    "MERGE_AUTOSTASH",
-    "AUTO_MERGE",
-    "CHERRY_PICK_HEAD",
-    "REVERT_HEAD",
-    "REBASE_HEAD",
-    "SQUASH_MSG",
-    "BISECT_LOG",
-    "BISECT_START",
-    "BISECT_NAMES",
-    "BISECT_TERMS",
-    "BISECT_EXPECTED_REV",
-    "BISECT_ANCESTORS_OK",
-];
-
-fn end_operations(private: &Path) -> Result<()> {
-    for name in OPERATIONS.iter().chain(&["index.lock", "HEAD.lock", "refs/bisect"]) {
-        remove_all(&private.join(name))?;
-    }
-    Ok(())
-}
-
-/// Makes the index tell the truth: files marked as unchanged whatever they hold would survive a forced checkout.
-/// An index that cannot be read is made anew from the commit.
-fn straighten_index(store: &Store, dest: &Path, private: &Path) -> Result<()> {
-    let path = private.join("index");
-    let is_sparse = store.repo.config_snapshot().boolean("core.sparseCheckout").unwrap_or(false);
-    let mut ignored_marks = gix::index::entry::Flags::ASSUME_VALID;
-    ignored_marks.set(gix::index::entry::Flags::SKIP_WORKTREE, !is_sparse);
-    if let Some(mut index) = read_index(&path) {
-        if unmark(&mut index, ignored_marks) {
-            index.write(gix::index::write::Options::default()).or_fail(Kind::Io, || format!("write {}", path.display()))?;
-        }
-        return Ok(());
-    }
-    remove_all(&path)?;
-    // A commit that cannot be read leaves an empty index, and the checkout that follows tells what is wrong.
-    git(dest, private, &["read-tree", "HEAD"]).map(drop)
-}
-
-/// The index file at `path`; `None` when it is missing or cannot be read.
-pub(crate) fn read_index(path: &Path) -> Option<gix::index::File> {
-    gix::index::File::at(path, gix::hash::Kind::Sha1, false, gix::index::decode::Options::default()).ok()
-}
-
-/// Takes `marks` off all entries; tells whether there was one.
-pub(crate) fn unmark(index: &mut gix::index::File, marks: gix::index::entry::Flags) -> bool {
-    let mut is_changed = false;
-    for entry in index.entries_mut().iter_mut().filter(|entry| entry.flags.intersects(marks)) {
-        entry.flags.remove(marks);
-        is_changed = true;
-    }
-    is_changed
 }
 
 /// Whether `dest` is a worktree of `store`.

@@ -12,13 +12,13 @@ use std::time::Duration;
 use gix::ObjectId;
 
 use crate::error::{Error, Result};
-use crate::ledger::transact::{commit_of, edit_tree, message};
+use crate::ledger::commit::{commit_of, edit_tree, message};
 use crate::ledger::{Deed, Ledger, State, history, tree};
 use crate::model::merge::{self as rules, Versions};
 use crate::model::record::{self, Object, Rev};
 use crate::name::BeadId;
+use crate::store::batch::Batch;
 use crate::store::lock::KernelLock;
-use crate::store::objects::Batch;
 use crate::store::refs::Swap;
 
 /// A bead's record as it stands in the ledger.

@@ -10,12 +10,12 @@ use gix::objs::Kind as ObjectKind;
 use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::ledger::transact::{commit_of, edit_tree, subject_line};
+use crate::ledger::commit::{commit_of, edit_tree, subject_line};
 use crate::ledger::{Deed, Ledger, State, diff, history, tree};
 use crate::model::record::{self, Class, Object, Rev};
 use crate::store::Store;
+use crate::store::batch::Batch;
 use crate::store::lock::KernelLock;
-use crate::store::objects::Batch;
 use crate::store::refs::Swap;
 use crate::time::Moment;
 

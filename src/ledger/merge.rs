@@ -6,20 +6,23 @@
 //!
 //! Two archives merge in the same way, but that nothing leaves an archive: what one side has, the merge has.
 
+mod ancestry;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use ancestry::Ancestry;
 use gix::ObjectId;
 use gix::objs::Kind as ObjectKind;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::history::{self, Link};
-use crate::ledger::{State, diff, transact, tree};
+use crate::ledger::{State, commit, diff, tree};
 use crate::model::merge::{self as rules, Conflict, MERGE_MACHINE, MERGE_VERSION, Touched, Versions};
 use crate::model::record::{self, Class, Object, Rev};
 use crate::model::scope::Scope;
 use crate::name::BeadId;
 use crate::store::Store;
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 
 /// A merge that was made but not yet stored.
 pub struct Merge {
@@ -75,10 +78,10 @@ fn merge_chain(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join, chai
     check_scopes(store, ours, theirs, join == Join::Apart || !bases.is_empty())?;
     let sides = (history::link(store, ours)?, history::link(store, theirs)?);
     let merge_rev = rev_above(sides.0.number, sides.1.number);
-    let mut ancestry = Ancestry { store, chain, scratch: Batch::default(), known: BTreeMap::new() };
+    let mut ancestry = Ancestry::new(store, chain);
     let base = ancestry.merged(&bases, 0)?;
     let trees = Trees { base: base.tree, ours: sides.0.tree, theirs: sides.1.tree };
-    let mut work = Merger::new(store, chain, &ancestry.scratch, &merge_rev);
+    let mut work = Merger::new(store, chain, ancestry.scratch(), &merge_rev);
     work.collect(trees)?;
     if chain == Chain::Ledger {
         work.repair(&State::at(store, Some(ours))?)?;
@@ -149,51 +152,6 @@ pub(super) fn check_scopes(store: &Store, ours: ObjectId, theirs: ObjectId, may_
     let title = |scope: &Scope| format!("{:?} {} with prefix {}", scope.kind, scope.name, scope.prefix).to_lowercase();
     Err(Error::refused(format!("the ledgers here and there were begun apart: {} and {}", title(&a), title(&b)))
         .hint("if they are to become one: gt remote add --join; else check the URL"))
-}
-
-/// The ledger that several common ancestors amount to.
-struct Ancestry<'s> {
-    store: &'s Store,
-    chain: Chain,
-    scratch: Batch,
-    known: BTreeMap<Vec<ObjectId>, Ancestor>,
-}
-
-/// A commit, or what several amount to.
-#[derive(Clone)]
-struct Ancestor {
-    tree: ObjectId,
-    number: u64,
-}
-
-impl Ancestry<'_> {
-    /// Merges `tips` (ascending) pairwise, without reports.
-    fn merged(&mut self, tips: &[ObjectId], depth: usize) -> Result<Ancestor> {
-        let Some(first) = tips.first() else {
-            return Ok(Ancestor { tree: ObjectId::empty_tree(gix::hash::Kind::Sha1), number: 0 });
-        };
-        if let Some(known) = self.known.get(tips) {
-            return Ok(known.clone());
-        }
-        let link = history::link(self.store, *first)?;
-        let mut merged = Ancestor { tree: link.tree, number: link.number };
-        let others = if depth < BASE_DEPTH_MAX { &tips[1..] } else { &[] };
-        for (n, tip) in others.iter().enumerate() {
-            let bases = history::compare(self.store, &tips[..=n], &[*tip])?.bases;
-            let base = self.merged(&bases, depth + 1)?;
-            let next = history::link(self.store, *tip)?;
-            let rev = rev_above(merged.number, next.number);
-            let trees = Trees { base: base.tree, ours: merged.tree, theirs: next.tree };
-            let mut work = Merger::new(self.store, self.chain, &self.scratch, &rev);
-            work.collect(trees)?;
-            let (edits, made) = work.finish()?;
-            self.scratch.absorb(made);
-            let tree = edit_tree(self.store, trees.ours, &edits, &mut self.scratch)?;
-            merged = Ancestor { tree, number: rev.number };
-        }
-        self.known.insert(tips.to_vec(), merged.clone());
-        Ok(merged)
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -433,5 +391,5 @@ type Edit = (String, Option<ObjectId>);
 
 fn edit_tree(store: &Store, root: ObjectId, edits: &[Edit], batch: &mut Batch) -> Result<ObjectId> {
     let edits: Vec<_> = edits.iter().map(|(path, id)| (path.as_str(), *id)).collect();
-    transact::edit_tree(store, root, &edits, batch)
+    commit::edit_tree(store, root, &edits, batch)
 }

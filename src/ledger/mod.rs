@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod boot;
 pub mod carry;
+pub mod commit;
 pub mod diff;
 pub mod flatten;
 pub mod history;

@@ -17,3 +17,4 @@ pub mod plan;
 pub mod protocol;
 pub mod record;
 pub mod scope;
+pub mod words;

@@ -3,6 +3,7 @@
 //! gix syncs nothing and its ref transaction loses updates beside `git pack-refs`, so durable object writes
 //! and the compare-and-swap of refs are our own. The git directory is always named, never discovered.
 
+pub mod batch;
 mod deflate;
 mod journal;
 pub mod leftovers;

@@ -275,7 +275,8 @@ mod tests {
     use super::*;
     use crate::git::init::init_bare;
     use crate::git::program::{bare, bare_ok};
-    use crate::store::objects::{Batch, PACKED_FROM};
+    use crate::store::batch::Batch;
+    use crate::store::objects::PACKED_FROM;
 
     fn written(dir: &Path, count: usize) -> (Store, Vec<ObjectId>) {
         init_bare(dir, "main").unwrap();

@@ -11,7 +11,7 @@ use gastown::model::merge_request::MrState;
 use gastown::model::record::Object;
 use gastown::name::BeadId;
 use gastown::store::Store;
-use gastown::store::objects::Batch;
+use gastown::store::batch::Batch;
 use gastown::store::refs::Swap;
 use gastown::time::Moment;
 use gix::ObjectId;
@@ -179,7 +179,7 @@ impl World {
         let mut batch = Batch::default();
         let blob = bytes.map(|bytes| batch.add(gix::objs::Kind::Blob, bytes.to_vec()));
         let root = store.tree_of(tip).unwrap();
-        let root = gastown::ledger::transact::edit_tree(&store, root, &[(path, blob)], &mut batch).unwrap();
+        let root = gastown::ledger::commit::edit_tree(&store, root, &[(path, blob)], &mut batch).unwrap();
         let commit = gix::objs::Commit {
             tree: root,
             parents: [tip].into_iter().collect(),

@@ -2,7 +2,7 @@
 
 use gastown::error::Kind;
 use gastown::git::{commits, diff};
-use gastown::store::objects::Batch;
+use gastown::store::batch::Batch;
 use gastown::time::Moment;
 
 use super::world::{Files, World, base, file, mutate};

@@ -9,6 +9,7 @@
 
 mod chains;
 mod epochs;
+mod give;
 mod news;
 mod pins;
 mod slot;
@@ -21,7 +22,6 @@ use gix::ObjectId;
 use crate::error::{Error, Kind, Result};
 use crate::git::fetch;
 use crate::git::progress::Progress;
-use crate::git::push::{self, Outcome as Answer, Update};
 use crate::ledger::history;
 use crate::ledger::merge::Chain;
 use crate::ledger::{Ledger, carry, flatten, tree};
@@ -30,6 +30,7 @@ use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
 use crate::time::Moment;
 
+pub use give::{Sent, send_root};
 pub use news::Lost;
 pub use slot::{enter, take_slot};
 
@@ -150,7 +151,7 @@ pub fn sync(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Mo
         let ours = if options.fetch { take_over(ledger, &seen, options, Some(now), &mut exchange)? } else { ledger.tip()? };
         let (true, Some(ours)) = (options.push, ours) else { return Ok(exchange.told()) };
         let ours = if options.dry_run { ours } else { slot::settle(ledger, seen.ledger, now)?.unwrap_or(ours) };
-        match give(ledger, (remote, url), &seen, ours, (options, now), &mut exchange, progress)? {
+        match give::give(ledger, (remote, url), &seen, ours, (options, now), &mut exchange, progress)? {
             None => return Ok(exchange.told()),
             Some(refusal) => reason = refusal,
         }
@@ -323,100 +324,4 @@ fn advance(
         std::thread::sleep(Duration::from_millis(fastrand::u64(..=u64::from(attempt) * 4)));
     }
     Err(Error::conflict("the ledger kept moving under the merge").hint("try again: gt sync"))
-}
-
-/// Pushes what the remote lacks. `Some`: it was refused, for this reason.
-fn give(
-    ledger: &Ledger,
-    (remote, url): (&str, &str),
-    seen: &Seen,
-    ours: ObjectId,
-    (options, now): (Options, Moment),
-    exchange: &mut Exchange,
-    progress: &Progress,
-) -> Result<Option<String>> {
-    let steps = epochs::steps(ledger, remote, seen, ours)?;
-    let pins = pins::unsent(ledger, &seen.pins, ours, now)?;
-    exchange.differing_pins = pins.differing;
-    if options.dry_run {
-        exchange.sent = steps.iter().map(|step| step.changes).sum();
-        return Ok(None);
-    }
-    // Looked at after the ledger, so that it has all that left it.
-    if let Some(refusal) = give_archive(ledger, (remote, url), seen.archive, progress)? {
-        return Ok(Some(refusal));
-    }
-    // Pins go first: a ledger must not speak of a head that is not there.
-    let old_histories = epochs::missing_pins(ledger, &seen.pins, (seen.ledger, ours))?;
-    let missing = pins.missing.into_iter().chain(old_histories);
-    let mut updates: Vec<Update> = missing.map(|(name, id)| Update { name, old: None, new: Some(id) }).collect();
-    let mut steps = steps.into_iter();
-    loop {
-        let step = steps.next();
-        updates.extend(step.iter().flat_map(epochs::Step::updates));
-        if let Some(refusal) = send(ledger, url, &updates, progress)? {
-            return Ok(Some(refusal));
-        }
-        let Some(step) = step else { return Ok(None) };
-        exchange.sent += step.changes;
-        exchange.flattened += usize::from(step.pin.is_some());
-        remember(ledger, &tree::tracking(remote, tree::LEDGER), step.new)?;
-        updates.clear();
-    }
-}
-
-/// Pushes the archive by itself, since not every server moves several refs at once. `Some`: it was refused.
-fn give_archive(
-    ledger: &Ledger,
-    (remote, url): (&str, &str),
-    theirs: Option<ObjectId>,
-    progress: &Progress,
-) -> Result<Option<String>> {
-    let Some(ours) = ledger.archive_tip()? else { return Ok(None) };
-    if chains::unsent(ledger, remote, theirs, ours)? == 0 {
-        return Ok(None);
-    }
-    let update = Update { name: tree::ARCHIVE.to_owned(), old: theirs, new: Some(ours) };
-    for (name, answer) in push::push(&ledger.store, url, &[update], progress)? {
-        match answer {
-            Answer::Accepted => remember(ledger, &tree::tracking(remote, tree::ARCHIVE), ours)?,
-            Answer::Rejected(reason) => return Ok(Some(format!("{name}: {reason}"))),
-        }
-    }
-    crate::env::crash_point("sync.archive-sent");
-    Ok(None)
-}
-
-/// Pushes `updates`. `Some`: at least one was refused, for this reason.
-fn send(ledger: &Ledger, url: &str, updates: &[Update], progress: &Progress) -> Result<Option<String>> {
-    let answers = push::push(&ledger.store, url, updates, progress)?;
-    crate::env::crash_point("sync.sent");
-    Ok(answers.into_iter().rev().find_map(|(name, answer)| match answer {
-        Answer::Accepted => None,
-        Answer::Rejected(reason) => Some(format!("{name}: {reason}")),
-    }))
-}
-
-/// What became of a root that was to take its place at a remote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It stands there.
-    Taken,
-    /// The remote has left the tip that it replaces; nothing has changed there but perhaps the pin of the old history.
-    Moved,
-    /// The remote stands at that tip and refuses, for this reason.
-    Refused(String),
-}
-
-/// Lets `root` take its place at `url`, whose ledger must be exactly at the tip that it replaces.
-///
-/// # Errors
-/// External, when the remote fails; it may have taken the root then, which the next exchange finds out.
-pub fn send_root(ledger: &Ledger, url: &str, root: &flatten::Root, progress: &Progress) -> Result<Sent> {
-    flatten::check(&ledger.store, root.commit, root.replaced)?;
-    let pin = epochs::pin(ledger, &fetch::advertised(&ledger.store, url)?, root.epoch, root.replaced)?;
-    let step = epochs::Step { old: Some(root.replaced), new: root.commit, changes: 1, pin: Some(pin) };
-    let Some(reason) = send(ledger, url, &step.updates().collect::<Vec<_>>(), progress)? else { return Ok(Sent::Taken) };
-    let there = fetch::advertised(&ledger.store, url)?.get(tree::LEDGER).copied();
-    Ok(if there == Some(root.replaced) { Sent::Refused(reason) } else { Sent::Moved })
 }

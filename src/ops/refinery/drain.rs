@@ -16,7 +16,7 @@ use crate::model::gate::Gate;
 use crate::model::merge_request::MrState;
 use crate::model::plan::{self, Place, Step};
 use crate::name::BeadId;
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 use crate::time;
 
 /// Most steps of one call; far above what a full queue takes, so reaching it is a fault.

@@ -21,7 +21,7 @@ use crate::model::merge_request::{MergeRequest, MrState};
 use crate::model::protocol::Protocol;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::ops::post;
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 use crate::store::refs::Swap;
 use crate::time;
 

@@ -13,7 +13,7 @@ use crate::model::gate::{Gate, GateRun, Verdict};
 use crate::model::merge_request::{MergeRequest, MrState};
 use crate::model::plan::{self, Place, Rank};
 use crate::store::Store;
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 use crate::time::Moment;
 use crate::town::RigPlace;
 

@@ -16,7 +16,7 @@ use crate::git::{commits, diff};
 use crate::model::plan::STACK_MAX;
 use crate::name::BeadId;
 use crate::store::Store;
-use crate::store::objects::Batch;
+use crate::store::batch::Batch;
 use crate::time::Moment;
 
 /// A request that fits.
