@@ -212,7 +212,7 @@ impl<'a> Merger<'a> {
             (false, true) => Some(theirs),
             (false, false) => None,
         };
-        let needs_look = !is_archive && matches!(Class::of(path), Class::Bead | Class::Hook);
+        let needs_look = !is_archive && matches!(Class::of(path), Class::Bead | Class::Hook | Class::Tombstone);
         if let Some(taken) = taken.filter(|_| !needs_look) {
             self.outcomes.insert(path.to_owned(), Outcome::Blob(taken));
             return Ok(());
@@ -331,7 +331,7 @@ impl<'a> Merger<'a> {
 
     /// Restores the invariants; `ours` answers for what neither side changed.
     fn repair(&mut self, ours: &State<'_>) -> Result<()> {
-        let paths = rules::Paths { bead: tree::bead, hook: tree::hook };
+        let paths = rules::Paths { bead: tree::bead, hook: tree::hook, tombstone: tree::tombstone };
         let mut read = |path: &str| match ours.object(path) {
             Err(error) if error.kind == Kind::Corrupt => Ok(None),
             other => other,

@@ -18,6 +18,7 @@ use crate::ledger::{log, tree};
 use crate::model::bead::Bead;
 use crate::model::mail::Letter;
 use crate::model::record::{self, Object};
+use crate::model::tombstone::Tombstone;
 use crate::store::Store;
 
 /// A record that cannot be read; everything else still is.
@@ -238,6 +239,18 @@ pub(in crate::ledger) fn bead_at(path: &str, bytes: &[u8]) -> Result<Bead> {
         return Ok(bead);
     }
     Err(Error::corrupt(format!("the record {path} says that it is {}", bead.id)))
+}
+
+/// The tombstone whose record at `path` has these bytes.
+///
+/// # Errors
+/// Corrupt, when they are none, or that of another bead.
+fn tombstone_at(path: &str, bytes: &[u8]) -> Result<Tombstone> {
+    let stone: Tombstone = record::read(path, bytes)?;
+    if tree::tombstone(&stone.id) == path {
+        return Ok(stone);
+    }
+    Err(Error::corrupt(format!("the tombstone {path} says that it is that of {}", stone.id)))
 }
 
 /// The letter whose record at `path` has these bytes.

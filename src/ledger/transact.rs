@@ -18,6 +18,7 @@ use crate::model::address::Address;
 use crate::model::bead::Bead;
 use crate::model::mail::Letter;
 use crate::model::record::{self, Class, Object, Rev};
+use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Ids, Prefix, Slot};
 use crate::store::batch::Batch;
 use crate::store::lock::KernelLock;
@@ -208,7 +209,10 @@ impl<'s> Change<'s> {
             return Ok(bead);
         }
         match self.archived_bead(id)? {
-            None => Err(Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is")),
+            None => Err(match self.tombstone(id)? {
+                Some(stone) => stone.absence(),
+                None => Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is"),
+            }),
             Some(_) => Err(Error::refused(format!("{id} is closed and archived, and stays as it is"))
                 .hint(format!("to go on with it: gt bead reopen {id}"))),
         }
@@ -233,12 +237,41 @@ impl<'s> Change<'s> {
         Ok(matches!(self.edits.get(&tree::bead(id)), Some(Edit::Fresh(_) | Edit::Changed(_))) || self.state.has_bead(id)?)
     }
 
-    /// Writes a bead and names it in the commit.
+    /// What stands for the bead `id`, if it was deleted or moved; edits made so far included.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn tombstone(&self, id: &BeadId) -> Result<Option<Tombstone>> {
+        self.get(&tree::tombstone(id))
+    }
+
+    /// Whether no new bead may have the id: one has it, also in the archive, or had it and was deleted or moved.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn is_taken(&self, id: &BeadId) -> Result<bool> {
+        Ok(self.has_bead(id)? || self.has(&tree::tombstone(id))?)
+    }
+
+    /// Writes a tombstone and names its bead in the commit. The bead itself is taken out by [`Change::remove_bead`].
+    ///
+    /// # Errors
+    /// As [`Change::put`].
+    pub fn put_tombstone(&mut self, stone: &Tombstone) -> Result<()> {
+        self.beads.insert(stone.id.clone());
+        self.put(&tree::tombstone(&stone.id), stone)
+    }
+
+    /// Writes a bead and names it in the commit. If it was deleted, it is so no more.
     ///
     /// # Errors
     /// As [`Change::put`].
     pub fn put_bead(&mut self, bead: &Bead) -> Result<()> {
         self.beads.insert(bead.id.clone());
+        let stone = tree::tombstone(&bead.id);
+        if self.has(&stone)? {
+            self.remove(&stone);
+        }
         self.put(&tree::bead(&bead.id), bead)
     }
 
@@ -273,7 +306,8 @@ impl<'s> Change<'s> {
         })
     }
 
-    /// A fresh id `<prefix>-<infix><random><slot>`, drawn again while a bead has it, be it archived.
+    /// A fresh id `<prefix>-<infix><random><slot>`, drawn again while a bead has it, be it archived, or had
+    /// it and was deleted.
     ///
     /// # Errors
     /// Conflict, when no free id was found, which takes a full id space.
@@ -282,7 +316,7 @@ impl<'s> Change<'s> {
         for len in 4..=10 {
             for _ in 0..8 {
                 let id = self.ids.mint(prefix, infix, len, slot);
-                if !self.has_bead(&id)? {
+                if !self.is_taken(&id)? {
                     return Ok(id);
                 }
             }

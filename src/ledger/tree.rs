@@ -24,6 +24,9 @@ pub const FLATTENED: &str = "refs/gt/flattened/";
 /// Where the ledger is kept as it was before it was replaced, followed by the time.
 pub const BACKUP: &str = "refs/gt/backup/";
 
+/// Where tombstones lie.
+pub const TOMBSTONES: &str = "tombstones";
+
 /// `ledger.json`, which says what the ledger is.
 pub const SCOPE: &str = "ledger.json";
 
@@ -76,6 +79,12 @@ pub fn salvage(agent: &Address, now: Moment, n: u32) -> String {
 #[must_use]
 pub fn bead(id: &BeadId) -> String {
     format!("beads/{}/{id}.json", fan(id))
+}
+
+/// The path of what stands for a bead that is not there any more.
+#[must_use]
+pub fn tombstone(id: &BeadId) -> String {
+    format!("{TOMBSTONES}/{}/{id}.json", fan(id))
 }
 
 /// Two directory levels from an id: the first two characters of its last word.

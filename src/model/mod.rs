@@ -17,4 +17,5 @@ pub mod plan;
 pub mod protocol;
 pub mod record;
 pub mod scope;
+pub mod tombstone;
 pub mod words;

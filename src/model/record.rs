@@ -79,6 +79,8 @@ pub enum Class {
     Once,
     /// `queue/intents/…`: one unit.
     Intent,
+    /// `tombstones/…`: one unit.
+    Tombstone,
     /// Everything else, also kinds of a newer version: field by field.
     Other,
 }
@@ -93,6 +95,7 @@ impl Class {
             "hooks" => Self::Hook,
             "machines" => Self::Machine,
             "config" => Self::Config,
+            "tombstones" => Self::Tombstone,
             "outbox" | "conflicts" => Self::Once,
             "queue" if path.starts_with("queue/gates/") => Self::Once,
             "queue" if path.starts_with("queue/intents/") => Self::Intent,
@@ -104,7 +107,7 @@ impl Class {
     #[must_use]
     pub fn unit_of(self, field: &str) -> &str {
         match self {
-            Self::Hook | Self::Machine | Self::Intent | Self::Once => "all",
+            Self::Hook | Self::Machine | Self::Intent | Self::Once | Self::Tombstone => "all",
             Self::Bead => match field {
                 "status" | "assignee" | "assigned_rev" | "started_at" | "closed_at" | "close_reason" | "closed_by"
                 | "defer_until" | "state" | "landed_commit" => "status",

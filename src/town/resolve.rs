@@ -6,6 +6,9 @@ use crate::ledger::Ledger;
 use crate::model::address::{Address, Typed};
 use crate::name::{BeadId, Prefix};
 
+/// How often a bead may have been moved for its first id to lead to it.
+pub const MOVES_MAX: usize = 16;
+
 impl Town {
     /// The bead that `text` names in full or by a unique abbreviation, and the ledger it lives in.
     ///
@@ -13,15 +16,33 @@ impl Town {
     /// Not found, when there is none; refused, naming the candidates, when there are several.
     pub fn resolve_bead(&self, text: &str) -> Result<(Ledger, BeadId)> {
         if let Ok(id) = text.parse::<BeadId>() {
-            let ledger = self.scope_of(&id.prefix())?;
-            if ledger.state()?.has_bead(&id)? {
-                return Ok((ledger, id));
-            }
-            return self.abbreviated(text, vec![id.prefix()]);
+            return match self.followed(&id)? {
+                Some(found) => Ok(found),
+                None => self.abbreviated(text, vec![id.prefix()]),
+            };
         }
         let mut scopes = vec![Prefix::hq()];
         scopes.extend(self.rigs()?.into_iter().map(|rig| rig.prefix));
         self.abbreviated(text, scopes)
+    }
+
+    /// The bead `id`, or the one that it became when it was moved, and the ledger it lives in.
+    ///
+    /// # Errors
+    /// Not found, when it was deleted, saying by whom; corrupt, when a tombstone cannot be read.
+    pub fn followed(&self, id: &BeadId) -> Result<Option<(Ledger, BeadId)>> {
+        let mut id = id.clone();
+        for _ in 0..MOVES_MAX {
+            let ledger = self.scope_of(&id.prefix())?;
+            let state = ledger.state()?;
+            if state.has_bead(&id)? {
+                return Ok(Some((ledger, id)));
+            }
+            let Some(stone) = state.tombstone(&id)? else { return Ok(None) };
+            let Some(next) = stone.moved_to.clone() else { return Err(stone.absence()) };
+            id = next;
+        }
+        Err(Error::corrupt(format!("{id} was moved more than {MOVES_MAX} times")).hint("name the bead by its newest id"))
     }
 
     fn abbreviated(&self, text: &str, scopes: Vec<Prefix>) -> Result<(Ledger, BeadId)> {

@@ -14,6 +14,7 @@ use gastown::model::mail::Letter;
 use gastown::model::merge_request::{MergeRequest, MrState};
 use gastown::model::record::Object;
 use gastown::model::scope::{Scope, ScopeKind};
+use gastown::model::tombstone::Tombstone;
 use gastown::name::BeadId;
 use gastown::time::Moment;
 use gix::ObjectId;
@@ -266,6 +267,7 @@ impl World {
             let live = |mr: &&Bead| MergeRequest::of(mr).is_ok_and(|mr| mr.state.is_live() && mr.source_beads.contains(&bead.id));
             assert!(beads.iter().filter(live).count() <= 1, "two live requests of {}", bead.id);
             assert!(!reaches(&beads, &bead.id, &bead.id), "{} is in a cycle", bead.id);
+            assert_eq!(state.tombstone(&bead.id).unwrap(), None);
         }
         for hook in state.hooks().unwrap() {
             let bead = state.bead(&hook.bead).unwrap();
@@ -537,7 +539,7 @@ impl World {
         self.acknowledged.retain(|word| !text.contains(word));
         self.change(at, |change| {
             change.remove(&tree::bead(&bead.id));
-            Ok(())
+            change.put_tombstone(&Tombstone::of(&bead, "overseer", "", change.now()))
         });
     }
 }

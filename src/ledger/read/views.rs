@@ -5,7 +5,7 @@
 use gix::ObjectId;
 use serde::de::DeserializeOwned;
 
-use super::{Damaged, State, bead_at, bead_with, letter_at};
+use super::{Damaged, State, bead_at, bead_with, letter_at, tombstone_at};
 use crate::error::{Error, Result};
 use crate::ledger::index::{Row, Slip, Unread};
 use crate::ledger::tree;
@@ -17,6 +17,7 @@ use crate::model::hook::Hook;
 use crate::model::mail::Letter;
 use crate::model::record::{self, Object};
 use crate::model::scope::{Machine, Parcel, Rig, Scope};
+use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Name};
 
 impl State<'_> {
@@ -33,7 +34,13 @@ impl State<'_> {
     /// # Errors
     /// Not found, when there is none; corrupt, when it cannot be read.
     pub fn bead(&self, id: &BeadId) -> Result<Bead> {
-        self.find_bead(id)?.ok_or_else(|| Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is"))
+        if let Some(bead) = self.find_bead(id)? {
+            return Ok(bead);
+        }
+        Err(match self.tombstone(id)? {
+            Some(stone) => stone.absence(),
+            None => Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is"),
+        })
     }
 
     /// The bead `id`, if there is one, in the ledger or else in the archive.
@@ -85,6 +92,24 @@ impl State<'_> {
     pub fn has_bead(&self, id: &BeadId) -> Result<bool> {
         let path = tree::bead(id);
         Ok(self.blob_id(&path)?.is_some() || self.archive()?.map_or(Ok(None), |archive| archive.blob_id(&path))?.is_some())
+    }
+
+    /// What stands for the bead `id`, if it was deleted or moved.
+    ///
+    /// # Errors
+    /// Corrupt, when it cannot be read.
+    pub fn tombstone(&self, id: &BeadId) -> Result<Option<Tombstone>> {
+        let path = tree::tombstone(id);
+        let Some(blob) = self.blob_id(&path)? else { return Ok(None) };
+        tombstone_at(&path, &self.store.record(blob)?).map(Some)
+    }
+
+    /// All tombstones, and the records that cannot be read.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn tombstones(&self) -> Result<(Vec<Tombstone>, Vec<Damaged>)> {
+        self.each(tree::TOMBSTONES, tombstone_at)
     }
 
     /// The bead of a row of this state's catalog, in full.
@@ -175,8 +200,20 @@ impl State<'_> {
     /// # Errors
     /// Corrupt, when a tree cannot be read.
     pub fn own_ids_beside(&self, id: &BeadId) -> Result<Vec<BeadId>> {
-        let path = tree::bead(id);
-        let dir = path.rsplit_once('/').map_or("beads", |(dir, _)| dir);
+        self.ids_in(&tree::bead(id))
+    }
+
+    /// Ids of deleted and moved beads that lay in one directory with `id`.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn tombstones_beside(&self, id: &BeadId) -> Result<Vec<BeadId>> {
+        self.ids_in(&tree::tombstone(id))
+    }
+
+    /// Ids of the records in the directory of `path`.
+    fn ids_in(&self, path: &str) -> Result<Vec<BeadId>> {
+        let dir = path.rsplit_once('/').map_or(path, |(dir, _)| dir);
         let names = self.paths(dir)?.into_iter();
         Ok(names.filter_map(|(path, _)| path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect())
     }

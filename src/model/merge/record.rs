@@ -35,7 +35,7 @@ enum Rule {
 
 fn rule_of(class: Class, unit: &str) -> Rule {
     match (class, unit) {
-        (Class::Machine | Class::Once | Class::Intent, _) => Rule::Plain,
+        (Class::Machine | Class::Once | Class::Intent | Class::Tombstone, _) => Rule::Plain,
         (Class::Hook, _) => Rule::Hook,
         (Class::Bead, "status") => Rule::Status,
         (Class::Bead, "dependencies") => Rule::Edges,
@@ -73,6 +73,9 @@ pub fn merge_record(path: &str, versions: &Versions, merge_rev: &Rev) -> Merged 
     if is_newer(ours) || is_newer(theirs) {
         return merge_whole(path, "newer-version", ours, theirs);
     }
+    if class == Class::Tombstone {
+        return merge_tombstones(path, ours, theirs);
+    }
     if base.is_none() && class == Class::Bead && are_two_records(ours, theirs) {
         return split(path, ours, theirs);
     }
@@ -84,9 +87,25 @@ fn merge_deleted(path: &str, class: Class, base: Option<&Object>, edited: &Objec
     if class == Class::Hook && get(base, "bead") == get(Some(edited), "bead") {
         return Merged::default();
     }
+    // Whoever took a tombstone away restored the bead.
+    if class == Class::Tombstone {
+        return Merged::default();
+    }
     let kept = (Value::Object(edited.clone()), whole_rev(edited));
     let conflicts = vec![Conflict::new(path, "all", "edit-over-removal", kept, (Value::Null, Rev::default()))];
     Merged { object: Some(edited.clone()), second: None, conflicts }
+}
+
+/// Two tombstones of one bead: it was moved rather than deleted, and of two moves or two deletions the first counts.
+/// Only two moves to different places are a choice that yields, since then there are two beads.
+fn merge_tombstones(path: &str, ours: &Object, theirs: &Object) -> Merged {
+    let moved = |object: &Object| object.get("moved_to").cloned();
+    let order = |object: &Object| (moved(object).is_none(), whole_rev(object), record::encode(object));
+    let (kept, lost) = if order(ours) <= order(theirs) { (ours, theirs) } else { (theirs, ours) };
+    let choice = |object: &Object| (Value::Object(object.clone()), whole_rev(object));
+    let is_elsewhere = moved(lost).is_some() && moved(lost) != moved(kept);
+    let conflicts = is_elsewhere.then(|| Conflict::new(path, "all", "moved-twice", choice(kept), choice(lost)));
+    Merged { object: Some(kept.clone()), second: None, conflicts: conflicts.into_iter().collect() }
 }
 
 /// Takes the record of the higher rev whole.
@@ -392,6 +411,22 @@ mod tests {
         assert!(bead["comments"][0]["text"].as_str().unwrap().ends_with("mine"));
         assert_eq!(bead["comments"][0]["created_at"], "2026-01-02T00:00:00.000Z");
         assert_eq!(bead["updated_at"], "2026-01-03T00:00:00.000Z");
+    }
+
+    #[test]
+    fn of_two_tombstones_the_move_leads_on_and_only_two_moves_are_a_conflict() {
+        const STONE: &str = "tombstones/a/b/wi-ab.json";
+        let moved = |to: &str| json!({"id":"wi-ab","moved_to":to});
+        let gone = |by: &str| json!({"id":"wi-ab","deleted_by":by});
+        let both = |ours: &Value, theirs: &Value| merge(STONE, &Value::Null, ours, theirs);
+        let merged = both(&gone("a"), &gone("b"));
+        assert_eq!((&merged.object.unwrap()["deleted_by"], merged.conflicts.len()), (&json!("a"), 0));
+        let merged = both(&gone("a"), &moved("ga-x"));
+        assert_eq!((&merged.object.unwrap()["moved_to"], merged.conflicts.len()), (&json!("ga-x"), 0));
+        let merged = both(&moved("ga-x"), &moved("ga-y"));
+        assert_eq!((&merged.object.unwrap()["moved_to"], merged.conflicts.len()), (&json!("ga-x"), 1));
+        let merged = merge(STONE, &gone("a"), &Value::Null, &moved("ga-x"));
+        assert_eq!(merged.object, None, "a restored bead has none");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Paths {
     pub bead: fn(&BeadId) -> String,
     /// The path of an agent's hook.
     pub hook: fn(&Address) -> String,
+    /// The path of what stands for a bead that was deleted.
+    pub tombstone: fn(&BeadId) -> String,
 }
 
 /// What the repair changed.
@@ -45,7 +47,7 @@ pub struct Repaired {
 ///
 /// A closed bead has a moment of closing and no other has; a hook hangs only where its bead names the agent; a
 /// bead that lost its hook is open again; a bead has one live merge request; one whose beads are all closed
-/// is held; blocking dependencies make no cycle.
+/// is held; blocking dependencies make no cycle; a bead that is there was not deleted.
 ///
 /// # Errors
 /// Those of `read`.
@@ -72,6 +74,9 @@ pub fn repair(
     }
     for path in &beads {
         work.break_cycles(path)?;
+    }
+    for path in &beads {
+        work.drop_tombstone(path)?;
     }
     Ok(work.done)
 }
@@ -248,6 +253,17 @@ impl Repairing<'_> {
         Ok(())
     }
 
+    /// An edit outlives a removal, and then the bead was not deleted; one that was moved is a second bead now. The report
+    /// on the edit tells.
+    fn drop_tombstone(&mut self, path: &str) -> Result<()> {
+        let Some(id) = self.now(path)?.and_then(|bead| text(&bead, "id").parse::<BeadId>().ok()) else { return Ok(()) };
+        let place = (self.paths.tombstone)(&id);
+        if self.now(&place)?.is_some() {
+            self.done.edits.insert(place, None);
+        }
+        Ok(())
+    }
+
     /// A queued request whose beads were all closed otherwise waits for a person.
     fn hold_request_without_beads(&mut self, path: &str) -> Result<()> {
         let Some(old) = self.now(path)? else { return Ok(()) };
@@ -282,8 +298,11 @@ impl Repairing<'_> {
 mod tests {
     use super::*;
 
-    const PATHS: Paths =
-        Paths { bead: |id| format!("beads/{id}.json"), hook: |agent| format!("hooks/{}.json", agent.as_component()) };
+    const PATHS: Paths = Paths {
+        bead: |id| format!("beads/{id}.json"),
+        hook: |agent| format!("hooks/{}.json", agent.as_component()),
+        tombstone: |id| format!("tombstones/{id}.json"),
+    };
 
     fn rev(number: u64) -> Rev {
         Rev { number, machine: "m".into() }

@@ -180,6 +180,11 @@ fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<Bea
     if change.has_bead(&id)? {
         return Err(Error::refused(format!("there is a bead {id} already")).hint(format!("see: gt show {id}")));
     }
+    if let Some(stone) = change.tombstone(&id)? {
+        let absence = stone.absence();
+        let said = Error::refused(format!("an id is never given twice: {}", absence.line()));
+        return Err(said.hint(absence.hint.unwrap_or_default()));
+    }
     Ok(id)
 }
 
@@ -188,6 +193,7 @@ fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<Bea
 fn child_id(change: &Change<'_>, parent: &BeadId) -> Result<BeadId> {
     let start = format!("{parent}.");
     let mut siblings = change.before().ids_beside(parent)?;
+    siblings.extend(change.before().tombstones_beside(parent)?);
     siblings.extend(change.touched().cloned());
     let number = |id: &BeadId| -> Option<u64> {
         let rest = id.as_str().strip_prefix(&start)?;
