@@ -324,12 +324,12 @@ fn called_as_bd_the_program_is_gt_bead() {
 }
 
 /// Where a bead lies.
-fn bead_path(id: &str) -> String {
+pub fn bead_path(id: &str) -> String {
     gastown::ledger::tree::bead(&id.parse().unwrap())
 }
 
 /// Changes a record behind gt's back.
-fn put(town: &Town, scope: &str, path: &str, edit: impl Fn(&mut Value)) {
+pub fn put(town: &Town, scope: &str, path: &str, edit: impl Fn(&mut Value)) {
     let text = town.git(&town.root.join(scope), &["--git-dir", ".repo.git", "show", &format!("refs/gt/ledger:{path}")]);
     let mut record: Value = text.parse().unwrap();
     edit(&mut record);

@@ -8,6 +8,7 @@ mod chance;
 mod crash;
 mod damage;
 mod demo;
+mod filters;
 mod flatten;
 mod hub;
 mod index;

@@ -3,11 +3,10 @@
 use clap::Args;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::scopes::ScopeArgs;
 use crate::error::Result;
 use crate::git::progress::Progress;
-use crate::name::Name;
 use crate::ops::flatten::{self, Flattened, Outcome, Report, Wish};
-use crate::ops::sync::Which;
 use crate::town::Town;
 
 /// Replace a ledger's long history by one commit; what it was is kept aside
@@ -15,12 +14,8 @@ use crate::town::Town;
 /// Example: gt flatten --rig widgets
 #[derive(Args)]
 pub struct FlattenArgs {
-    /// Only this rig
-    #[arg(long)]
-    rig: Option<Name>,
-    /// Only the town's own ledger
-    #[arg(long, conflicts_with = "rig")]
-    town: bool,
+    #[command(flatten)]
+    scopes: ScopeArgs,
     /// Also when there are fewer than 1,000 commits
     #[arg(long)]
     force: bool,
@@ -35,11 +30,7 @@ impl FlattenArgs {
     /// # Errors
     /// As [`flatten::flatten`].
     pub fn run(self, town: &Town, out: Out) -> Result<Report> {
-        let which = match (self.rig, self.town) {
-            (Some(rig), _) => Which::Rig(rig),
-            (None, true) => Which::Town,
-            (None, false) => Which::All,
-        };
+        let which = self.scopes.which();
         let wish = Wish { force: self.force, dry_run: self.dry_run };
         flatten::flatten(town, &which, wish, &Progress::to(out.progress()))
     }

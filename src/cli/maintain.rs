@@ -3,11 +3,10 @@
 use clap::Args;
 
 use crate::cli::out::{Page, Show, escape};
+use crate::cli::scopes::ScopeArgs;
 use crate::error::Result;
 use crate::git::maintenance::{How, Packing, Sizes};
-use crate::name::Name;
 use crate::ops::maintain::{self, Maintained, Report};
-use crate::ops::sync::Which;
 use crate::runtime::background;
 use crate::town::Town;
 
@@ -23,12 +22,8 @@ pub struct MaintainArgs {
     /// answered (off with: gt config set maintenance.auto false)
     #[arg(long, conflicts_with = "full")]
     auto: bool,
-    /// Only this rig
-    #[arg(long)]
-    rig: Option<Name>,
-    /// Only the town's own repository
-    #[arg(long, conflicts_with = "rig")]
-    town: bool,
+    #[command(flatten)]
+    scopes: ScopeArgs,
 }
 
 impl MaintainArgs {
@@ -37,11 +32,7 @@ impl MaintainArgs {
     /// # Errors
     /// As [`maintain::maintain`].
     pub fn run(self, town: &Town) -> Result<Report> {
-        let which = match (self.rig, self.town) {
-            (Some(rig), _) => Which::Rig(rig),
-            (None, true) => Which::Town,
-            (None, false) => Which::All,
-        };
+        let which = self.scopes.which();
         let how = match (self.full, self.auto) {
             (true, _) => How::Whole,
             (_, true) => How::Behind,

@@ -14,7 +14,9 @@ pub mod mq;
 pub mod out;
 pub mod reindex;
 pub mod rig;
+pub mod scopes;
 pub mod sync;
+pub mod template;
 pub mod town;
 pub mod work;
 

@@ -4,10 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::scopes::ScopeArgs;
 use crate::error::Result;
-use crate::name::Name;
 use crate::ops::reindex::{self, Checked, Made};
-use crate::ops::sync::Which;
 use crate::town::Town;
 
 /// Make the indexes anew from the records; needed for nothing but doubt
@@ -15,12 +14,8 @@ use crate::town::Town;
 /// Example: gt reindex --rig widgets
 #[derive(Args)]
 pub struct ReindexArgs {
-    /// Only of this rig
-    #[arg(long)]
-    rig: Option<Name>,
-    /// Only of the town's own ledger
-    #[arg(long, conflicts_with = "rig")]
-    town: bool,
+    #[command(flatten)]
+    scopes: ScopeArgs,
     /// Compare with the records and change nothing; exit 1 when something differs
     #[arg(long)]
     check: bool,
@@ -37,11 +32,7 @@ impl ReindexArgs {
     /// # Errors
     /// As [`reindex::reindex`] and [`reindex::check`].
     pub fn run(self, town: &Town, out: Out) -> Result<u8> {
-        let which = match (self.rig, self.town) {
-            (Some(rig), _) => Which::Rig(rig),
-            (None, true) => Which::Town,
-            (None, false) => Which::All,
-        };
+        let which = self.scopes.which();
         if self.check {
             return Ok(out.show(&AllChecked(reindex::check(town, &which)?)));
         }

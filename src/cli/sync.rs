@@ -4,12 +4,13 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::scopes::ScopeArgs;
 use crate::error::Result;
 use crate::git::progress::Progress;
 use crate::ledger::sync::Options;
 use crate::name::{Name, Prefix};
 use crate::ops::remote::{self, Remote};
-use crate::ops::sync::{self, Report, Which};
+use crate::ops::sync::{self, Report};
 use crate::store::Store;
 use crate::town::Town;
 
@@ -18,12 +19,8 @@ use crate::town::Town;
 /// Example: gt sync --rig widgets
 #[derive(Args)]
 pub struct SyncArgs {
-    /// Only this rig
-    #[arg(long)]
-    rig: Option<Name>,
-    /// Only the town's own ledger
-    #[arg(long, conflicts_with = "rig")]
-    town: bool,
+    #[command(flatten)]
+    scopes: ScopeArgs,
     /// Only send
     #[arg(long, conflicts_with = "fetch_only")]
     push_only: bool,
@@ -41,11 +38,7 @@ impl SyncArgs {
     /// # Errors
     /// As [`sync::exchange`].
     pub fn run(self, town: &Town, out: Out) -> Result<Report> {
-        let which = match (self.rig, self.town) {
-            (Some(rig), _) => Which::Rig(rig),
-            (None, true) => Which::Town,
-            (None, false) => Which::All,
-        };
+        let which = self.scopes.which();
         let options = Options { push: !self.fetch_only, fetch: !self.push_only, dry_run: self.dry_run, ..Options::default() };
         sync::exchange(town, &which, &options, &Progress::to(out.progress()))
     }

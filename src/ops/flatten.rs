@@ -12,7 +12,7 @@ use crate::ledger::flatten::{self, Root};
 use crate::ledger::sync::{self, Options, Sent};
 use crate::ledger::{Deed, Ledger};
 use crate::ops::remote::{self, Remote};
-use crate::ops::sync::Which;
+use crate::ops::scopes::Which;
 use crate::town::Town;
 
 /// A history shorter than this costs next to nothing, while its flatten costs every other machine a replay.
@@ -90,14 +90,10 @@ pub struct Report(pub Vec<Flattened>);
 /// corrupt, when the registry cannot be read.
 pub fn flatten(town: &Town, which: &Which, wish: Wish, progress: &Progress) -> Result<Report> {
     let mut scopes = Vec::new();
-    if !matches!(which, Which::Rig(_)) {
+    if which.has_town() {
         scopes.push(("town".to_owned(), town.hq.clone(), town_home(town)?));
     }
-    let places = match which {
-        Which::All => town.places()?,
-        Which::Town => Vec::new(),
-        Which::Rig(name) => vec![town.rig(name)?],
-    };
+    let places = which.places(town)?;
     scopes.extend(places.into_iter().map(|place| (format!("rig {}", place.rig.name), place.ledger, place.rig.home)));
     let mut report = Report(Vec::new());
     for (scope, ledger, home) in scopes {

@@ -11,7 +11,7 @@ use crate::git::maintenance::{self, How, Packing, Sizes};
 use crate::git::mend;
 use crate::ledger::Ledger;
 use crate::ops::decay::{self, Decayed};
-use crate::ops::sync::Which;
+use crate::ops::scopes::Which;
 use crate::ops::upkeep;
 use crate::store::leftovers;
 use crate::store::lock::KernelLock;
@@ -58,14 +58,10 @@ pub struct Report(pub Vec<Maintained>);
 /// Not found, when there is no such rig here; corrupt, when the registry cannot be read.
 pub fn maintain(town: &Town, which: &Which, how: How) -> Result<Report> {
     let mut report = Report(Vec::new());
-    if !matches!(which, Which::Rig(_)) {
+    if which.has_town() {
         report.0.push(scope(town, None, how));
     }
-    let places = match which {
-        Which::All => town.places()?,
-        Which::Town => Vec::new(),
-        Which::Rig(name) => vec![town.rig(name)?],
-    };
+    let places = which.places(town)?;
     report.0.extend(places.iter().map(|place| scope(town, Some(place), how)));
     Ok(report)
 }

@@ -18,6 +18,7 @@ pub mod reindex;
 pub mod remote;
 pub mod restore;
 pub mod rig;
+pub mod scopes;
 pub mod session;
 pub mod sling;
 pub mod status;

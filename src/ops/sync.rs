@@ -13,22 +13,11 @@ use crate::ledger::sync::{self, Exchange, Options, Outcome};
 use crate::model::address::Address;
 use crate::ops::refinery::Turn;
 use crate::ops::remote::{self, Remote};
+use crate::ops::scopes::Which;
 use crate::ops::{post, rig};
 use crate::runtime::process;
 use crate::store::refs::Swap;
 use crate::town::{RigPlace, Town};
-
-/// Which scopes.
-#[derive(Clone, Debug, Default)]
-pub enum Which {
-    /// The town and all its rigs here.
-    #[default]
-    All,
-    /// The town's own ledger.
-    Town,
-    /// One rig.
-    Rig(crate::name::Name),
-}
 
 /// How one exchange ended.
 #[derive(Debug, Serialize)]
@@ -94,14 +83,10 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
         post::deliver(town)?;
     }
     let mut report = Report(Vec::new());
-    if !matches!(which, Which::Rig(_)) {
+    if which.has_town() {
         exchange_scope(&town.hq, "town", town, options, progress, &mut report);
     }
-    let places = match which {
-        Which::All => town.places()?,
-        Which::Town => Vec::new(),
-        Which::Rig(name) => vec![town.rig(name)?],
-    };
+    let places = which.places(town)?;
     for place in &places {
         exchange_scope(&place.ledger, &format!("rig {}", place.rig.name), town, options, progress, &mut report);
         if options.fetch && !options.dry_run && place.rig.land_remote {
@@ -113,7 +98,7 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
         for place in &places {
             exchange_scope(&place.ledger, &format!("rig {}", place.rig.name), town, options, progress, &mut report);
         }
-        if !matches!(which, Which::Rig(_)) {
+        if which.has_town() {
             exchange_scope(&town.hq, "town", town, options, progress, &mut report);
         }
     }

@@ -1,17 +1,13 @@
 //! The bead verbs that only look: show, list, ready.
 
-use clap::Args;
-use serde::Serialize;
-
-use super::pages::{Rows, Shown, ShownBead};
-use super::words::priority;
-use super::{assignee, bead_id, issue_type, status};
+use super::pages::{Shown, ShownBead};
+use super::rows::Question;
+use super::which::{Shape, SortArgs, Which, WhichEver};
 use crate::cli::out::Out;
 use crate::error::Result;
-use crate::model::bead::Bead;
-use crate::model::brief::Brief;
-use crate::ops::track::{self, Filter, LIMIT, Listed, Order, Scopes};
+use crate::ops::track::{self, Filter, Found, Listed, Order};
 use crate::town::Town;
+use clap::Args;
 
 /// Show beads in full
 #[derive(Args)]
@@ -46,55 +42,19 @@ impl Show {
     }
 }
 
-/// Which beads.
-#[derive(Args)]
-pub(super) struct Which {
-    /// Only of these types
-    #[arg(short = 't', long = "type", value_delimiter = ',')]
-    types: Vec<String>,
-    /// Only of these priorities
-    #[arg(short, long, value_delimiter = ',')]
-    priority: Vec<String>,
-    /// Only with all of these labels
-    #[arg(short, long = "label", alias = "labels", value_delimiter = ',')]
-    label: Vec<String>,
-    /// Only children of this bead
-    #[arg(long, value_name = "ID")]
-    parent: Option<String>,
-    /// Only of this rig, or hq for the town's own
-    #[arg(long, value_name = "RIG")]
-    pub(super) rig: Option<String>,
-    /// Rows to show; 0 for all
-    #[arg(short = 'n', long, default_value_t = LIMIT)]
-    pub(super) limit: usize,
-}
-
-impl Which {
-    pub(super) fn filter(&self, town: &Town) -> Result<Filter> {
-        Ok(Filter {
-            types: self.types.iter().map(|text| issue_type(text)).collect::<Result<_>>()?,
-            priorities: self.priority.iter().map(|text| priority(text)).collect::<Result<_>>()?,
-            labels: self.label.clone(),
-            parent: self.parent.as_ref().map(|text| bead_id(town, text)).transpose()?,
-            ..Filter::default()
-        })
-    }
-}
-
-/// List beads: those of the rig you are in, else of the whole town
+/// List beads: those of the rig you are in, else of the whole town; for example: gt list -p 0-1 --label wet --sort updated
+///
+/// With --all also closed ones and gt's own records. A length of time such as 7d means 7 days ago for created, updated and
+/// closed, and 7 days ahead for due and defer; -7d and +7d say which. --format takes the names of fields in JSON, such as
+/// '{id} {priority} {labels} {metadata.KEY}', with \\t and \\n.
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
-    which: Which,
-    /// Only with one of these statuses
-    #[arg(short, long, value_delimiter = ',')]
-    status: Vec<String>,
-    /// Only of this assignee
-    #[arg(short, long, value_name = "ADDRESS")]
-    assignee: Option<String>,
-    /// Of every rig, closed ones and gt's own records too
-    #[arg(long)]
-    all: bool,
+    which: WhichEver,
+    #[command(flatten)]
+    sort: SortArgs,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl List {
@@ -103,33 +63,32 @@ impl List {
     /// # Errors
     /// Usage or not found, when a filter is wrong.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        let filter = Filter {
-            statuses: self.status.iter().map(|text| status(text)).collect::<Result<_>>()?,
-            assignee: self.assignee.as_ref().map_or(Ok(None), |text| assignee(town, text))?,
-            everything: self.all,
-            ..self.which.filter(town)?
-        };
-        let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
-        if out.json {
-            let found = track::list::<Bead>(town, &scopes, &filter, self.which.limit)?;
-            return Ok(out.show(&Rows::of(found, out)));
-        }
-        let found = track::list::<Brief>(town, &scopes, &filter, self.which.limit)?;
-        Ok(out.show(&Rows::of(found, out)))
+        self.answer(town, out)
     }
 }
 
-/// List open work that nothing blocks and nobody has
+impl Question for List {
+    fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
+        let filter = Filter { everything: self.which.which.all, ..self.which.filter(town)? };
+        let scopes = self.which.which.scopes(town, &filter)?;
+        track::list(town, &scopes, &filter, self.sort.sort(), self.shape.limit)
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+/// List open work that nothing blocks and nobody has, for example: gt ready --rig widgets -t bug
 #[derive(Args)]
 pub struct Ready {
     #[command(flatten)]
     which: Which,
-    /// Of every rig
-    #[arg(long)]
-    all: bool,
     /// hybrid: critical and high first, then the oldest
     #[arg(long, value_enum, default_value = "hybrid")]
     sort: Order,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Ready {
@@ -138,21 +97,23 @@ impl Ready {
     /// # Errors
     /// Usage or not found, when a filter is wrong.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
-        let filter = self.which.filter(town)?;
-        if out.json {
-            self.answer::<Bead>(town, &scopes, &filter, out)
-        } else {
-            self.answer::<Brief>(town, &scopes, &filter, out)
-        }
+        self.answer(town, out)
     }
+}
 
-    fn answer<B: Listed + Serialize>(&self, town: &Town, scopes: &Scopes, filter: &Filter, out: Out) -> Result<u8> {
-        let ready = track::ready::<B>(town, scopes, filter, self.sort, self.which.limit)?;
+impl Question for Ready {
+    fn find<B: Listed>(&self, town: &Town, out: Out) -> Result<Found<B>> {
+        let filter = self.which.filter(town)?;
+        let scopes = self.which.scopes(town, &filter)?;
+        let ready = track::ready::<B>(town, &scopes, &filter, self.sort, self.shape.limit)?;
         if ready.elsewhere > 0 {
             out.note(&format!("{} more in other scopes: gt ready --all", ready.elsewhere));
         }
-        Ok(out.show(&Rows::of(ready.found, out)))
+        Ok(ready.found)
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.shape
     }
 }
 
@@ -165,13 +126,11 @@ pub struct Search {
     #[arg(required = true, value_name = "TEXT")]
     phrases: Vec<String>,
     #[command(flatten)]
-    which: Which,
-    /// Only with one of these statuses
-    #[arg(short, long, value_delimiter = ',')]
-    status: Vec<String>,
-    /// Of every rig
-    #[arg(long)]
-    all: bool,
+    which: WhichEver,
+    #[command(flatten)]
+    sort: SortArgs,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Search {
@@ -180,14 +139,18 @@ impl Search {
     /// # Errors
     /// Usage or not found, when a filter is wrong.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        if out.json { self.answer::<Bead>(town, out) } else { self.answer::<Brief>(town, out) }
+        self.answer(town, out)
+    }
+}
+
+impl Question for Search {
+    fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
+        let filter = self.which.filter(town)?;
+        let scopes = self.which.which.scopes(town, &filter)?;
+        track::search(town, &scopes, &filter, &self.phrases, self.sort.asked(), self.shape.limit)
     }
 
-    fn answer<B: Listed + Serialize>(&self, town: &Town, out: Out) -> Result<u8> {
-        let statuses = self.status.iter().map(|text| status(text)).collect::<Result<_>>()?;
-        let filter = Filter { statuses, ..self.which.filter(town)? };
-        let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
-        let found = track::search::<B>(town, &scopes, &filter, &self.phrases, self.which.limit)?;
-        Ok(out.show(&Rows::of(found, out)))
+    fn shape(&self) -> &Shape {
+        &self.shape
     }
 }

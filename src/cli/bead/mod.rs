@@ -5,8 +5,10 @@ mod look;
 mod many;
 mod mark;
 mod pages;
+mod rows;
 mod survey;
 mod tree;
+mod which;
 mod words;
 
 use clap::{Args, Subcommand};

@@ -144,6 +144,17 @@ pub fn note_faults<B>(found: &Found<B>, out: Out) {
     found.notes.iter().for_each(|note| out.note(note));
 }
 
+/// Notes how many rows there are, and what could not be read.
+pub fn note_rows<B>(found: &Found<B>, out: Out) {
+    note_faults(found, out);
+    let shown = found.beads.len();
+    if shown < found.total {
+        out.note(&format!("{shown} of {} beads; --limit 0 shows all", found.total));
+    } else {
+        out.note(&format!("{shown} bead{}", if shown == 1 { "" } else { "s" }));
+    }
+}
+
 /// Rows of a list; in JSON a bare array.
 #[derive(Serialize)]
 pub struct Rows<B>(Vec<B>);
@@ -151,13 +162,7 @@ pub struct Rows<B>(Vec<B>);
 impl<B> Rows<B> {
     /// The rows; totals, damage and unreachable scopes are noted beside them.
     pub fn of(found: Found<B>, out: Out) -> Self {
-        note_faults(&found, out);
-        let shown = found.beads.len();
-        if shown < found.total {
-            out.note(&format!("{shown} of {} beads; --limit 0 shows all", found.total));
-        } else {
-            out.note(&format!("{shown} bead{}", if shown == 1 { "" } else { "s" }));
-        }
+        note_rows(&found, out);
         Self(found.beads)
     }
 }

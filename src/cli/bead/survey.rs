@@ -3,9 +3,10 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::look::Which;
-use super::pages::{ClosedBeads, Rows, note_faults};
-use super::{assignee, bead_id, status};
+use super::bead_id;
+use super::pages::{ClosedBeads, note_faults};
+use super::rows::{Lines, Question};
+use super::which::{Shape, SortArgs, Which, WhichEver};
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::error::{Error, Result};
 use crate::model::bead::{Bead, IssueType};
@@ -21,9 +22,8 @@ use crate::town::Town;
 pub struct Blocked {
     #[command(flatten)]
     which: Which,
-    /// Of every rig
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Blocked {
@@ -32,12 +32,20 @@ impl Blocked {
     /// # Errors
     /// Usage or not found, when a filter is wrong.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        if out.json { self.answer::<Bead>(town, out) } else { self.answer::<Brief>(town, out) }
+        match self.shape.template(out)? {
+            Some(template) => {
+                let found = self.find::<Bead>(town, out)?;
+                Ok(out.show(&Lines::of(found.beads.iter().map(|waiting| &waiting.bead), template)?))
+            }
+            None if out.json => Ok(out.show(&AllWaiting(self.find::<Bead>(town, out)?.beads))),
+            None => Ok(out.show(&AllWaiting(self.find::<Brief>(town, out)?.beads))),
+        }
     }
 
-    fn answer<B: Listed + Serialize>(&self, town: &Town, out: Out) -> Result<u8> {
-        let scopes = Scopes::of(town, self.which.rig.as_deref(), self.all)?;
-        let found = track::blocked::<B>(town, &scopes, &self.which.filter(town)?, self.which.limit)?;
+    fn find<B: Listed>(&self, town: &Town, out: Out) -> Result<Found<Waiting<B>>> {
+        let filter = self.which.filter(town)?;
+        let scopes = self.which.scopes(town, &filter)?;
+        let found = track::blocked::<B>(town, &scopes, &filter, self.shape.limit)?;
         note_faults(&found, out);
         let (shown, total) = (found.beads.len(), found.total);
         out.note(&if shown < total {
@@ -45,7 +53,7 @@ impl Blocked {
         } else {
             format!("{total} blocked")
         });
-        Ok(out.show(&AllWaiting(found.beads)))
+        Ok(found)
     }
 }
 
@@ -71,20 +79,28 @@ impl<B: Listed + Serialize> Show for AllWaiting<B> {
 pub struct Children {
     /// The parent
     id: String,
-    /// Rows to show; 0 for all
-    #[arg(short = 'n', long, default_value_t = track::LIMIT)]
-    limit: usize,
+    #[command(flatten)]
+    sort: SortArgs,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Children {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        self.answer(town, out)
+    }
+}
+
+impl Question for Children {
+    fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
         let id = bead_id(town, &self.id)?;
         let scopes = Scopes { asked: vec![id.prefix()], others: Vec::new() };
         let filter = Filter { parent: Some(id), everything: true, ..Filter::default() };
-        if out.json {
-            return Ok(out.show(&Rows::of(track::list::<Bead>(town, &scopes, &filter, self.limit)?, out)));
-        }
-        Ok(out.show(&Rows::of(track::list::<Brief>(town, &scopes, &filter, self.limit)?, out)))
+        track::list(town, &scopes, &filter, self.sort.sort(), self.shape.limit)
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.shape
     }
 }
 
@@ -100,6 +116,7 @@ enum EpicVerb {
     /// Show how many children of each open epic are closed
     Status {
         /// Only this epic, closed or not
+        #[arg(conflicts_with_all = ["rig", "all"])]
         id: Option<String>,
         /// Only epics of which all children are closed
         #[arg(long)]
@@ -130,7 +147,11 @@ struct Place {
 impl EpicArgs {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         match &self.verb {
-            EpicVerb::Status { id: Some(id), .. } => Ok(out.show(&Epics(vec![one_epic(town, id)?]))),
+            EpicVerb::Status { id: Some(id), eligible_only, .. } => {
+                let epic = one_epic(town, id)?;
+                let is_shown = epic.eligible_for_close || !eligible_only;
+                Ok(out.show(&Epics(is_shown.then_some(epic).into_iter().collect())))
+            }
             EpicVerb::Status { id: None, eligible_only, place } => {
                 let mut epics = open_epics(town, place, out)?;
                 epics.retain(|epic| epic.eligible_for_close || !eligible_only);
@@ -179,21 +200,23 @@ const BAR_WIDTH: usize = 20;
 
 impl Show for Epics {
     fn show(&self, page: &mut Page) {
-        for Progress { epic, total_children, closed_children, eligible_for_close } in &self.0 {
+        for Progress { epic, total_children, closed_children, eligible_for_close, unreadable } in &self.0 {
             let full = (closed_children * BAR_WIDTH).checked_div(*total_children).unwrap_or(0);
             let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR_WIDTH - full));
             let note = if *eligible_for_close { "  may be closed" } else { "" };
             page.line(format!("{bar} {closed_children}/{total_children}  {}  {}{note}", epic.id, escape(&epic.title)));
+            for id in unreadable {
+                page.line(format!("  {id} cannot be read and counts as not closed"));
+            }
         }
     }
 }
 
 /// Count beads, closed ones too, for example: gt count --by-status --rig widgets
 #[derive(Args)]
-#[command(mut_arg("limit", |arg| arg.hide(true)))]
 pub struct Count {
     #[command(flatten)]
-    which: CountWhich,
+    which: WhichEver,
     /// Count by this
     #[arg(long, value_enum, group = "grouping", value_name = "FIELD")]
     by: Option<By>,
@@ -214,36 +237,6 @@ pub struct Count {
     by_label: bool,
 }
 
-/// Which beads are counted.
-#[derive(Args)]
-struct CountWhich {
-    #[command(flatten)]
-    which: Which,
-    /// Only with one of these statuses
-    #[arg(short, long, value_delimiter = ',')]
-    status: Vec<String>,
-    /// Only of this assignee
-    #[arg(short, long, value_name = "ADDRESS")]
-    assignee: Option<String>,
-    /// Of every rig
-    #[arg(long)]
-    all: bool,
-}
-
-impl CountWhich {
-    fn filter(&self, town: &Town) -> Result<Filter> {
-        Ok(Filter {
-            statuses: self.status.iter().map(|text| status(text)).collect::<Result<_>>()?,
-            assignee: self.assignee.as_ref().map_or(Ok(None), |text| assignee(town, text))?,
-            ..self.which.filter(town)?
-        })
-    }
-
-    fn scopes(&self, town: &Town) -> Result<Scopes> {
-        Scopes::of(town, self.which.rig.as_deref(), self.all)
-    }
-}
-
 impl Count {
     /// Counts them.
     ///
@@ -258,7 +251,8 @@ impl Count {
             (self.by_label, By::Label),
         ];
         let by = self.by.or_else(|| asked.into_iter().find_map(|(is_asked, by)| is_asked.then_some(by)));
-        let found: Found<Group> = track::count(town, &self.which.scopes(town)?, &self.which.filter(town)?, by)?;
+        let filter = self.which.filter(town)?;
+        let found: Found<Group> = track::count(town, &self.which.which.scopes(town, &filter)?, &filter, by)?;
         note_faults(&found, out);
         match by {
             None => Ok(out.show(&Total { count: found.total })),
@@ -296,10 +290,12 @@ impl Show for Groups {
 #[derive(Args)]
 pub struct Stale {
     #[command(flatten)]
-    which: CountWhich,
+    which: WhichEver,
     /// How long nothing happened, at least
     #[arg(short, long, default_value_t = 30)]
     days: u32,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl Stale {
@@ -308,14 +304,20 @@ impl Stale {
     /// # Errors
     /// Usage or not found, when a filter is wrong.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        if out.json { self.answer::<Bead>(town, out) } else { self.answer::<Brief>(town, out) }
+        self.answer(town, out)
     }
+}
 
-    fn answer<B: Listed + Serialize>(&self, town: &Town, out: Out) -> Result<u8> {
+impl Question for Stale {
+    fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
         const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
         let before = Moment::from_millis(town.now.millis().saturating_sub(i64::from(self.days) * DAY_MILLIS));
-        let (scopes, filter) = (self.which.scopes(town)?, self.which.filter(town)?);
-        let found = track::stale::<B>(town, &scopes, &filter, before, self.which.which.limit)?;
-        Ok(out.show(&Rows::of(found, out)))
+        let filter = self.which.filter(town)?;
+        let scopes = self.which.which.scopes(town, &filter)?;
+        track::stale(town, &scopes, &filter, before, self.shape.limit)
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.shape
     }
 }

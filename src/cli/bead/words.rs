@@ -26,18 +26,70 @@ pub fn priority(text: &str) -> Result<u8> {
     })
 }
 
-/// Reads a moment: RFC 3339, a date, or a length of time from `now`; empty is none.
+/// Reads priorities, one by one or from-to (`0,2`, `0-1`), within `min` and `max`; none is all.
+///
+/// # Errors
+/// Usage, when one is not 0 to 4, or when none is left.
+pub fn priorities(texts: &[String], min: Option<&str>, max: Option<&str>) -> Result<Vec<u8>> {
+    let mut found: Vec<u8> = Vec::new();
+    for text in texts {
+        let (from, to) = text.split_once('-').unwrap_or((text, text));
+        found.extend(priority(from)?..=priority(to)?);
+    }
+    let (least, most) = (min.map_or(Ok(0), priority)?, max.map_or(Ok(4), priority)?);
+    if texts.is_empty() && (least, most) != (0, 4) {
+        found = (0..=4).collect();
+    }
+    found.retain(|one| (least..=most).contains(one));
+    let asks = !texts.is_empty() || (least, most) != (0, 4);
+    if asks && found.is_empty() {
+        return Err(Error::usage("no priority is left to look for").hint("0 is the most urgent: write for example -p 0-1"));
+    }
+    Ok(found)
+}
+
+/// Reads a moment: RFC 3339, a date, a day by name, or a length of time from `now`; empty is none.
 ///
 /// # Errors
 /// Usage, when it is none of these.
 pub fn when(text: &str, now: Moment) -> Result<Option<Moment>> {
+    moment(text, now, 1)
+}
+
+/// The same for what was: a length of time without a sign is one before `now`.
+///
+/// # Errors
+/// As [`when`].
+pub fn ago(text: &str, now: Moment) -> Result<Option<Moment>> {
+    moment(text, now, -1)
+}
+
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+fn moment(text: &str, now: Moment, usual_sign: i64) -> Result<Option<Moment>> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
-    if let Ok(millis) = parse_millis(text.trim_start_matches('+')) {
+    let (sign, length) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
+        (Some(length), _) => (1, length),
+        (_, Some(length)) => (-1, length),
+        _ => (usual_sign, text),
+    };
+    if let Ok(millis) = parse_millis(length) {
         let millis = i64::try_from(millis).unwrap_or(i64::MAX);
-        return Ok(Some(Moment::from_millis(now.millis().saturating_add(millis))));
+        return Ok(Some(Moment::from_millis(now.millis().saturating_add(sign * millis))));
+    }
+    let today = now.millis() - now.millis().rem_euclid(DAY_MILLIS);
+    let day = match text {
+        "now" => return Ok(Some(now)),
+        "yesterday" => Some(-1),
+        "today" => Some(0),
+        "tomorrow" => Some(1),
+        _ => None,
+    };
+    if let Some(day) = day {
+        return Ok(Some(Moment::from_millis(today + day * DAY_MILLIS)));
     }
     let date = || format!("{text}T00:00:00Z").parse();
     text.parse().or_else(|_: Error| date()).map(Some).map_err(|_| {
@@ -58,6 +110,25 @@ mod tests {
         assert_eq!(when("1970-01-02", now).unwrap(), Some(Moment::from_millis(86_400_000)));
         assert_eq!(when("", now).unwrap(), None);
         assert!(when("soon", now).is_err());
+        let now = Moment::from_millis(10 * DAY_MILLIS + 5);
+        let days = |text: &str| when(text, now).unwrap().unwrap().millis() / DAY_MILLIS;
+        assert_eq!((days("yesterday"), days("today"), days("tomorrow"), days("-2d"), days("+2d")), (9, 10, 11, 8, 12));
+        assert_eq!(ago("2d", now).unwrap(), Some(Moment::from_millis(8 * DAY_MILLIS + 5)));
+        assert_eq!(ago("+2d", now).unwrap(), when("2d", now).unwrap());
+    }
+
+    #[test]
+    fn priorities_are_listed_ranged_and_bounded() {
+        let read = |texts: &[&str], min, max| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            priorities(&texts, min, max)
+        };
+        assert_eq!(read(&["0-1", "P3"], None, None).unwrap(), [0, 1, 3]);
+        assert_eq!(read(&[], Some("3"), None).unwrap(), [3, 4]);
+        assert_eq!(read(&[], None, Some("1")).unwrap(), [0, 1]);
+        assert_eq!(read(&[], None, None).unwrap(), Vec::<u8>::new());
+        assert!(read(&["0-9"], None, None).is_err() && read(&["3"], None, Some("1")).is_err());
+        assert!(read(&["3-1"], None, None).is_err(), "nothing lies between");
     }
 
     #[test]

@@ -180,6 +180,14 @@ impl Catalog {
         rows
     }
 
+    /// Beads that cannot be read and may be children of `parent`: all but those whose ids make them another one's.
+    #[must_use]
+    pub fn lost_children(&self, parent: &BeadId) -> Vec<BeadId> {
+        let names = self.damaged.keys().filter_map(|path| path.rsplit('/').next()?.strip_suffix(".json"));
+        let is_another_ones = |id: &str| id.rsplit_once('.').is_some_and(|(other, _)| other != parent.as_str());
+        names.filter(|id| *id != parent.as_str() && !is_another_ones(id)).filter_map(|id| id.parse().ok()).collect()
+    }
+
     /// What depends on `target`, and how, by id.
     #[must_use]
     pub fn needed_by(&self, target: &BeadId) -> Vec<(Row<'_>, DependencyKind)> {

@@ -10,7 +10,9 @@ use crate::model::bead::{Bead, Status};
 use crate::model::brief::Facts as _;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::edit::{Closed, close_in, in_each_scope};
-use crate::ops::track::find::{Filter, Found, Listed, Pick, Scopes, list};
+use crate::ops::track::filter::Filter;
+use crate::ops::track::find::{Found, Listed, Pick, Scopes, list};
+use crate::ops::track::order::Sort;
 use crate::ops::track::reach::Reach;
 use crate::time::Moment;
 use crate::town::Town;
@@ -31,18 +33,30 @@ pub enum By {
     Assignee,
     /// Their labels: a bead with two counts twice.
     Label,
+    /// What they are children of.
+    Parent,
+    /// Which scope they live in.
+    Scope,
+    /// Who answers for them.
+    Owner,
+    /// Who made them.
+    CreatedBy,
 }
 
 impl By {
-    fn groups(self, row: Row<'_>) -> Vec<String> {
-        match self {
+    fn groups(self, reach: &mut Reach<'_>, prefix: &Prefix, row: Row<'_>) -> Result<Vec<String>> {
+        Ok(match self {
             Self::Status => vec![row.status().to_string()],
             Self::Type => vec![row.issue_type().to_string()],
             Self::Priority => vec![format!("P{}", row.priority())],
             Self::Assignee => vec![row.assignee().unwrap_or("(unassigned)").to_owned()],
             Self::Label if row.labels().is_empty() => vec![NO_LABELS.to_owned()],
             Self::Label => row.labels().into_iter().map(str::to_owned).collect(),
-        }
+            Self::Parent => vec![row.parent_id().unwrap_or("(no parent)").to_owned()],
+            Self::Scope => vec![prefix.to_string()],
+            Self::Owner => vec![reach.in_full(prefix, row)?.owner.unwrap_or_else(|| "(no owner)".to_owned())],
+            Self::CreatedBy => vec![reach.in_full(prefix, row)?.created_by],
+        })
     }
 }
 
@@ -66,11 +80,16 @@ pub fn count(town: &Town, scopes: &Scopes, filter: &Filter, by: Option<By>) -> R
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     let catalogs = found.catalogs(&mut reach, scopes)?;
     let archives = found.archives(&mut reach, &catalogs);
-    let own = catalogs.iter().flat_map(|(_, catalog)| catalog.rows());
-    let archived = archives.iter().flat_map(|(_, archive, catalog)| archive.rows().filter(|row| !catalog.has(row.id())));
-    for row in own.chain(archived).filter(|row| filter.keeps_found(row)) {
+    let own = catalogs.iter().flat_map(|(prefix, catalog)| catalog.rows().map(move |row| (*prefix, row)));
+    let archived = archives.iter().flat_map(|(prefix, archive, catalog)| {
+        archive.rows().filter(|row| !catalog.has(row.id())).map(move |row| (*prefix, row))
+    });
+    for (prefix, row) in own.chain(archived).filter(|(_, row)| filter.keeps_found(row)) {
+        if !filter.keeps_more(&mut reach, prefix, row, &mut found.damaged) {
+            continue;
+        }
         found.total += 1;
-        for group in by.map(|by| by.groups(row)).unwrap_or_default() {
+        for group in by.map_or(Ok(Vec::new()), |by| by.groups(&mut reach, prefix, row))? {
             *groups.entry(group).or_default() += 1;
         }
     }
@@ -102,7 +121,7 @@ pub fn stale<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, before: M
         for row in catalog.rows().filter(|row| filter.keeps(row)) {
             // What cannot be read is told below, with the damage.
             let Ok(brief) = reach.brief_of(prefix, row) else { continue };
-            if brief.updated_at <= before {
+            if brief.updated_at <= before && filter.keeps_more(&mut reach, prefix, row, &mut found.damaged) {
                 picks.push(Pick { key: brief.updated_at, prefix, row });
             }
         }
@@ -124,6 +143,9 @@ pub struct Progress {
     pub closed_children: usize,
     /// Whether it has children and all are closed, but it is not.
     pub eligible_for_close: bool,
+    /// Beads that cannot be read and may be children of it; they count as not closed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<BeadId>,
 }
 
 /// How far the epics of the asked scopes are that `filter` keeps.
@@ -131,7 +153,7 @@ pub struct Progress {
 /// # Errors
 /// Not found or corrupt, when the only scope asked for cannot be read.
 pub fn epics(town: &Town, scopes: &Scopes, filter: &Filter) -> Result<Found<Progress>> {
-    let found: Found<Bead> = list(town, scopes, filter, 0)?;
+    let found: Found<Bead> = list(town, scopes, filter, Sort::default(), 0)?;
     let mut reach = Reach::new(town);
     let beads = found.beads.into_iter().map(|epic| progress(&mut reach, epic)).collect::<Result<_>>()?;
     Ok(Found { beads, total: found.total, damaged: found.damaged, notes: found.notes })
@@ -145,12 +167,13 @@ pub fn progress(reach: &mut Reach<'_>, epic: Bead) -> Result<Progress> {
     let prefix: Prefix = epic.id.prefix();
     let catalog = reach.catalog(&prefix)?;
     let children = catalog.children(&epic.id);
-    let open = children.iter().filter(|child| !child.status().is_closed()).count();
+    let unreadable = catalog.lost_children(&epic.id);
+    let open = children.iter().filter(|child| !child.status().is_closed()).count() + unreadable.len();
     let archive = reach.archive(&prefix)?;
     let archived = archive.iter().flat_map(|archive| archive.children(&epic.id));
-    let total_children = children.len() + archived.filter(|row| !catalog.has(row.id())).count();
+    let total_children = children.len() + unreadable.len() + archived.filter(|row| !catalog.has(row.id())).count();
     let eligible_for_close = total_children > 0 && open == 0 && !epic.status.is_closed();
-    Ok(Progress { epic, total_children, closed_children: total_children - open, eligible_for_close })
+    Ok(Progress { epic, total_children, closed_children: total_children - open, eligible_for_close, unreadable })
 }
 
 /// Closes the epics `ids`, as far as all their children are still closed, one transaction a scope.
@@ -161,7 +184,8 @@ pub fn close_eligible(town: &Town, ids: &[BeadId]) -> Result<Vec<Closed>> {
     let close = |change: &mut crate::ledger::Change<'_>, id: &BeadId| {
         let catalog = change.before().catalog()?;
         // What left the ledger for the archive is closed.
-        let is_done = catalog.children(id).iter().all(|child| child.status().is_closed());
+        let are_closed = catalog.children(id).iter().all(|child| child.status().is_closed());
+        let is_done = are_closed && catalog.lost_children(id).is_empty();
         if is_done { close_in(town, change, id, "All children are closed").map(Some) } else { Ok(None) }
     };
     Ok(in_each_scope(town, ids, "close", close)?.into_iter().flatten().collect())

@@ -2,76 +2,21 @@
 
 use std::rc::Rc;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::ledger::Damaged;
 use crate::ledger::index::{Catalog, Row};
-use crate::model::bead::{Bead, IssueType, Status};
+use crate::model::bead::Bead;
 use crate::model::brief::{Brief, Facts};
-use crate::name::{BeadId, Prefix};
+use crate::name::Prefix;
+use crate::ops::track::filter::Filter;
+use crate::ops::track::order::{Sort, SortKey};
 use crate::ops::track::reach::Reach;
 use crate::town::Town;
 
 /// Rows that a list shows when no limit is given.
 pub const LIMIT: usize = 50;
-
-/// Which beads to keep; an empty field keeps all.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// One of these statuses.
-    pub statuses: Vec<Status>,
-    /// One of these types.
-    pub types: Vec<IssueType>,
-    /// One of these priorities.
-    pub priorities: Vec<u8>,
-    /// All of these labels.
-    pub labels: Vec<String>,
-    /// This assignee.
-    pub assignee: Option<String>,
-    /// Children of this bead.
-    pub parent: Option<BeadId>,
-    /// Closed beads and gt's own records too, when neither status nor type is asked for.
-    pub everything: bool,
-}
-
-impl Filter {
-    /// Whether `bead` is kept.
-    #[must_use]
-    pub fn keeps(&self, bead: &impl Facts) -> bool {
-        self.keeps_status(bead)
-            && (self.types.is_empty() || self.types.contains(bead.issue_type()))
-            && (self.priorities.is_empty() || self.priorities.contains(&bead.priority()))
-            && self.labels.iter().all(|label| bead.has_label(label))
-            && self.assignee.as_ref().is_none_or(|who| bead.assignee() == Some(who))
-            && self.parent.as_ref().is_none_or(|parent| bead.is_child_of(parent))
-    }
-
-    /// Whether `bead`, which was searched for, is kept: closed ones are when no status is asked for.
-    #[must_use]
-    pub fn keeps_found(&self, bead: &impl Facts) -> bool {
-        if self.statuses.is_empty() && self.types.is_empty() && is_own_record(bead) {
-            return false;
-        }
-        Self { everything: self.statuses.is_empty(), ..self.clone() }.keeps(bead)
-    }
-
-    /// Whether beads that are closed, as all in an archive are, may be kept.
-    #[must_use]
-    pub fn may_keep_closed(&self) -> bool {
-        if self.statuses.is_empty() { self.everything } else { self.statuses.contains(&Status::Closed) }
-    }
-
-    fn keeps_status(&self, bead: &impl Facts) -> bool {
-        if !self.statuses.is_empty() {
-            return self.statuses.contains(bead.status()) && (!self.types.is_empty() || !is_own_record(bead));
-        }
-        self.everything || (!bead.status().is_closed() && (!self.types.is_empty() || !is_own_record(bead)))
-    }
-}
-
-/// Records that gt keeps for itself; they would drown the work in lists.
-fn is_own_record(bead: &impl Facts) -> bool {
-    matches!(bead.issue_type(), IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event)
-}
 
 /// The scopes that a question is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +67,7 @@ pub fn scope_named(town: &Town, text: &str) -> Result<Prefix> {
 }
 
 /// A bead as a list has it: in brief for people, in full for programs.
-pub trait Listed: Facts + Sized {
+pub trait Listed: Facts + Serialize + Sized {
     /// What it is about, in a line.
     fn title(&self) -> &str;
 
@@ -188,15 +133,22 @@ impl<B> Found<B> {
     /// # Errors
     /// Not found or corrupt, when the only scope asked for cannot be read.
     pub(super) fn catalogs<'s>(&mut self, reach: &mut Reach<'_>, scopes: &'s Scopes) -> Result<Vec<Shelf<'s>>> {
+        if let [only] = scopes.asked.as_slice() {
+            return Ok(vec![(only, reach.catalog(only)?)]);
+        }
+        Ok(self.catalogs_of(reach, &scopes.asked))
+    }
+
+    /// The beads of those of the scopes `prefixes` that can be read; the others are noted.
+    pub(super) fn catalogs_of<'s>(&mut self, reach: &mut Reach<'_>, prefixes: &'s [Prefix]) -> Vec<Shelf<'s>> {
         let mut catalogs = Vec::new();
-        for prefix in &scopes.asked {
+        for prefix in prefixes {
             match reach.catalog(prefix) {
                 Ok(catalog) => catalogs.push((prefix, catalog)),
-                Err(error) if scopes.asked.len() == 1 => return Err(error),
                 Err(error) => self.notes.push(format!("scope {prefix} is left out: {}", error.line())),
             }
         }
-        Ok(catalogs)
+        catalogs
     }
 
     /// The archived beads of the scopes of `catalogs`, each beside its catalog, which is right wherever both have a bead.
@@ -217,6 +169,40 @@ impl<B> Found<B> {
 }
 
 impl<B: Listed> Found<B> {
+    /// Adds the beads of a shelf that `filter` and `also` keep, no more than a list of `limit` can need. What can be told
+    /// from the rows of the index alone reads nothing else.
+    #[expect(clippy::too_many_arguments, reason = "the question, the shelf, and where the answer goes")]
+    fn pick<'c>(
+        &mut self,
+        reach: &mut Reach<'_>,
+        (prefix, catalog): (&'c Prefix, &'c Catalog),
+        filter: &Filter,
+        sort: Sort,
+        limit: usize,
+        also: impl Fn(Row<'_>) -> bool,
+        picks: &mut Vec<Pick<'c, SortKey>>,
+    ) {
+        self.damaged.extend(catalog.damaged());
+        if !filter.asks_more() && sort.is_of_facts() {
+            let (rows, total) = catalog.first(limit, |row| filter.keeps(&row) && also(row), |row| sort.key(&row, None));
+            picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
+            self.total += total;
+            return;
+        }
+        for row in catalog.rows().filter(|row| also(*row)) {
+            if !filter.keeps_row(reach, prefix, row, &mut self.damaged) {
+                continue;
+            }
+            match sort.key_of(reach, prefix, row) {
+                Ok(key) => {
+                    picks.push(Pick { key, prefix, row });
+                    self.total += 1;
+                }
+                Err(error) => self.damaged.push(Damaged { path: row.id().to_owned(), fault: error.line() }),
+            }
+        }
+    }
+
     /// Puts the picks in order and reads as many as `limit` (0: all) lets through.
     pub(super) fn take<K: Ord>(&mut self, reach: &mut Reach<'_>, mut picks: Vec<Pick<'_, K>>, limit: usize) {
         picks.sort_by(|a, b| (&a.key, a.row.id()).cmp(&(&b.key, b.row.id())));
@@ -232,53 +218,23 @@ impl<B: Listed> Found<B> {
     }
 }
 
-/// Beads of the asked scopes, archived ones too, that `filter` keeps: by priority, then oldest first; at most `limit` (0: all).
+/// Beads of the asked scopes, archived ones too, that `filter` keeps, as `sort` puts them; at most `limit` (0: all).
 ///
 /// # Errors
 /// Not found or corrupt, when the only scope asked for cannot be read.
-pub fn list<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, limit: usize) -> Result<Found<B>> {
+pub fn list<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, sort: Sort, limit: usize) -> Result<Found<B>> {
     let mut reach = Reach::new(town);
     let mut found = Found::default();
     let catalogs = found.catalogs(&mut reach, scopes)?;
     let archives = if filter.may_keep_closed() { found.archives(&mut reach, &catalogs) } else { Vec::new() };
     let mut picks = Vec::new();
-    let order = |row: Row<'_>| (row.priority(), row.created_at());
     for (prefix, catalog) in &catalogs {
-        let (rows, total) = catalog.first(limit, |row| filter.keeps(&row), order);
-        picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
-        found.total += total;
-        found.damaged.extend(catalog.damaged());
+        found.pick(&mut reach, (prefix, catalog), filter, sort, limit, |_| true, &mut picks);
     }
     for (prefix, archive, catalog) in &archives {
-        let (rows, total) = archive.first(limit, |row| !catalog.has(row.id()) && filter.keeps(&row), order);
-        picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
-        found.total += total;
-        found.damaged.extend(archive.damaged());
+        let is_gone = |row: Row<'_>| !catalog.has(row.id());
+        found.pick(&mut reach, (prefix, archive), filter, sort, limit, is_gone, &mut picks);
     }
     found.take(&mut reach, picks, limit);
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::time::Moment;
-
-    fn bead(issue_type: IssueType) -> Bead {
-        Bead::new("wi-a".parse().unwrap(), issue_type, "t", "overseer", Moment::from_millis(0)).unwrap()
-    }
-
-    #[test]
-    fn lists_leave_out_what_is_closed_or_gts_own_unless_asked() {
-        let (task, agent) = (bead(IssueType::Task), bead(IssueType::Agent));
-        let mut closed = bead(IssueType::Task);
-        closed.close("overseer", "done", Moment::from_millis(1)).unwrap();
-        let plain = Filter::default();
-        assert!(plain.keeps(&task) && !plain.keeps(&agent) && !plain.keeps(&closed));
-        let all = Filter { everything: true, ..Filter::default() };
-        assert!(all.keeps(&agent) && all.keeps(&closed));
-        assert!(Filter { types: vec![IssueType::Agent], ..Filter::default() }.keeps(&agent));
-        assert!(Filter { statuses: vec![Status::Closed], ..Filter::default() }.keeps(&closed));
-        assert!(!Filter { labels: vec!["x".into()], ..Filter::default() }.keeps(&task));
-    }
 }

@@ -189,7 +189,15 @@ impl<'t> Reach<'t> {
         row.brief().map_or_else(|| self.in_full(prefix, row).map(|bead| Brief::of(&bead)), Ok)
     }
 
-    /// The children of `id`, which live in its scope.
+    /// Beads that cannot be read and may be children of `id`; no answer may take them for done.
+    ///
+    /// # Errors
+    /// As [`Reach::catalog`].
+    pub fn lost_children(&mut self, id: &BeadId) -> Result<Vec<BeadId>> {
+        Ok(self.catalog(&id.prefix())?.lost_children(id))
+    }
+
+    /// The children of `id`, which live in its scope, as far as they can be read.
     ///
     /// # Errors
     /// As [`Reach::catalog`].

@@ -10,7 +10,8 @@ use crate::model::bead::{DependencyKind, Status};
 use crate::model::brief::{Brief, Facts};
 use crate::model::dependency::{GENERATIONS_MAX, obstacle};
 use crate::name::{BeadId, Prefix};
-use crate::ops::track::find::{Filter, Found, Listed, Pick, Scopes};
+use crate::ops::track::filter::{Field, Filter};
+use crate::ops::track::find::{Found, Listed, Pick, Scopes};
 use crate::ops::track::reach::{Reach, Sight};
 use crate::time::Moment;
 use crate::town::Town;
@@ -59,7 +60,8 @@ pub struct Ready<B> {
     pub elsewhere: usize,
 }
 
-/// Open, unblocked, unassigned work of the asked scopes that `filter` keeps, at most `limit` (0: all).
+/// Open, unblocked work of the asked scopes that `filter` keeps, at most `limit` (0: all). Nobody has it, unless `filter`
+/// names whose it is.
 ///
 /// # Errors
 /// Not found or corrupt, when the only scope asked for cannot be read.
@@ -67,23 +69,21 @@ pub fn ready<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, order: Or
     let mut reach = Reach::new(town);
     let mut known = BTreeMap::new();
     let mut answer = Ready { found: Found::default(), elsewhere: 0 };
-    let mut catalogs = Vec::new();
-    for (prefix, is_asked) in scopes.asked.iter().map(|p| (p, true)).chain(scopes.others.iter().map(|p| (p, false))) {
-        match reach.catalog(prefix) {
-            Ok(catalog) => catalogs.push((prefix, is_asked, catalog)),
-            Err(error) if is_asked && scopes.asked.len() == 1 => return Err(error),
-            Err(error) => answer.found.notes.push(format!("scope {prefix} is left out: {}", error.line())),
-        }
-    }
+    let asked = answer.found.catalogs(&mut reach, scopes)?;
+    let others = answer.found.catalogs_of(&mut reach, &scopes.others);
     let mut picks = Vec::new();
-    for (prefix, is_asked, catalog) in &catalogs {
-        let notes = &mut answer.found.notes;
+    let wants_holder = filter.assignee.is_some() || filter.has.contains(&Field::Assignee);
+    let shelves = asked.iter().map(|shelf| (shelf, true)).chain(others.iter().map(|shelf| (shelf, false)));
+    for ((prefix, catalog), is_asked) in shelves {
+        let Found { notes, damaged, .. } = &mut answer.found;
         let is_ready = |row: Row<'_>| {
-            let is_free = row.is_open_work(town.now) && row.assignee().is_none() && filter.keeps(&row);
-            is_free && is_unblocked(&mut reach, &mut known, (prefix, catalog), row, is_asked.then_some(&mut *notes))
+            let is_free = row.is_open_work(town.now) && (wants_holder || row.assignee().is_none()) && filter.keeps(&row);
+            is_free
+                && is_unblocked(&mut reach, &mut known, (prefix, catalog), row, is_asked.then_some(&mut *notes))
+                && filter.keeps_more(&mut reach, prefix, row, damaged)
         };
         let (rows, total) = catalog.first(limit, is_ready, |row| order.key(&row));
-        if *is_asked {
+        if is_asked {
             picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
             answer.found.total += total;
             answer.found.damaged.extend(catalog.damaged());
@@ -124,7 +124,8 @@ pub fn blocked<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, limit: 
         let waits = |row: Row<'_>| {
             let may_wait = !row.status().is_closed() && *row.status() != Status::Pinned && filter.keeps(&row);
             let mut is_held = || !is_unblocked(&mut reach, &mut known, (prefix, catalog), row, None);
-            may_wait && (*row.status() == Status::Blocked || is_held())
+            let is_waiting = may_wait && (*row.status() == Status::Blocked || is_held());
+            is_waiting && filter.keeps_more(&mut reach, prefix, row, &mut found.damaged)
         };
         let (rows, total) = catalog.first(limit, waits, |row| Order::Priority.key(&row));
         picks.extend(rows.into_iter().map(|(key, row)| Pick { key, prefix, row }));
@@ -204,6 +205,11 @@ fn own_blockers(reach: &mut Reach<'_>, bead: &Brief) -> Vec<Blocker> {
             DependencyKind::WaitsFor => reach.children(&id),
             _ => Ok(Vec::new()),
         };
+        let lost = if *kind == DependencyKind::WaitsFor { reach.lost_children(&id).unwrap_or_default() } else { Vec::new() };
+        found.extend(lost.into_iter().map(|lost| {
+            let why = format!("it cannot be read and may be a child of {id}, all of which must be closed");
+            Blocker { id: lost, why, unknown: true }
+        }));
         match children {
             Ok(children) => {
                 let why = obstacle(kind, target.as_ref(), &children);

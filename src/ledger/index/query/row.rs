@@ -50,6 +50,12 @@ impl<'c> Row<'c> {
         self.ask(|brief| brief.parent.as_ref().map(|id| Target::Id(id.as_str())), Roll::parent)
     }
 
+    /// The id of its parent, by field or by edge.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<&'c str> {
+        self.parent().map(|target| self.catalog.target_id(target))
+    }
+
     /// What it depends on, and how.
     pub fn edges(&self) -> impl Iterator<Item = (&'c DependencyKind, Target<'c>)> + use<'c> {
         let fresh = self.fresh().into_iter().flat_map(|(_, brief)| &brief.edges);
