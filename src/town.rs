@@ -2,6 +2,8 @@
 
 mod resolve;
 
+pub use resolve::MOVES_MAX;
+
 use std::path::{Path, PathBuf};
 
 use crate::config;

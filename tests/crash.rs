@@ -52,6 +52,7 @@ fn no_step_is_forgotten() {
         crate::machines::SYNC,
         crate::archive::STEPS,
         crate::flatten::FLATTEN,
+        crate::past::STEPS,
     ]
     .concat();
     let told: BTreeSet<String> = told.into_iter().map(str::to_owned).collect();

@@ -18,6 +18,7 @@ mod mail;
 mod maintain;
 mod many;
 mod merge;
+mod past;
 mod planner;
 mod race;
 mod readme;

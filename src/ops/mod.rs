@@ -10,6 +10,7 @@ pub mod hub;
 pub mod install;
 pub mod mailbox;
 pub mod maintain;
+pub mod past;
 pub mod polecat;
 pub mod post;
 pub mod prime;

@@ -1,6 +1,7 @@
 //! `gt bead …`, its short forms at top level, and `bd`: one set of arguments for all three.
 
 mod change;
+mod gone;
 mod look;
 mod many;
 mod mark;
@@ -62,6 +63,9 @@ enum Verb {
     Count(Count),
     Stale(Stale),
     Dep(Dep),
+    Delete(gone::Delete),
+    Restore(gone::Restore),
+    Deleted(gone::Graves),
     Batch(many::Batch),
     Import(many::Import),
     Export(many::Export),
@@ -98,6 +102,9 @@ impl BeadArgs {
             Verb::Count(args) => args.run(town, out),
             Verb::Stale(args) => args.run(town, out),
             Verb::Dep(args) => args.run(town, out),
+            Verb::Delete(args) => args.run(town, out),
+            Verb::Restore(args) => args.run(town, out),
+            Verb::Deleted(args) => args.run(town, out),
             Verb::Batch(args) => args.run(town, out),
             Verb::Import(args) => args.run(town, out),
             Verb::Export(args) => args.run(town, out),

@@ -11,8 +11,9 @@ use crate::ledger::index::{Catalog, Hit, Query, Row};
 use crate::ledger::{Ledger, State, read, tree};
 use crate::model::bead::Bead;
 use crate::model::brief::{Brief, Facts as _};
+use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
-use crate::town::Town;
+use crate::town::{MOVES_MAX, Town};
 
 /// What can be said of a bead somewhere in the town, in full or in brief.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +48,15 @@ impl Seen {
 pub struct Reach<'t> {
     town: &'t Town,
     scopes: BTreeMap<Prefix, std::result::Result<Seen, (Kind, String)>>,
+    /// How many tombstones are being followed.
+    moves: usize,
 }
 
 impl<'t> Reach<'t> {
     /// Nothing looked at yet.
     #[must_use]
     pub fn new(town: &'t Town) -> Self {
-        Self { town, scopes: BTreeMap::new() }
+        Self { town, scopes: BTreeMap::new(), moves: 0 }
     }
 
     fn scope(&mut self, prefix: &Prefix) -> Result<&mut Seen> {
@@ -68,7 +71,7 @@ impl<'t> Reach<'t> {
         entry.as_mut().map_err(|(kind, line)| Error::new(*kind, line.clone()))
     }
 
-    /// The bead `id`, wherever it lives. What cannot be read is an answer, not a failure.
+    /// The bead `id`, wherever it lives or was moved to. What cannot be read is an answer, not a failure.
     pub fn bead(&mut self, id: &BeadId) -> Sight {
         let seen = match self.scope(&id.prefix()) {
             Ok(seen) => seen,
@@ -76,9 +79,32 @@ impl<'t> Reach<'t> {
         };
         match seen.state().and_then(|state| state.find_bead(id)) {
             Ok(Some(bead)) => Sight::Seen(Box::new(bead)),
-            Ok(None) => Sight::Missing,
+            Ok(None) => self.moved(id, Self::bead),
             Err(error) => Sight::Unreadable(error.line()),
         }
+    }
+
+    /// What became of the bead `id`, which is not there: the one that it was moved to, as `look` sees it.
+    fn moved<B>(&mut self, id: &BeadId, look: impl Fn(&mut Self, &BeadId) -> Sight<B>) -> Sight<B> {
+        match self.tombstone(id).map(|stone| stone.and_then(|stone| stone.moved_to)) {
+            Ok(None) => Sight::Missing,
+            Ok(Some(next)) if self.moves < MOVES_MAX => {
+                self.moves += 1;
+                let seen = look(self, &next);
+                self.moves -= 1;
+                seen
+            }
+            Ok(Some(_)) => Sight::Unreadable(format!("{id} was moved more than {MOVES_MAX} times")),
+            Err(error) => Sight::Unreadable(error.line()),
+        }
+    }
+
+    /// What stands for the bead `id`, if it was deleted or moved.
+    ///
+    /// # Errors
+    /// Not found, when its scope cannot be reached; corrupt, when it cannot be read.
+    pub fn tombstone(&mut self, id: &BeadId) -> Result<Option<Tombstone>> {
+        self.scope(&id.prefix())?.state()?.tombstone(id)
     }
 
     /// The bead `id` in brief: from the scope's catalog when that was asked for before, else from its record alone.
@@ -124,7 +150,7 @@ impl<'t> Reach<'t> {
         };
         match found {
             Ok(Some(brief)) => Sight::Seen(Box::new(brief)),
-            Ok(None) => Sight::Missing,
+            Ok(None) => self.moved(id, Self::brief),
             Err(error) => Sight::Unreadable(error.line()),
         }
     }

@@ -193,7 +193,9 @@ fn own_blockers(reach: &mut Reach<'_>, bead: &Brief) -> Vec<Blocker> {
         let target = match reach.brief(&id) {
             Sight::Seen(target) => target,
             Sight::Missing => {
-                found.push(Blocker { id, why: "there is no such bead".into(), unknown: true });
+                let gone = reach.tombstone(&id).ok().flatten();
+                let why = gone.map_or_else(|| "there is no such bead".into(), |stone| stone.absence().line());
+                found.push(Blocker { id, why, unknown: true });
                 continue;
             }
             Sight::Unreadable(why) => {
@@ -202,7 +204,7 @@ fn own_blockers(reach: &mut Reach<'_>, bead: &Brief) -> Vec<Blocker> {
             }
         };
         let children = match kind {
-            DependencyKind::WaitsFor => reach.children(&id),
+            DependencyKind::WaitsFor => reach.children(&target.id),
             _ => Ok(Vec::new()),
         };
         let lost = if *kind == DependencyKind::WaitsFor { reach.lost_children(&id).unwrap_or_default() } else { Vec::new() };
@@ -213,7 +215,7 @@ fn own_blockers(reach: &mut Reach<'_>, bead: &Brief) -> Vec<Blocker> {
         match children {
             Ok(children) => {
                 let why = obstacle(kind, target.as_ref(), &children);
-                found.extend(why.map(|why| Blocker { id, why, unknown: false }));
+                found.extend(why.map(|why| Blocker { id: target.id.clone(), why, unknown: false }));
             }
             Err(error) => found.push(Blocker { id, why: error.line(), unknown: true }),
         }

@@ -1,0 +1,10 @@
+//! What was: deleting and bringing back, history and differences, taking back one's last deed, moving to other ids.
+//!
+//! Nothing here removes anything from history. What a verb takes out of the state leaves a tombstone, and every answer
+//! about earlier states is read from the commits of the ledger.
+
+pub mod delete;
+pub mod restore;
+
+pub use delete::{Cut, Deleted, Gone, Graves, delete, graves};
+pub use restore::{Back, Restored, restore};

@@ -1,0 +1,6 @@
+//! What was: deleting and bringing back, history, undoing, and beads that go under other ids.
+
+mod gone;
+
+/// Steps inside these verbs.
+pub const STEPS: &[&str] = &["bead.deleted", "bead.restored"];
