@@ -31,6 +31,14 @@ pub enum Var {
     Upkeep,
     /// `PATH`: where programs are looked up.
     Path,
+    /// `NO_COLOR`: no colour unless `--color always` asks for it.
+    NoColor,
+    /// `TERM`: what the terminal is; a `dumb` one gets no colour.
+    Term,
+    /// `GT_PAGER`: the command that shows what is longer than the terminal is high; `cat` for none.
+    GtPager,
+    /// `PAGER`: the same, when `GT_PAGER` is not set.
+    Pager,
 }
 
 impl Var {
@@ -49,6 +57,10 @@ impl Var {
             Self::CrashAt => "GT_CRASH_AT",
             Self::Upkeep => "GT_UPKEEP",
             Self::Path => "PATH",
+            Self::NoColor => "NO_COLOR",
+            Self::Term => "TERM",
+            Self::GtPager => "GT_PAGER",
+            Self::Pager => "PAGER",
         }
     }
 }

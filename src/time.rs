@@ -47,15 +47,15 @@ impl Moment {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
-    /// How long ago `self` was at `now`, for people: `just now`, `5m ago`, `3d ago`.
+    /// How long ago `self` was at `now`, for people: `just now`, `5 m ago`, `3 d ago`.
     #[must_use]
     pub fn ago(self, now: Self) -> String {
         match now.millis_since(self) / 1000 {
             0..=4 => "just now".into(),
-            secs @ 5..60 => format!("{secs}s ago"),
-            secs @ 60..3600 => format!("{}m ago", secs / 60),
-            secs @ 3600..86_400 => format!("{}h ago", secs / 3600),
-            secs => format!("{}d ago", secs / 86_400),
+            secs @ 5..60 => format!("{secs} s ago"),
+            secs @ 60..3600 => format!("{} m ago", secs / 60),
+            secs @ 3600..86_400 => format!("{} h ago", secs / 3600),
+            secs => format!("{} d ago", secs / 86_400),
         }
     }
 }

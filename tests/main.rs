@@ -13,6 +13,7 @@ mod flatten;
 mod hub;
 mod index;
 mod licences;
+mod look;
 mod machines;
 mod mail;
 mod maintain;

@@ -23,13 +23,13 @@ pub mod work;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
 use crate::ops::upkeep;
 use crate::town::{Start, Town};
-use out::Out;
+use out::{Color, Out, Paper};
 
 /// Coordinates many coding agents on many git repositories; all state lives in git
 #[derive(Parser)]
@@ -56,6 +56,9 @@ struct Global {
     /// Print no notes on standard error
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Use colour: auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_default_value = true, global = true)]
+    color: Color,
 }
 
 /// What to do.
@@ -106,16 +109,19 @@ enum Command {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args = as_bead_command(args.into_iter().collect());
     let asked_json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
-    let cli = match parse(args) {
+    let color = asked_color(&args);
+    let cli = match parse(args, color) {
         Ok(cli) => cli,
         Err(error) if is_answer(&error) && !(asked_json && error.use_stderr()) => {
             // A closed pipe has read enough.
             let _ = error.print();
             return if error.use_stderr() { 2 } else { 0 };
         }
-        Err(error) => return Out { json: asked_json, quiet: false }.error(&wrong_words(&error)),
+        Err(error) => {
+            return Out { json: asked_json, quiet: false, paper: Paper::here(color) }.error(&wrong_words(&error));
+        }
     };
-    let out = Out { json: cli.global.json, quiet: cli.global.quiet };
+    let out = Out { json: cli.global.json, quiet: cli.global.quiet, paper: Paper::here(cli.global.color) };
     diagnose(cli.global.quiet);
     let start = Start { dir: cli.global.dir, actor: cli.global.actor };
     let code = run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error));
@@ -125,9 +131,20 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// Reads the command line. What is right is read with a tree of which only the command named is built, since building
 /// all of it takes longer than many a command; whatever is not, the whole tree explains.
-fn parse(args: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
+fn parse(args: Vec<OsString>, color: Color) -> std::result::Result<Cli, clap::Error> {
     let read = deferred().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
-    read.or_else(|_| Cli::try_parse_from(args))
+    read.or_else(|_| {
+        let whole = Cli::command().color(color.for_help());
+        whole.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
+    })
+}
+
+/// The colour that is asked for, before the words are understood: it is wanted for what is said of them too.
+fn asked_color(args: &[OsString]) -> Color {
+    let words: Vec<&str> = args.iter().take_while(|arg| *arg != "--").filter_map(|arg| arg.to_str()).collect();
+    let joined = words.iter().find_map(|word| word.strip_prefix("--color="));
+    let apart = words.windows(2).find(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    joined.or(apart).and_then(|word| <Color as clap::ValueEnum>::from_str(word, false).ok()).unwrap_or_default()
 }
 
 /// The command tree with every command left to be built when it is named.
@@ -287,8 +304,6 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -6,4 +6,5 @@
 pub mod background;
 pub mod command;
 mod group;
+pub mod pager;
 pub mod process;

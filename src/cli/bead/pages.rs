@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::model::bead::Bead;
 use crate::model::record::ARCHIVE_COPY;
 use crate::name::BeadId;
@@ -174,12 +174,12 @@ impl<B: Listed + Serialize> Show for Rows<B> {
         }
         let row = |bead: &B| {
             vec![
-                bead.id().to_owned(),
-                format!("P{}", bead.priority()),
-                bead.status().to_string(),
-                bead.issue_type().to_string(),
-                bead.assignee().unwrap_or("-").to_owned(),
-                bead.title().to_owned(),
+                Cell::id(bead.id()),
+                Cell::priority(bead.priority()),
+                Cell::status(bead.status()),
+                Cell::word(Style::Plain, bead.issue_type().word()).dim(),
+                Cell::address(bead.assignee()),
+                Cell::from(bead.title()),
             ]
         };
         page.table(&["ID", "P", "STATUS", "TYPE", "ASSIGNEE", "TITLE"], &self.0.iter().map(row).collect::<Vec<_>>());

@@ -195,16 +195,12 @@ fn open_epics(town: &Town, place: &Place, out: Out) -> Result<Vec<Progress>> {
 #[derive(Serialize)]
 struct Epics(Vec<Progress>);
 
-/// Characters of a progress bar.
-const BAR_WIDTH: usize = 20;
-
 impl Show for Epics {
     fn show(&self, page: &mut Page) {
         for Progress { epic, total_children, closed_children, eligible_for_close, unreadable } in &self.0 {
-            let full = (closed_children * BAR_WIDTH).checked_div(*total_children).unwrap_or(0);
-            let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR_WIDTH - full));
             let note = if *eligible_for_close { "  may be closed" } else { "" };
-            page.line(format!("{bar} {closed_children}/{total_children}  {}  {}{note}", epic.id, escape(&epic.title)));
+            let bar = page.bar(*closed_children, *total_children);
+            page.line(format!("{bar}  {}  {}{note}", epic.id, escape(&epic.title)));
             for id in unreadable {
                 page.line(format!("  {id} cannot be read and counts as not closed"));
             }

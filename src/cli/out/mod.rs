@@ -1,14 +1,29 @@
 //! The one place that prints: an outcome for people or as JSON, errors, and notes beside them.
 //!
 //! Data goes to standard output, everything else to standard error. Text of foreign origin reaches a
-//! terminal only through [`escape`].
+//! terminal only through [`escape`], which the parts of a [`Page`] apply by themselves. On a terminal a page fits its
+//! width, has colour and goes through a pager when it is long; elsewhere it is the same for everybody.
 
-use std::fmt::Write as _;
+pub mod ago;
+mod bar;
+mod colour;
+mod diff;
+mod page;
+mod table;
+mod width;
+
 use std::io::{IsTerminal, Write as _};
 
 use serde::Serialize;
 
+pub use colour::{Color, Style};
+pub use page::{Page, Paper};
+pub use table::Cell;
+pub use width::{cut_end, width};
+
+use crate::env::{self, Var};
 use crate::error::Error;
+use crate::runtime::pager;
 
 /// An outcome of a command: serialized for programs, shown to people.
 pub trait Show: Serialize {
@@ -21,63 +36,13 @@ pub trait Show: Serialize {
     }
 }
 
-/// What a person reads.
-#[derive(Default)]
-pub struct Page(String);
-
-impl Page {
-    /// Adds a line; the caller escapes foreign parts with [`escape`].
-    pub fn line(&mut self, text: impl AsRef<str>) {
-        self.0.push_str(text.as_ref());
-        self.0.push('\n');
-    }
-
-    /// Adds an empty line.
-    pub fn gap(&mut self) {
-        self.0.push('\n');
-    }
-
-    /// Adds several lines of foreign text, each indented by `indent` spaces and escaped.
-    pub fn block(&mut self, indent: usize, text: &str) {
-        for line in text.lines() {
-            let _ = writeln!(self.0, "{:indent$}{}", "", escape(line));
-        }
-    }
-
-    /// Adds rows in aligned columns under a heading; cells are escaped, the last one is not padded.
-    pub fn table(&mut self, heading: &[&str], rows: &[Vec<String>]) {
-        let mut cells: Vec<Vec<String>> = vec![heading.iter().map(|cell| (*cell).to_owned()).collect()];
-        cells.extend(rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()));
-        let widths: Vec<usize> = (0..heading.len())
-            .map(|n| cells.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-            .collect();
-        for row in cells {
-            let mut line = String::new();
-            for (n, cell) in row.iter().enumerate() {
-                let pad = if n + 1 == row.len() {
-                    0
-                } else {
-                    widths.get(n).copied().unwrap_or(0).saturating_sub(cell.chars().count()) + 2
-                };
-                let _ = write!(line, "{cell}{:pad$}", "");
-            }
-            self.line(line.trim_end());
-        }
-    }
-
-    /// What was written.
-    #[must_use]
-    pub fn into_text(self) -> String {
-        self.0
-    }
-}
-
-/// Makes foreign text safe for a terminal: control, C1 and bidirectional characters become `\u{…}`.
+/// Makes foreign text safe for a terminal: control, C1, bidirectional and tag characters and separators of lines become
+/// `\u{…}`.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let is_unsafe = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{e0000}'..='\u{e007f}')
     };
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -106,7 +71,13 @@ pub struct Out {
     pub json: bool,
     /// No notes.
     pub quiet: bool,
+    /// What standard output and standard error are.
+    pub paper: Paper,
 }
+
+/// The pager when none is named: it ends by itself when all fits, keeps colour, leaves the screen as it is, and ends
+/// with us when we are interrupted.
+const PAGER: &str = "less -FRXK";
 
 impl Out {
     /// Prints an outcome and tells the exit code.
@@ -116,14 +87,28 @@ impl Out {
                 .unwrap_or_else(|error| format!("{{\"error\":{{\"kind\":\"bug\",\"message\":\"{error}\"}}}}"))
                 + "\n"
         } else {
-            let mut page = Page::default();
+            let mut page = Page::on(self.paper);
             outcome.show(&mut page);
             page.into_text()
         };
+        if !self.json && self.is_paged(&text) {
+            return outcome.exit_code();
+        }
         // Whoever closed the pipe has read enough.
         let _ = std::io::stdout().lock().write_all(text.as_bytes());
         let _ = std::io::stdout().flush();
         outcome.exit_code()
+    }
+
+    /// Shows `text` in a pager when standard output is a terminal and too low for it; tells whether it did.
+    fn is_paged(&self, text: &str) -> bool {
+        let Some((_, rows)) = self.paper.terminal else { return false };
+        if text.lines().count() < rows || !std::io::stdin().is_terminal() {
+            return false;
+        }
+        let named = env::text(Var::GtPager).or_else(|| env::text(Var::Pager)).unwrap_or_else(|| PAGER.to_owned());
+        // `cat` is how people say that they want none.
+        named != "cat" && pager::shows(&named, text)
     }
 
     /// Prints an error and tells the exit code.
@@ -133,7 +118,13 @@ impl Out {
             let value = serde_json::json!({"error": {"kind": error.kind.word(), "message": error.line(), "hint": hint}});
             let _ = writeln!(std::io::stdout().lock(), "{value:#}");
         } else {
-            let text = format!("gt: {}\nhint: {}\n", escape(&error.line()), escape(hint));
+            let text = format!(
+                "{}{}\n{}{}\n",
+                self.beside(Style::Bad, "gt: "),
+                escape(&error.line()),
+                self.beside(Style::Given, "hint: "),
+                escape(hint)
+            );
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
         error.kind.exit_code()
@@ -142,8 +133,13 @@ impl Out {
     /// Prints a note beside the data.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{}", escape(text));
+            let _ = writeln!(std::io::stderr().lock(), "{}", self.beside(Style::Dim, &escape(text)));
         }
+    }
+
+    /// Safe text for standard error, in `style` where that has colour.
+    fn beside(&self, style: Style, text: &str) -> String {
+        if self.paper.is_coloured_beside { style.around(text) } else { text.to_owned() }
     }
 
     /// Notes that what could not be carried to other scopes now goes with the next command; what was done stands.
@@ -190,12 +186,5 @@ mod tests {
             assert!(!safe.chars().any(char::is_control) && !safe.contains('\u{202e}'), "{safe}");
         }
         assert_eq!(escape("Größe 🚀"), "Größe 🚀");
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let mut page = Page::default();
-        page.table(&["ID", "TITLE"], &[vec!["wi-a".into(), "x".into()], vec!["wi-abcde".into(), "y".into()]]);
-        assert_eq!(page.into_text(), "ID        TITLE\nwi-a      x\nwi-abcde  y\n");
     }
 }
