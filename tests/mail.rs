@@ -5,16 +5,16 @@ use serde_json::Value;
 use crate::beads::{tip, two_rigs, write};
 use crate::town::{Outcome, Town, text_at};
 
-fn inbox(town: &Town, address: &str) -> Vec<Value> {
+pub fn inbox(town: &Town, address: &str) -> Vec<Value> {
     town.gt(&format!("--json inbox {address} --all")).json().as_array().unwrap().clone()
 }
 
-fn records(town: &Town, scope: &str, dir: &str) -> Vec<String> {
+pub fn records(town: &Town, scope: &str, dir: &str) -> Vec<String> {
     let args = ["--git-dir", ".repo.git", "ls-tree", "-r", "--name-only", "refs/gt/ledger", dir];
     town.git(&town.root.join(scope), &args).lines().map(str::to_owned).collect()
 }
 
-fn subjects(letters: &[Value]) -> Vec<String> {
+pub fn subjects(letters: &[Value]) -> Vec<String> {
     letters.iter().map(|letter| text_at(letter, &["/subject"])).collect()
 }
 

@@ -5,6 +5,7 @@ mod archive;
 mod backup;
 mod beads;
 mod chance;
+mod convoys;
 mod crash;
 mod damage;
 mod demo;

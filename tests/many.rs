@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::beads::{create, tip, two_rigs, write};
 use crate::town::{Outcome, Town, text_at};
 
-fn with_input(town: &Town, args: &[&str], input: &str) -> Outcome {
+pub fn with_input(town: &Town, args: &[&str], input: &str) -> Outcome {
     let mut child =
         town.here().command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();

@@ -4,6 +4,7 @@
 
 pub mod backup;
 pub mod bead;
+pub mod convoy;
 pub mod demo;
 pub mod done;
 pub mod flatten;
@@ -98,6 +99,7 @@ enum Command {
     Search(bead::Search),
     Update(bead::Update),
     Close(bead::Close),
+    Convoy(convoy::ConvoyArgs),
     Mail(mail::MailArgs),
     Send(mail::Send),
     Inbox(mail::Inbox),
@@ -187,6 +189,7 @@ fn deferred() -> clap::Command {
         later::<bead::Search>("search"),
         later::<bead::Update>("update"),
         later::<bead::Close>("close"),
+        later::<convoy::ConvoyArgs>("convoy"),
         later::<mail::MailArgs>("mail"),
         later::<mail::Send>("send"),
         later::<mail::Inbox>("inbox"),
@@ -295,6 +298,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Search(args) => args.run(town, out),
         Command::Update(args) => args.run(town, out),
         Command::Close(args) => args.run(town, out),
+        Command::Convoy(args) => args.run(town, out),
         Command::Send(args) => args.run(town, out),
         Command::Inbox(args) => args.run(town, out),
         Command::Mq(args) => args.run(town, out),

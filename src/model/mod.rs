@@ -5,6 +5,7 @@ pub mod agent;
 pub mod bead;
 pub mod brief;
 pub mod config_keys;
+pub mod convoy;
 pub mod decay;
 pub mod dependency;
 pub mod exchange;

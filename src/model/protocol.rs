@@ -100,6 +100,13 @@ pub enum Protocol {
         /// The other side's commits.
         theirs: Vec<String>,
     },
+    /// Town to a convoy's owner and watchers.
+    ConvoyLanded {
+        /// The convoy.
+        convoy: BeadId,
+        /// How it ended, in a line.
+        summary: String,
+    },
     /// Anyone to the escalation chain.
     Help {
         /// Who asks.
@@ -122,6 +129,7 @@ impl Protocol {
             Self::Merged { mr, .. } => format!("MERGED {mr}"),
             Self::MergeFailed { mr, .. } => format!("MERGE_FAILED {mr}"),
             Self::ReworkRequest { mr, .. } => format!("REWORK_REQUEST {mr}"),
+            Self::ConvoyLanded { convoy, .. } => format!("CONVOY_LANDED {convoy}"),
             Self::Help { bead, .. } => format!("HELP {bead}"),
         }
     }
@@ -136,6 +144,7 @@ impl Protocol {
             | Self::Merged { mr, bead, .. }
             | Self::MergeFailed { mr, bead, .. }
             | Self::ReworkRequest { mr, bead, .. } => vec![bead.clone(), mr.clone()],
+            Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
         }
     }
 
@@ -225,6 +234,7 @@ mod tests {
                 ours: "c".into(),
                 theirs: vec!["d".into()],
             },
+            Protocol::ConvoyLanded { convoy: "hq-cv-a".parse().unwrap(), summary: "2 of 2 beads: done".into() },
             Protocol::Help { agent: "w/polecats/t".into(), bead, problem: "stuck".into() },
         ]
     }

@@ -1,6 +1,7 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
 pub mod backup;
+pub mod convoy;
 pub mod decay;
 pub mod demo;
 pub mod done;

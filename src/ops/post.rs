@@ -66,6 +66,51 @@ pub fn put(change: &mut Change<'_>, to: &Address, write: impl Fn(BeadId) -> Resu
     Ok(Posted::Parcelled(key))
 }
 
+/// What begins the keys of letters that several machines may write and only one of which is to arrive.
+const ONCE: &str = "once-";
+
+/// Puts the letter named `key` into the mailbox of `to`, or into the outbox, unless it is there: whoever writes it, and
+/// on whichever machine, it is one letter. It must say the same, with the same moment, wherever it is written.
+///
+/// # Errors
+/// Those of `write` and of [`Change::put`].
+pub fn once(change: &mut Change<'_>, key: &str, to: &Address, write: impl Fn(BeadId) -> Result<Letter>) -> Result<Posted> {
+    let scope = change.before().scope()?;
+    let there = route(change, &scope, to)?;
+    let key = format!("{ONCE}{key}-{}", to.as_component());
+    let mut letter = write(letter_id(&there, &key, 0, "")?)?;
+    letter.key = Some(key.clone());
+    if there == scope.prefix {
+        if !change.has(&tree::letter(to, letter.sent_at, &letter.id))? {
+            change.put_letter(&letter)?;
+        }
+        return Ok(Posted::Laid(letter.id));
+    }
+    let mut letter = record::object_of(&letter);
+    letter.remove("id");
+    letter.remove("key");
+    let machine = change.rev().machine.clone();
+    let parcel = Parcel {
+        v: SCHEMA_VERSION,
+        key: key.clone(),
+        to_scope: there,
+        machine,
+        letter,
+        rev: Rev::default(),
+        extra: record::Object::new(),
+    };
+    change.put(&tree::parcel(&key), &parcel)?;
+    Ok(Posted::Parcelled(key))
+}
+
+/// The id of a letter that came under `key`: it follows from the key, so that a second delivery finds the first without
+/// reading the mailbox. `mark` ends the ids of one machine; without one they are longer, and the same everywhere.
+fn letter_id(prefix: &Prefix, key: &str, salt: u32, mark: &str) -> Result<BeadId> {
+    let digits = format!("{:0>13}", base36(hash(&format!("{key}/{salt}"))));
+    let digits = if mark.is_empty() { &digits[1..] } else { &digits[6..] };
+    format!("{prefix}-ml-{digits}{mark}").parse().or_fail(Kind::Bug, || "name a letter")
+}
+
 /// The scope that holds the mailbox of `to`, as far as this scope can tell. A rig does not know its sister rigs:
 /// for those it names the town, and delivery, which knows all rigs, goes by the address.
 fn route(change: &Change<'_>, scope: &Scope, to: &Address) -> Result<Prefix> {
@@ -245,11 +290,9 @@ fn lay_one(change: &mut Change<'_>, prefix: &Prefix, parcel: &Parcel) -> Result<
     object.insert("id".into(), stand_in(prefix)?.as_str().into());
     let mut letter: Letter = record::view(&tree::parcel(&parcel.key), &object)?;
     letter.key = Some(parcel.key.clone());
-    let mark = change.slot()?.mark();
-    // The id follows from the key, so that a second delivery finds the first without reading the mailbox.
+    let mark = if parcel.key.starts_with(ONCE) { String::new() } else { change.slot()?.mark() };
     for salt in 0..16 {
-        let digits = format!("{:0>13}", base36(hash(&format!("{}/{salt}", parcel.key))));
-        letter.id = format!("{prefix}-ml-{}{mark}", &digits[6..]).parse().or_fail(Kind::Bug, || "name a letter")?;
+        letter.id = letter_id(prefix, &parcel.key, salt, &mark)?;
         let there: Option<Letter> = change.get(&tree::letter(&letter.to, letter.sent_at, &letter.id))?;
         match there {
             Some(there) if there.key == letter.key => return Ok(there.id),

@@ -14,7 +14,7 @@ use crate::model::address::Address;
 use crate::ops::refinery::Turn;
 use crate::ops::remote::{self, Remote};
 use crate::ops::scopes::Which;
-use crate::ops::{post, rig};
+use crate::ops::{convoy, post, rig};
 use crate::runtime::process;
 use crate::store::refs::Swap;
 use crate::town::{RigPlace, Town};
@@ -94,7 +94,8 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
             let _ = follow_target(place, progress);
         }
     }
-    if !options.dry_run && post::deliver(town)? > 0 && options.push {
+    let has_landed = !options.dry_run && settle_convoys(town, &report);
+    if !options.dry_run && (post::deliver(town)? > 0 || has_landed) && options.push {
         for place in &places {
             exchange_scope(&place.ledger, &format!("rig {}", place.rig.name), town, options, progress, &mut report);
         }
@@ -103,6 +104,21 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
         }
     }
     Ok(report)
+}
+
+/// Lands convoys that are complete with what other machines closed; whether there was one.
+fn settle_convoys(town: &Town, report: &Report) -> bool {
+    let received = |synced: &Synced| synced.exchange.as_ref().is_some_and(|exchange| exchange.received > 0);
+    if !report.0.iter().any(received) {
+        return false;
+    }
+    match convoy::check(town, None) {
+        Ok(checked) => checked.convoys.iter().any(|one| one.outcome == convoy::Settling::Landed),
+        Err(error) => {
+            tracing::warn!("convoys were not settled ({}); gt convoy check does it", error.line());
+            false
+        }
+    }
 }
 
 /// An exchange in one line.

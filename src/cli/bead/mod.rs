@@ -10,7 +10,7 @@ mod rows;
 mod survey;
 mod tree;
 mod which;
-mod words;
+pub(super) mod words;
 
 use clap::{Args, Subcommand};
 

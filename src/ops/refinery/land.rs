@@ -20,7 +20,7 @@ use crate::model::gate::{Intent, Landing};
 use crate::model::merge_request::{MergeRequest, MrState};
 use crate::model::protocol::Protocol;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
-use crate::ops::post;
+use crate::ops::{convoy, post};
 use crate::store::batch::Batch;
 use crate::store::refs::Swap;
 use crate::time;
@@ -222,6 +222,8 @@ impl Queue<'_> {
         })?;
         crash_point("land.recorded");
         self.unpin(intent)?;
+        let beads = events.iter().flat_map(|event| if let Event::Landed { beads, .. } = event { &beads[..] } else { &[] });
+        convoy::after_close(self.town, beads);
         for event in &events {
             say(event);
         }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::model::bead::{DependencyKind, Status};
 use crate::name::{BeadId, Prefix};
+use crate::ops::convoy;
 use crate::ops::track::create::create_in;
 use crate::ops::track::depend::connect_in;
 use crate::ops::track::edit::{close_in, comment_in, reopen_in, update_in};
@@ -66,6 +67,8 @@ pub fn batch(town: &Town, bytes: &[u8]) -> Result<Vec<Done>> {
         done.extend(ledger.transact(&deed, |change| run(town, change, prefix, &steps, &mut made, false))?);
     }
     done.sort_by_key(|done| done.line);
+    let closed = done.iter().filter(|done| done.status.as_ref().is_some_and(Status::is_closed));
+    convoy::after_close(town, closed.map(|done| &done.id));
     Ok(done)
 }
 

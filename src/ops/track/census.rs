@@ -9,7 +9,7 @@ use crate::ledger::index::Row;
 use crate::model::bead::{Bead, Status};
 use crate::model::brief::Facts as _;
 use crate::name::{BeadId, Prefix};
-use crate::ops::track::edit::{Closed, close_in, in_each_scope};
+use crate::ops::track::edit::{Closed, close_in, in_each_scope, settle_convoys};
 use crate::ops::track::filter::Filter;
 use crate::ops::track::find::{Found, Listed, Pick, Scopes, list};
 use crate::ops::track::order::Sort;
@@ -188,5 +188,7 @@ pub fn close_eligible(town: &Town, ids: &[BeadId]) -> Result<Vec<Closed>> {
         let is_done = are_closed && catalog.lost_children(id).is_empty();
         if is_done { close_in(town, change, id, "All children are closed").map(Some) } else { Ok(None) }
     };
-    Ok(in_each_scope(town, ids, "close", close)?.into_iter().flatten().collect())
+    let closed: Vec<Closed> = in_each_scope(town, ids, "close", close)?.into_iter().flatten().collect();
+    settle_convoys(town, &closed);
+    Ok(closed)
 }

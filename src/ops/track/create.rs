@@ -78,6 +78,7 @@ impl Draft {
         ])?;
         self.labels.iter().try_for_each(|label| check_label(label))?;
         check_settable_type(&self.issue_type)?;
+        check_no_convoy(&self.issue_type)?;
         if let Some(id) = self.id.as_ref().filter(|id| id.prefix() != *prefix) {
             return Err(Error::usage(format!("{id} cannot live in the scope {prefix}"))
                 .hint(format!("give an id that starts with {prefix}-, or name its rig with --rig")));
@@ -134,6 +135,17 @@ pub fn check_settable_type(issue_type: &IssueType) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::refused(format!("beads of type {issue_type} are kept by gt itself")).hint(verb))
+}
+
+/// Refuses convoys, which have verbs of their own.
+///
+/// # Errors
+/// Refused, naming those verbs.
+pub fn check_no_convoy(issue_type: &IssueType) -> Result<()> {
+    if *issue_type != IssueType::Convoy {
+        return Ok(());
+    }
+    Err(Error::refused("convoys are made, changed and closed by their own verbs").hint("see: gt convoy --help"))
 }
 
 /// Makes the bead that `draft` describes in `ledger`, whose prefix is `prefix`.

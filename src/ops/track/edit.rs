@@ -13,7 +13,8 @@ use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status, check_title};
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Prefix};
-use crate::ops::track::create::{check_label, check_priority, check_settable_type, check_texts};
+use crate::ops::convoy;
+use crate::ops::track::create::{check_label, check_no_convoy, check_priority, check_settable_type, check_texts};
 use crate::time::Moment;
 use crate::town::Town;
 
@@ -79,7 +80,11 @@ impl Edit {
 pub fn update(town: &Town, ids: &[BeadId], edit: &Edit) -> Result<Vec<Bead>> {
     edit.check()?;
     let op = if edit.claim { "claim" } else { "update" };
-    in_each_scope(town, ids, op, |change, id| update_in(town, change, id, edit))
+    let beads = in_each_scope(town, ids, op, |change, id| update_in(town, change, id, edit))?;
+    if edit.status == Some(Status::Closed) {
+        convoy::after_close(town, beads.iter().map(|bead| &bead.id));
+    }
+    Ok(beads)
 }
 
 /// As [`update`] of one bead, as a part of a larger change.
@@ -90,7 +95,7 @@ pub(super) fn update_in(town: &Town, change: &mut Change<'_>, id: &BeadId, edit:
     apply(town, change, &mut bead, edit)?;
     if bead != before {
         bead.updated_at = town.now;
-        write(change, &bead)?;
+        write(town, change, &bead)?;
     }
     Ok(bead)
 }
@@ -105,7 +110,7 @@ pub(super) fn comment_in(town: &Town, change: &mut Change<'_>, id: &BeadId, text
     let rev = change.rev();
     let name = if nth == 0 { rev.to_string() } else { format!("{rev}.{nth}") };
     bead.comment(name, &town.actor.name, text, town.now);
-    write(change, &bead)?;
+    write(town, change, &bead)?;
     Ok(bead)
 }
 
@@ -121,6 +126,7 @@ fn apply(town: &Town, change: &Change<'_>, bead: &mut Bead, edit: &Edit) -> Resu
     }
     if let Some(issue_type) = edit.issue_type.as_ref().filter(|new| **new != bead.issue_type) {
         check_settable_type(&bead.issue_type)?;
+        check_no_convoy(&bead.issue_type).and_then(|()| check_no_convoy(issue_type))?;
         bead.issue_type = issue_type.clone();
     }
     let set = |field: &mut String, value: &Option<String>| {
@@ -168,7 +174,10 @@ fn move_by_hand(town: &Town, change: &Change<'_>, bead: &mut Bead, next: &Status
         }
         // Agents of the bd tool start work this way; without a claim nobody would be known to be at it.
         Status::InProgress if matches!(bead.status, Status::Open | Status::Deferred) => return claim(town, change, bead),
-        Status::Closed => return bead.close(&town.actor.name, "Closed", town.now),
+        Status::Closed => {
+            check_no_convoy(&bead.issue_type)?;
+            return bead.close(&town.actor.name, "Closed", town.now);
+        }
         _ => {}
     }
     bead.become_status(next.clone(), town.now)
@@ -241,7 +250,9 @@ pub struct Closed {
 /// # Errors
 /// Not found; refused, when a bead is in review or is kept by gt itself. Within a scope all close or none.
 pub fn close(town: &Town, ids: &[BeadId], reason: &str) -> Result<Vec<Closed>> {
-    in_each_scope(town, ids, "close", |change, id| close_in(town, change, id, reason))
+    let closed = in_each_scope(town, ids, "close", |change, id| close_in(town, change, id, reason))?;
+    settle_convoys(town, &closed);
+    Ok(closed)
 }
 
 /// As [`close`] of one bead, as a part of a larger change.
@@ -255,10 +266,11 @@ pub(super) fn close_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason
         return Ok(Closed { bead, was_so: true });
     }
     check_settable_type(&bead.issue_type)?;
+    check_no_convoy(&bead.issue_type)?;
     check_not_in_review(&bead)?;
     check_not_own_work(town, &bead)?;
     bead.close(&town.actor.name, reason, town.now)?;
-    write(change, &bead)?;
+    write(town, change, &bead)?;
     Ok(Closed { bead, was_so: false })
 }
 
@@ -298,12 +310,13 @@ pub(super) fn reopen_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reaso
     if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
         bead.comment(change.rev().to_string(), &town.actor.name, reason, town.now);
     }
-    write(change, &bead)?;
+    write(town, change, &bead)?;
     Ok(Closed { bead, was_so: false })
 }
 
-/// Writes a bead, and takes it off every hook when it is closed or has no assignee any more.
-fn write(change: &mut Change<'_>, bead: &Bead) -> Result<()> {
+/// Writes a bead, and takes it off every hook when it is closed or has no assignee any more. A convoy of the town that is
+/// complete with the close of this bead of the town lands with it.
+fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<()> {
     if bead.status.is_closed() || bead.assignee.is_none() {
         // A hook that cannot be read is not ours to judge, and no reason to keep the bead open.
         let (hooks, _) = change.before().all::<Hook>("hooks")?;
@@ -311,7 +324,13 @@ fn write(change: &mut Change<'_>, bead: &Bead) -> Result<()> {
             change.remove(&tree::hook(&hook.agent));
         }
     }
-    change.put_bead(bead)
+    change.put_bead(bead)?;
+    if bead.status.is_closed() { convoy::closed_in(town, change, &bead.id) } else { Ok(()) }
+}
+
+/// Lets the convoys that track `closed` learn that it is.
+pub(super) fn settle_convoys(town: &Town, closed: &[Closed]) {
+    convoy::after_close(town, closed.iter().filter(|one| !one.was_so && one.bead.status.is_closed()).map(|one| &one.bead.id));
 }
 
 /// Runs `edit` on each bead, one transaction a scope, and gives the answers in the order of `ids`.

@@ -355,7 +355,10 @@ impl Filter {
 
 /// Records that gt keeps for itself; they would drown the work in lists.
 fn is_own_record(bead: &impl Facts) -> bool {
-    matches!(bead.issue_type(), IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event)
+    matches!(
+        bead.issue_type(),
+        IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event | IssueType::Convoy
+    )
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::bead::{Bead, Comment, DependencyKind, Status};
 use crate::name::BeadId;
 use crate::ops::track::depend::{Ending, connect, connect_in};
-use crate::ops::track::edit::{Closed, Edit, close_in, comment_in, in_each_scope, update, update_in};
+use crate::ops::track::edit::{Closed, Edit, close_in, comment_in, in_each_scope, settle_convoys, update, update_in};
 use crate::ops::track::reach::{Reach, Sight};
 use crate::time::Moment;
 use crate::town::Town;
@@ -88,10 +88,12 @@ pub fn take_up(town: &Town, ids: &[BeadId], from: &Status) -> Result<Vec<Bead>> 
 pub fn duplicate(town: &Town, id: &BeadId, canonical: &BeadId) -> Result<Closed> {
     check_not_of(town, canonical, &DependencyKind::Duplicates, id)?;
     let mut reach = Reach::new(town);
-    one(in_each_scope(town, std::slice::from_ref(id), "duplicate", |change, id| {
+    let closed = in_each_scope(town, std::slice::from_ref(id), "duplicate", |change, id| {
         connect_in(town, change, &mut reach, id, canonical, &DependencyKind::Duplicates)?;
         close_in(town, change, id, &format!("Duplicate of {canonical}"))
-    })?)
+    })?;
+    settle_convoys(town, &closed);
+    one(closed)
 }
 
 /// Closes `id` as replaced by `successor`, which is connected with it.
@@ -108,12 +110,14 @@ pub fn supersede(town: &Town, id: &BeadId, successor: &BeadId) -> Result<Closed>
         connect(town, &town.scope_of(&successor.prefix())?, successor, id, &kind)?;
     }
     let mut reach = Reach::new(town);
-    one(in_each_scope(town, std::slice::from_ref(id), "supersede", |change, id| {
+    let closed = in_each_scope(town, std::slice::from_ref(id), "supersede", |change, id| {
         if id.prefix() == successor.prefix() {
             connect_in(town, change, &mut reach, successor, id, &kind)?;
         }
         close_in(town, change, id, &reason)
-    })?)
+    })?;
+    settle_convoys(town, &closed);
+    one(closed)
 }
 
 fn one(closed: Vec<Closed>) -> Result<Closed> {

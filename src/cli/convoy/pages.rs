@@ -1,0 +1,195 @@
+//! What the verbs of convoys print for people.
+
+use serde::Serialize;
+
+use crate::cli::out::{Page, Show, escape};
+use crate::model::bead::Status;
+use crate::ops::convoy::{Changed, Checked, Ending, Member, Rest, Settled, Settling, Story, Stranded, Summary};
+
+/// Convoys, a line each.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Summaries(pub Vec<Summary>);
+
+/// Convoys with their beads.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Stories(pub Vec<Story>);
+
+/// Convoys that do not move.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct StrandedOnes(pub Vec<Stranded>);
+
+/// Characters of a progress bar.
+const BAR: usize = 10;
+
+/// How far a convoy is, as a bar with figures.
+#[must_use]
+pub fn progress(closed: usize, total: usize) -> String {
+    let filled = (closed * BAR).checked_div(total).unwrap_or(0);
+    format!("[{}{}] {closed}/{total}", "#".repeat(filled), "-".repeat(BAR - filled))
+}
+
+/// A convoy's line: id, progress, title, and what is special about it.
+fn line_of(convoy: &Summary) -> String {
+    let mut line = format!("{}  {}  {}", convoy.id, progress(convoy.closed, convoy.total), escape(&convoy.title));
+    if convoy.status.is_closed() {
+        line.push_str("  (closed)");
+    } else if convoy.total > 0 && convoy.closed == convoy.total {
+        let next = if convoy.owned { format!("gt convoy land {}", convoy.id) } else { "gt convoy check".to_owned() };
+        line.push_str(&format!("  (complete: {next})"));
+    } else if convoy.status != Status::Open {
+        line.push_str(&format!("  ({})", escape(convoy.status.word())));
+    }
+    if let Some(fault) = &convoy.fault {
+        line.push_str(&format!("  (damaged: {})", escape(fault)));
+    }
+    line
+}
+
+impl Show for Summaries {
+    fn show(&self, page: &mut Page) {
+        for convoy in &self.0 {
+            page.line(line_of(convoy));
+        }
+    }
+}
+
+impl Show for Stories {
+    fn show(&self, page: &mut Page) {
+        for (n, story) in self.0.iter().enumerate() {
+            if n > 0 {
+                page.gap();
+            }
+            page.line(line_of(&story.summary));
+            let owner = story.summary.owner.as_deref().unwrap_or("nobody");
+            let watchers: Vec<String> = story.summary.watchers.iter().map(ToString::to_string).collect();
+            let watched = if watchers.is_empty() { String::new() } else { format!(", watched by {}", watchers.join(", ")) };
+            page.line(format!("  of {}{watched}", escape(owner)));
+            if let Some(reason) = &story.summary.close_reason {
+                page.line(format!("  closed: {}", escape(reason)));
+            }
+            for member in &story.beads {
+                page.line(format!("  {}", member_line(member)));
+            }
+        }
+    }
+}
+
+fn member_line(member: &Member) -> String {
+    let Some(status) = &member.status else {
+        return format!("? {} cannot be read: {}", member.id, escape(member.fault.as_deref().unwrap_or_default()));
+    };
+    let mark = if status.is_closed() { 'x' } else { ' ' };
+    let who = member.assignee.as_ref().filter(|_| !status.is_closed()).map(|who| format!(" by {who}")).unwrap_or_default();
+    let mr = member.mr.as_ref().map(|mr| format!(", {} {}", mr.id, mr.state.word())).unwrap_or_default();
+    let title = escape(member.title.as_deref().unwrap_or_default());
+    format!("[{mark}] {} ({}{}{mr}): {title}", member.id, escape(status.word()), escape(&who))
+}
+
+impl Show for StrandedOnes {
+    fn show(&self, page: &mut Page) {
+        for convoy in &self.0 {
+            let why = match convoy.reason {
+                Rest::Ready => "has ready work that nobody has",
+                Rest::Stuck => "is stuck: nobody works on it, and nothing can be begun",
+                Rest::Empty => "tracks nothing",
+            };
+            page.line(format!("{} {} {why}", convoy.id, escape(&convoy.title)));
+            for id in &convoy.ready {
+                page.line(format!("  ready: gt sling {id}"));
+            }
+            for held in &convoy.held {
+                page.line(format!("  {} waits: {}", held.id, escape(&held.why)));
+            }
+        }
+    }
+}
+
+impl Show for Changed {
+    fn show(&self, page: &mut Page) {
+        let (id, title) = (&self.id, escape(&self.title));
+        let beads = self.beads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        page.line(match self.outcome {
+            Ending::Created => format!("convoy {id} tracks {}: {title}", count(self.total)),
+            Ending::Added => format!("convoy {id} tracks {beads} too, {} in all", count(self.total)),
+            Ending::Removed => format!("convoy {id} no longer tracks {beads}; {} are left", count(self.total)),
+            Ending::Closed => format!("closed convoy {id}: {title}"),
+            Ending::Landed => format!("landed convoy {id}: {title}"),
+            Ending::Watched | Ending::Unwatched => format!("convoy {id} is {} now", verb_of(self.outcome)),
+            Ending::Unchanged => format!("convoy {id} ({}) is so already", self.status),
+        });
+        if self.has_landed && self.outcome != Ending::Landed {
+            page.line(format!("with that all its beads are closed: convoy {id} has landed"));
+        }
+        told(page, &self.told);
+    }
+}
+
+fn verb_of(outcome: Ending) -> &'static str {
+    if outcome == Ending::Watched { "watched" } else { "not watched" }
+}
+
+fn count(beads: usize) -> String {
+    if beads == 1 { "1 bead".to_owned() } else { format!("{beads} beads") }
+}
+
+fn told(page: &mut Page, addresses: &[crate::model::address::Address]) {
+    if !addresses.is_empty() {
+        let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        page.line(format!("told {}", names.join(", ")));
+    }
+}
+
+impl Show for Checked {
+    fn show(&self, page: &mut Page) {
+        for settled in &self.convoys {
+            show_settled(page, settled);
+        }
+        for damaged in &self.damaged {
+            page.line(format!("damaged: {}: {}", damaged.path, escape(&damaged.fault)));
+        }
+        if self.convoys.is_empty() && self.damaged.is_empty() {
+            page.line("no convoy is open");
+        }
+    }
+
+    /// 70, when a convoy cannot be read: what it waits for cannot be told then.
+    fn exit_code(&self) -> u8 {
+        let is_bad = !self.damaged.is_empty() || self.convoys.iter().any(|one| one.outcome == Settling::Unreadable);
+        if is_bad { crate::error::Kind::Corrupt.exit_code() } else { 0 }
+    }
+}
+
+fn show_settled(page: &mut Page, settled: &Settled) {
+    let done = settled.total - settled.open.len() - settled.unknown.len();
+    let what = match settled.outcome {
+        Settling::Landed => "has landed".to_owned(),
+        Settling::Complete => format!("is complete and its owner's to land: gt convoy land {}", settled.id),
+        Settling::Waits => format!("waits, {done} of {} are closed", count(settled.total)),
+        Settling::Empty => "tracks nothing".to_owned(),
+        Settling::Closed => "was closed before".to_owned(),
+        Settling::Unreadable => format!("cannot be settled: {}", escape(settled.fault.as_deref().unwrap_or_default())),
+    };
+    page.line(format!("{} {}: {what}", settled.id, escape(&settled.title)));
+    for unknown in &settled.unknown {
+        page.line(format!("  {} counts as not closed: {}", unknown.id, escape(&unknown.why)));
+    }
+    told(page, &settled.told);
+    for to in &settled.untold {
+        page.line(format!("  {to} has no mailbox any more and was not told"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_what_is_done() {
+        assert_eq!(progress(0, 0), "[----------] 0/0");
+        assert_eq!(progress(1, 3), "[###-------] 1/3");
+        assert_eq!(progress(3, 3), "[##########] 3/3");
+    }
+}

@@ -1,0 +1,366 @@
+//! Making and changing convoys, each verb one transaction of the town.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::settle::{self, Settling, settle_in};
+use crate::error::{Error, Result};
+use crate::ledger::Change;
+use crate::model::address::Address;
+use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status, check_text};
+use crate::model::brief::Facts as _;
+use crate::model::convoy::{self, Convoy, INFIX, Standing, Verdict};
+use crate::model::mail::Letter;
+use crate::model::record::Object;
+use crate::name::{BeadId, Prefix};
+use crate::ops::track::reach::{Reach, Sight};
+use crate::town::Town;
+
+/// What a new convoy shall be.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// One line.
+    pub title: String,
+    /// What it tracks.
+    pub beads: Vec<BeadId>,
+    /// Whose it is.
+    pub owner: Address,
+    /// Who else hears of its landing.
+    pub watchers: BTreeSet<Address>,
+    /// Whether its owner lands it.
+    pub owned: bool,
+    /// The epic whose work it tracks besides.
+    pub from_epic: Option<BeadId>,
+}
+
+/// What became of a convoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// It is there now.
+    Created,
+    /// It tracks more now.
+    Added,
+    /// It tracks less now.
+    Removed,
+    /// It was closed by hand.
+    Closed,
+    /// Its owner landed it.
+    Landed,
+    /// Someone more watches it.
+    Watched,
+    /// Someone less watches it.
+    Unwatched,
+    /// It was so before.
+    Unchanged,
+}
+
+/// A convoy and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// What was done.
+    pub outcome: Ending,
+    /// The convoy.
+    pub id: BeadId,
+    /// What it is about.
+    pub title: String,
+    /// Where it stands now.
+    pub status: Status,
+    /// How many beads it tracks now.
+    pub total: usize,
+    /// The beads that it tracks more or less than before.
+    pub beads: Vec<BeadId>,
+    /// Whether all it tracks is closed with that, so that it landed.
+    pub has_landed: bool,
+    /// Who was told.
+    pub told: Vec<Address>,
+}
+
+impl Changed {
+    fn of(bead: &Bead, outcome: Ending, beads: Vec<BeadId>) -> Self {
+        let (id, title, status) = (bead.id.clone(), bead.title.clone(), bead.status.clone());
+        let total = convoy::tracked(bead).count();
+        Self { outcome, id, title, status, total, beads, has_landed: false, told: Vec::new() }
+    }
+
+    /// Lets the convoy land with this change when it is complete.
+    fn settled(mut self, change: &mut Change<'_>, reach: &mut Reach<'_>) -> Result<Self> {
+        let settled = settle_in(change, reach, &self.id)?;
+        if settled.outcome == Settling::Landed {
+            self.has_landed = true;
+            self.status = Status::Closed;
+            self.told = settled.told;
+        }
+        Ok(self)
+    }
+}
+
+/// Makes a convoy.
+///
+/// # Errors
+/// Usage, when its name is no title; not found, when a bead is not there; refused, when a bead cannot be tracked or the
+/// epic has no work.
+pub fn create(town: &Town, draft: &Draft) -> Result<Changed> {
+    let mut reach = Reach::new(town);
+    let mut beads = draft.beads.clone();
+    if let Some(epic) = &draft.from_epic {
+        beads.extend(work_below(&mut reach, epic)?);
+    }
+    beads.iter().try_for_each(|id| check_trackable(&mut reach, id))?;
+    let deed = town.deed("convoy-create", format!("create convoy {}", draft.title));
+    let made = town.hq.transact(&deed, |change| {
+        let bead = create_in(town, change, draft, &beads)?;
+        let tracked = convoy::tracked(&bead).cloned().collect();
+        Changed::of(&bead, Ending::Created, tracked).settled(change, &mut Reach::new(town))
+    })?;
+    settle::deliver_told(town)?;
+    Ok(made)
+}
+
+/// Writes a new convoy that tracks `beads`.
+fn create_in(town: &Town, change: &mut Change<'_>, draft: &Draft, beads: &[BeadId]) -> Result<Bead> {
+    let id = change.mint(&Prefix::hq(), INFIX)?;
+    let mut bead = Bead::new(id, IssueType::Convoy, &draft.title, &town.actor.name, town.now)?;
+    bead.owner = Some(draft.owner.to_string());
+    let fields =
+        Convoy { watchers: draft.watchers.clone(), owned: draft.owned, from_epic: draft.from_epic.clone(), ..Convoy::default() };
+    fields.put_into(&mut bead);
+    track(town, &mut bead, beads);
+    change.put_bead(&bead)?;
+    Ok(bead)
+}
+
+/// Lets `bead` track those of `beads` that it does not; answers which.
+fn track(town: &Town, bead: &mut Bead, beads: &[BeadId]) -> Vec<BeadId> {
+    let mut added = Vec::new();
+    for id in beads {
+        if convoy::tracked(bead).any(|one| one == id) {
+            continue;
+        }
+        bead.dependencies.push(Dependency {
+            issue_id: bead.id.clone(),
+            depends_on_id: id.clone(),
+            kind: DependencyKind::Tracks,
+            created_by: town.actor.name.clone(),
+            created_at: town.now,
+            extra: Object::new(),
+        });
+        added.push(id.clone());
+    }
+    added
+}
+
+/// All work below an epic, however deep, by id; epics in between are only passed through.
+///
+/// # Errors
+/// Not found or corrupt, when the epic or its scope cannot be read; refused, when it is no epic or has no work.
+pub fn work_below(reach: &mut Reach<'_>, epic: &BeadId) -> Result<Vec<BeadId>> {
+    match reach.bead(epic) {
+        Sight::Seen(bead) if bead.issue_type == IssueType::Epic => {}
+        Sight::Seen(bead) => {
+            return Err(Error::refused(format!("{epic} is a {}, not an epic", bead.issue_type)).hint("name its beads instead"));
+        }
+        Sight::Missing => return Err(Error::not_found(format!("there is no bead {epic}"))),
+        Sight::Unreadable(fault) => return Err(Error::corrupt(format!("read {epic}: {fault}"))),
+    }
+    let (mut work, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![epic.clone()]);
+    while let Some(parent) = open.pop() {
+        // One that cannot be read may be work; whoever tracks it learns that it cannot.
+        work.extend(reach.lost_children(&parent)?);
+        for child in reach.children(&parent)? {
+            if seen.insert(child.id.clone()) {
+                open.push(child.id.clone());
+                if child.issue_type.is_work() {
+                    work.push(child.id);
+                }
+            }
+        }
+    }
+    if work.is_empty() {
+        return Err(
+            Error::refused(format!("{epic} has no work below it")).hint(format!("file some: gt create TITLE --parent {epic}"))
+        );
+    }
+    work.sort();
+    Ok(work)
+}
+
+/// Refuses to track what is not there, or what no one ever closes as work.
+pub(super) fn check_trackable(reach: &mut Reach<'_>, id: &BeadId) -> Result<()> {
+    let bead = match reach.brief(id) {
+        Sight::Seen(bead) => bead,
+        Sight::Missing => return Err(Error::not_found(format!("there is no bead {id}")).hint("gt list shows what there is")),
+        Sight::Unreadable(fault) => return Err(Error::corrupt(format!("read {id}: {fault}"))),
+    };
+    let is_own = matches!(
+        bead.issue_type(),
+        IssueType::Convoy | IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event
+    );
+    if is_own {
+        return Err(Error::refused(format!("{id} is a {}, which a convoy does not track", bead.issue_type))
+            .hint("track the work that it is about"));
+    }
+    Ok(())
+}
+
+/// Changes the convoy `id` by `edit`, which gets its bead and fields and answers what became of it.
+fn change_one(
+    town: &Town,
+    id: &BeadId,
+    op: &str,
+    mut edit: impl FnMut(&mut Change<'_>, &mut Bead, &mut Convoy) -> Result<Changed>,
+) -> Result<Changed> {
+    let deed = town.deed(op, format!("{} {id}", op.replace('-', " ")));
+    let changed = town.hq.transact(&deed, |change| {
+        let mut bead = match change.archived_bead(id)? {
+            Some(bead) => bead,
+            None => change.bead(id)?,
+        };
+        let mut fields = Convoy::of(&bead)?;
+        edit(change, &mut bead, &mut fields)
+    })?;
+    settle::deliver_told(town)?;
+    Ok(changed)
+}
+
+fn put(change: &mut Change<'_>, bead: &mut Bead, fields: &Convoy) -> Result<()> {
+    fields.put_into(bead);
+    bead.updated_at = change.now();
+    change.put_bead(bead)
+}
+
+/// Lets the convoy `id` track `beads` too. A closed one is opened again when one of them is not closed.
+///
+/// # Errors
+/// Not found, when a bead is not there; refused, when it cannot be tracked.
+pub fn add(town: &Town, id: &BeadId, beads: &[BeadId]) -> Result<Changed> {
+    let mut reach = Reach::new(town);
+    beads.iter().try_for_each(|bead| check_trackable(&mut reach, bead))?;
+    let is_open = beads.iter().any(|bead| settle::standing(&mut reach, bead) == Standing::Open);
+    change_one(town, id, "convoy-add", |change, bead, fields| {
+        let added = track(town, bead, beads);
+        if added.is_empty() {
+            return Ok(Changed::of(bead, Ending::Unchanged, added));
+        }
+        if bead.status.is_closed() && is_open {
+            bead.become_status(Status::Open, town.now)?;
+        }
+        put(change, bead, fields)?;
+        let changed = Changed::of(bead, Ending::Added, added);
+        if bead.status.is_closed() { Ok(changed) } else { changed.settled(change, &mut Reach::new(town)) }
+    })
+}
+
+/// Lets the convoy `id` no longer track `beads`, which need not be there any more.
+///
+/// # Errors
+/// Not found, when there is no such convoy.
+pub fn remove(town: &Town, id: &BeadId, beads: &[BeadId]) -> Result<Changed> {
+    change_one(town, id, "convoy-remove", |change, bead, fields| {
+        let removed: Vec<BeadId> = convoy::tracked(bead).filter(|one| beads.contains(one)).cloned().collect();
+        if removed.is_empty() {
+            return Ok(Changed::of(bead, Ending::Unchanged, removed));
+        }
+        let is_kept = |edge: &Dependency| edge.kind != DependencyKind::Tracks || !removed.contains(&edge.depends_on_id);
+        bead.dependencies.retain(is_kept);
+        put(change, bead, fields)?;
+        Changed::of(bead, Ending::Removed, removed).settled(change, &mut Reach::new(town))
+    })
+}
+
+/// Closes the convoy `id` by hand; what it tracks stays as it is. Its owner and watchers hear why, but for who did it.
+///
+/// # Errors
+/// Refused, when beads of it are not closed, unless `force` is said.
+pub fn close(town: &Town, id: &BeadId, reason: &str, force: bool) -> Result<Changed> {
+    check_text("reason", reason)?;
+    change_one(town, id, "convoy-close", |change, bead, fields| {
+        if bead.status.is_closed() {
+            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+        }
+        let mut reach = Reach::new(town);
+        let verdict = convoy::judge(bead, |one| settle::standing(&mut reach, one));
+        if !force {
+            check_complete(&bead.id, &verdict, "add --force to close it without them")?;
+        }
+        bead.close(&town.actor.name, reason, town.now)?;
+        fields.landings += 1;
+        put(change, bead, fields)?;
+        let mut changed = Changed::of(bead, Ending::Closed, Vec::new());
+        let plain = bead.title.replace(char::is_control, " ");
+        let body = format!("{plain}\n\nWhy: {reason}\n\nto see it: gt convoy status {id}\n");
+        let subject = format!("Convoy {id} was closed by hand");
+        let hearers = fields.hearers(bead).into_iter().filter(|one| *one != town.me).collect();
+        let key = format!("closed-{id}-{}", fields.landings);
+        let write = |to: &Address, letter_id| {
+            let mut letter = Letter::new(letter_id, town.me.clone(), to.clone(), &subject, &body, town.now)?;
+            letter.refs = vec![id.clone()];
+            Ok(letter)
+        };
+        changed.told = settle::tell_each(change, hearers, &key, write)?.0;
+        Ok(changed)
+    })
+}
+
+/// Lands the convoy `id`, which is its owner's to land: closes it and tells owner and watchers.
+///
+/// # Errors
+/// Refused, when it lands by itself, or while beads of it are not closed.
+pub fn land(town: &Town, id: &BeadId) -> Result<Changed> {
+    change_one(town, id, "convoy-land", |change, bead, fields| {
+        if !fields.owned {
+            return Err(Error::refused(format!("{id} lands by itself, when its last bead is closed"))
+                .hint(format!("to end it before: gt convoy close {id} --reason TEXT --force")));
+        }
+        if bead.status.is_closed() {
+            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+        }
+        let mut reach = Reach::new(town);
+        let verdict = convoy::judge(bead, |one| settle::standing(&mut reach, one));
+        check_complete(id, &verdict, "it can land when they are closed")?;
+        let Verdict::Complete(at) = verdict else {
+            return Err(Error::refused(format!("{id} tracks nothing")).hint(format!("gt convoy add {id} BEAD…")));
+        };
+        settle::land_in(change, bead, fields, at, &town.actor.name)?;
+        let mut changed = Changed::of(bead, Ending::Landed, Vec::new());
+        changed.has_landed = true;
+        changed.told = settle::tell(change, bead, fields, at)?.0;
+        Ok(changed)
+    })
+}
+
+fn check_complete(id: &BeadId, verdict: &Verdict, hint: &str) -> Result<()> {
+    let Verdict::Waits(open, unknown) = verdict else { return Ok(()) };
+    let mut names: Vec<String> = open.iter().map(ToString::to_string).collect();
+    names.extend(unknown.iter().map(|(id, why)| format!("{id} ({why})")));
+    Err(Error::refused(format!("{id} tracks what is not closed: {}", names.join(", "))).hint(hint))
+}
+
+/// Lets `who` hear of the landing of convoy `id`.
+///
+/// # Errors
+/// Not found, when there is no such convoy.
+pub fn watch(town: &Town, id: &BeadId, who: &Address) -> Result<Changed> {
+    change_one(town, id, "convoy-watch", |change, bead, fields| {
+        if !fields.watchers.insert(who.clone()) {
+            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+        }
+        put(change, bead, fields)?;
+        Ok(Changed::of(bead, Ending::Watched, Vec::new()))
+    })
+}
+
+/// Lets `who` no longer hear of the landing of convoy `id`.
+///
+/// # Errors
+/// Not found, when there is no such convoy.
+pub fn unwatch(town: &Town, id: &BeadId, who: &Address) -> Result<Changed> {
+    change_one(town, id, "convoy-unwatch", |change, bead, fields| {
+        if !fields.watchers.remove(who) {
+            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+        }
+        put(change, bead, fields)?;
+        Ok(Changed::of(bead, Ending::Unwatched, Vec::new()))
+    })
+}

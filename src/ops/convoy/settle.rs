@@ -1,0 +1,307 @@
+//! Settling: a convoy whose beads are all closed is closed itself, and its owner and watchers are told, once.
+//!
+//! The moment, the reason and the letters follow from the closed beads alone, so that two machines that settle the same
+//! convoy write the same.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Change, Damaged, tree};
+use crate::model::address::Address;
+use crate::model::bead::{Bead, IssueType};
+use crate::model::brief::Facts as _;
+use crate::model::convoy::{self, Convoy, INFIX, Standing, Verdict};
+use crate::model::protocol::Protocol;
+use crate::name::BeadId;
+use crate::ops::post;
+use crate::ops::track::reach::{Reach, Sight};
+use crate::time::Moment;
+use crate::town::Town;
+
+/// How a convoy stood when it was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settling {
+    /// It is closed now, and those who wait for it are told.
+    Landed,
+    /// All its beads are closed; it is its owner's to land.
+    Complete,
+    /// Some of its beads are not closed.
+    Waits,
+    /// It tracks nothing.
+    Empty,
+    /// It was closed before.
+    Closed,
+    /// Its record cannot be read or changed.
+    Unreadable,
+}
+
+/// A bead of which it cannot be told whether it is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// The bead.
+    pub id: BeadId,
+    /// Why.
+    pub why: String,
+}
+
+/// A convoy that was settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// The convoy.
+    pub id: BeadId,
+    /// What it is about.
+    pub title: String,
+    /// How it stands.
+    pub outcome: Settling,
+    /// How many beads it tracks.
+    pub total: usize,
+    /// Which of them are not closed.
+    pub open: Vec<BeadId>,
+    /// Which of them cannot be read, or are not there: they count as not closed.
+    pub unknown: Vec<Unknown>,
+    /// Who was told.
+    pub told: Vec<Address>,
+    /// Who was to be told and has no mailbox any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<Address>,
+    /// What is wrong with its record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// The convoys that were open, by id.
+    pub convoys: Vec<Settled>,
+    /// Records of convoys that cannot be read.
+    pub damaged: Vec<Damaged>,
+}
+
+impl Settled {
+    fn of(bead: &Bead) -> Self {
+        Self {
+            id: bead.id.clone(),
+            title: bead.title.clone(),
+            outcome: Settling::Closed,
+            total: convoy::tracked(bead).count(),
+            open: Vec::new(),
+            unknown: Vec::new(),
+            told: Vec::new(),
+            untold: Vec::new(),
+            fault: None,
+        }
+    }
+
+    fn unreadable(mut self, error: &Error) -> Self {
+        self.outcome = Settling::Unreadable;
+        self.fault = Some(error.line());
+        self
+    }
+}
+
+/// Where `id` stands, in its scope as `reach` sees it.
+pub(super) fn standing(reach: &mut Reach<'_>, id: &BeadId) -> Standing {
+    match reach.brief(id) {
+        Sight::Seen(bead) if bead.status.is_closed() => Standing::Closed(bead.closed_at.unwrap_or(bead.updated_at)),
+        Sight::Seen(_) => Standing::Open,
+        Sight::Missing => Standing::Unknown("there is no such bead".to_owned()),
+        Sight::Unreadable(why) => Standing::Unknown(why),
+    }
+}
+
+/// Where `id` stands, a bead of the town as `change` has it.
+fn standing_in(change: &Change<'_>, reach: &mut Reach<'_>, id: &BeadId) -> Standing {
+    if !super::is_of_town(id) {
+        return standing(reach, id);
+    }
+    let found = change.get::<Bead>(&tree::bead(id)).and_then(|bead| match bead {
+        None => change.archived_bead(id),
+        found => Ok(found),
+    });
+    match found {
+        Ok(Some(bead)) if bead.status.is_closed() => Standing::Closed(bead.closed_at.unwrap_or(bead.updated_at)),
+        Ok(Some(_)) => Standing::Open,
+        Ok(None) => Standing::Unknown("there is no such bead".to_owned()),
+        Err(error) => Standing::Unknown(error.line()),
+    }
+}
+
+/// Settles the convoy `id` as a part of a change to the town.
+///
+/// # Errors
+/// Not found, when there is none; corrupt, when a mailbox cannot be read. What is wrong with its own record is in the
+/// answer, and nothing is changed then.
+pub(super) fn settle_in(change: &mut Change<'_>, reach: &mut Reach<'_>, id: &BeadId) -> Result<Settled> {
+    let mut bead = match change.archived_bead(id)? {
+        Some(bead) => return Ok(Settled::of(&bead)),
+        None => change.bead(id)?,
+    };
+    let mut settled = Settled::of(&bead);
+    let mut fields = match Convoy::of(&bead) {
+        Ok(fields) => fields,
+        Err(error) => return Ok(settled.unreadable(&error)),
+    };
+    if bead.status.is_closed() {
+        return Ok(settled);
+    }
+    let at = match convoy::judge(&bead, |id| standing_in(change, reach, id)) {
+        Verdict::Complete(at) => at,
+        Verdict::Empty => {
+            settled.outcome = Settling::Empty;
+            return Ok(settled);
+        }
+        Verdict::Waits(open, unknown) => {
+            settled.outcome = Settling::Waits;
+            settled.open = open;
+            settled.unknown = unknown.into_iter().map(|(id, why)| Unknown { id, why }).collect();
+            return Ok(settled);
+        }
+    };
+    if fields.owned {
+        settled.outcome = Settling::Complete;
+        return Ok(settled);
+    }
+    match land_in(change, &mut bead, &mut fields, at, "gt") {
+        Ok(()) => {}
+        Err(error) => return Ok(settled.unreadable(&error)),
+    }
+    settled.outcome = Settling::Landed;
+    (settled.told, settled.untold) = tell(change, &bead, &fields, at)?;
+    Ok(settled)
+}
+
+/// Closes a complete convoy.
+pub(super) fn land_in(change: &mut Change<'_>, bead: &mut Bead, fields: &mut Convoy, at: Moment, by: &str) -> Result<()> {
+    bead.close(by, &format!("All {} beads are closed", convoy::tracked(bead).count()), at)?;
+    bead.updated_at = change.now();
+    fields.landings += 1;
+    fields.put_into(bead);
+    change.put_bead(bead)
+}
+
+/// Tells owner and watchers of a convoy that it landed; answers whom, and who cannot be told.
+pub(super) fn tell(change: &mut Change<'_>, bead: &Bead, fields: &Convoy, at: Moment) -> Result<(Vec<Address>, Vec<Address>)> {
+    let total = convoy::tracked(bead).count();
+    let plain = bead.title.replace(char::is_control, " ");
+    let summary = format!("{plain}: all {total} beads are closed");
+    let message = Protocol::ConvoyLanded { convoy: bead.id.clone(), summary };
+    let key = format!("landed-{}-{}", bead.id, fields.landings);
+    tell_each(change, fields.hearers(bead), &key, |to, id| message.letter(id, Address::Deacon, to.clone(), at))
+}
+
+/// Puts a letter under `key` to each of `hearers`; one whose rig is gone is passed over, since it holds nobody up.
+pub(super) fn tell_each(
+    change: &mut Change<'_>,
+    hearers: Vec<Address>,
+    key: &str,
+    write: impl Fn(&Address, BeadId) -> Result<crate::model::mail::Letter>,
+) -> Result<(Vec<Address>, Vec<Address>)> {
+    let (mut told, mut untold) = (Vec::new(), Vec::new());
+    for to in hearers {
+        match post::once(change, key, &to, |id| write(&to, id)) {
+            Ok(_) => told.push(to),
+            Err(error) if error.kind == Kind::NotFound => untold.push(to),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((told, untold))
+}
+
+/// Settles the convoys that track `id`, a bead that `change` closes, when it is one of the town's: in the same
+/// transaction. A convoy that cannot be settled holds nobody's close up; [`check`] names it.
+///
+/// # Errors
+/// Corrupt, when the town's trees cannot be read.
+pub fn closed_in(town: &Town, change: &mut Change<'_>, id: &BeadId) -> Result<()> {
+    if !super::is_of_town(id) {
+        return Ok(());
+    }
+    for convoy in super::tracking(change.before(), id)? {
+        let settled = settle_in(change, &mut Reach::new(town), &convoy)?;
+        if let Some(fault) = settled.fault {
+            tracing::warn!("convoy {convoy} cannot be settled: {fault}");
+        }
+    }
+    Ok(())
+}
+
+/// Settles the convoys that track any of `ids`, beads that were closed a moment ago, and delivers what is to be told.
+/// The close stands whatever happens here; what goes wrong is a warning, and [`check`] finishes it.
+pub fn after_close<'i>(town: &Town, ids: impl IntoIterator<Item = &'i BeadId>) -> Vec<Settled> {
+    let settled = settle_trackers(town, ids);
+    settled.unwrap_or_else(|error| {
+        tracing::warn!("convoys were not settled ({}); gt convoy check does it", error.line());
+        Vec::new()
+    })
+}
+
+fn settle_trackers<'i>(town: &Town, ids: impl IntoIterator<Item = &'i BeadId>) -> Result<Vec<Settled>> {
+    let state = town.hq.state()?;
+    let mut convoys = BTreeSet::new();
+    for id in ids {
+        // Those of the town were settled in the transaction that closed them; what they told may wait to be carried.
+        convoys.extend(super::tracking(&state, id)?);
+    }
+    let mut all = Vec::new();
+    for id in convoys {
+        crate::env::crash_point("convoy.settling");
+        all.push(settle(town, &id)?);
+    }
+    deliver_told(town)?;
+    Ok(all)
+}
+
+/// Carries letters of the town that wait in its outbox to the rigs of their recipients.
+pub(super) fn deliver_told(town: &Town) -> Result<()> {
+    if town.hq.state()?.paths("outbox")?.is_empty() {
+        return Ok(());
+    }
+    post::deliver(town).map(|_| ())
+}
+
+/// Settles one convoy; the town is written to only when there is something to write.
+fn settle(town: &Town, id: &BeadId) -> Result<Settled> {
+    let dry = town.hq.rehearse(town.now, |change| settle_in(change, &mut Reach::new(town), id))?;
+    if dry.outcome != Settling::Landed {
+        return Ok(dry);
+    }
+    let deed = town.deed("convoy-land", format!("convoy {id} landed"));
+    let mut reach = Reach::new(town);
+    town.hq.transact(&deed, |change| settle_in(change, &mut reach, id))
+}
+
+/// Settles all open convoys, or only `one`: what a killed command left, and what another machine closed.
+///
+/// # Errors
+/// Not found, when there is no such convoy; corrupt, when the town cannot be read. A convoy that cannot be settled is
+/// in the answer.
+pub fn check(town: &Town, one: Option<&BeadId>) -> Result<Checked> {
+    let state = town.hq.state()?;
+    let catalog = state.catalog()?;
+    let is_asked = |id: &str| one.is_none_or(|one| one.as_str() == id);
+    let open = |row: &crate::ledger::index::Row<'_>| {
+        *row.issue_type() == IssueType::Convoy && is_asked(row.id()) && (one.is_some() || !row.status().is_closed())
+    };
+    let mut ids: Vec<BeadId> = catalog.rows().filter(open).filter_map(|row| row.id().parse().ok()).collect();
+    ids.sort();
+    let mut checked = Checked { convoys: Vec::new(), damaged: damaged(&catalog.damaged(), one) };
+    for id in &ids {
+        checked.convoys.push(settle(town, id)?);
+    }
+    deliver_told(town)?;
+    Ok(checked)
+}
+
+/// Those of `records` that are convoys, as their ids tell.
+fn damaged(records: &[Damaged], one: Option<&BeadId>) -> Vec<Damaged> {
+    let id_of = |record: &Damaged| record.path.rsplit('/').next().and_then(|name| name.strip_suffix(".json")?.parse().ok());
+    let is_meant = |record: &&Damaged| {
+        let id: Option<BeadId> = id_of(record);
+        id.is_some_and(|id| id.suffix().starts_with(INFIX) && one.is_none_or(|one| *one == id))
+    };
+    records.iter().filter(is_meant).cloned().collect()
+}
