@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ use crate::time::parse_millis;
 use crate::town::{RigPlace, Town};
 
 /// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// This machine's git configuration.
@@ -34,7 +35,7 @@ pub enum Source {
 }
 
 /// A key with its value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Setting {
     /// The key.
     pub key: String,
@@ -53,7 +54,7 @@ impl Setting {
 }
 
 /// `config/<group>.json`: values by full key.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 pub struct Group {
     /// Schema version.
     pub v: u64,
@@ -206,7 +207,7 @@ pub fn owner_email(hq: &Ledger) -> Result<String> {
 }
 
 /// Which commands this machine runs: a hash each, by scope and key. Machine-local, never synced.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 pub struct Trust {
     pins: BTreeMap<String, String>,
 }

@@ -9,6 +9,7 @@ pub mod model;
 pub mod name;
 pub mod ops;
 pub mod runtime;
+mod schema;
 pub mod store;
 pub mod time;
 pub mod town;

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::env::{self, Var};
@@ -57,6 +58,9 @@ macro_rules! text_type {
 text_type!(Name);
 text_type!(Prefix);
 text_type!(BeadId);
+crate::schema::text_schema!(Name, { "pattern": "^[a-z][a-z0-9_]*$" });
+crate::schema::text_schema!(Prefix, { "examples": ["hq", "gt"] });
+crate::schema::text_schema!(BeadId, { "examples": ["gt-x7k20", "gt-x7k20.1"] });
 
 impl FromStr for Name {
     type Err = Error;
@@ -173,7 +177,7 @@ pub fn base36(mut number: u64) -> String {
 /// The slot of a machine in a scope: the character that ends every id it mints there.
 ///
 /// Slots 0 to 34 are one character; later ones are two, the second of which is `z`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Slot(pub u16);
 

@@ -91,6 +91,8 @@ impl FromStr for Moment {
     }
 }
 
+crate::schema::text_schema!(Moment, { "format": "date-time" });
+
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)

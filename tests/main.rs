@@ -28,6 +28,7 @@ mod ready;
 mod refinery;
 mod refusals;
 mod runtime;
+mod schema;
 mod store;
 mod sync;
 mod tidy;

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
     ("env", 0),
     ("name", 0),
+    ("schema", 0),
     ("time", 0),
     ("model", 1),
     ("store", 2),

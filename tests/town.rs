@@ -49,6 +49,8 @@ pub struct Gt<'t> {
 pub struct Outcome {
     /// What was run.
     pub line: String,
+    /// The arguments, when it was gt.
+    pub args: Vec<String>,
     /// Its exit code; -1 for a signal.
     pub code: i32,
     /// What it printed.
@@ -318,7 +320,8 @@ impl Gt<'_> {
     /// Runs gt with these arguments.
     pub fn args(&self, args: &[&str]) -> Outcome {
         let output = self.command(args).output().unwrap();
-        Outcome::of(format!("gt {}", args.join(" ")), output)
+        let outcome = Outcome::of(format!("gt {}", args.join(" ")), output);
+        Outcome { args: args.iter().map(|arg| (*arg).to_owned()).collect(), ..outcome }
     }
 
     /// The command, not yet running.
@@ -334,6 +337,7 @@ impl Outcome {
     pub fn of(line: String, output: Output) -> Self {
         Self {
             line,
+            args: Vec::new(),
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -366,8 +370,12 @@ impl Outcome {
     #[track_caller]
     pub fn json(self) -> Value {
         let outcome = self.succeeds();
-        serde_json::from_str(&outcome.stdout)
-            .unwrap_or_else(|error| panic!("`{}` printed no JSON ({error}):\n{}", outcome.line, outcome.stdout))
+        let document = serde_json::from_str(&outcome.stdout)
+            .unwrap_or_else(|error| panic!("`{}` printed no JSON ({error}):\n{}", outcome.line, outcome.stdout));
+        if !outcome.args.is_empty() {
+            crate::schema::check(&outcome.args, &document);
+        }
+        document
     }
 }
 

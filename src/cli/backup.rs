@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::out::{Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::ops::backup::{self, BackedUp, Scope};
 use crate::ops::restore::{self, Restored};
 use crate::time;
 use crate::town::{Start, Town};
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[Answer::of::<BackedUp>("backup"), Answer::of::<Restored>("restore")];
 
 /// Write the whole town into one file: all ledgers, pins and branches on this machine
 ///

@@ -15,6 +15,7 @@ pub mod mq;
 pub mod out;
 pub mod reindex;
 pub mod rig;
+pub mod schema;
 pub mod scopes;
 pub mod sync;
 pub mod template;
@@ -87,6 +88,7 @@ enum Command {
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     Flatten(flatten::FlattenArgs),
+    Schema(schema::SchemaArgs),
     #[command(alias = "bd")]
     Bead(bead::BeadArgs),
     Create(bead::Create),
@@ -178,6 +180,7 @@ fn deferred() -> clap::Command {
         later::<backup::BackupArgs>("backup"),
         later::<backup::RestoreArgs>("restore"),
         later::<flatten::FlattenArgs>("flatten"),
+        later::<schema::SchemaArgs>("schema"),
         later::<bead::BeadArgs>("bead").alias("bd"),
         later::<bead::Create>("create"),
         later::<bead::Show>("show"),
@@ -260,13 +263,19 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Install(install) => return Ok(out.show(&install.run(out)?)),
         Command::Restore(restore) => return Ok(out.show(&restore.run(start)?)),
         Command::Hub(hub) => return hub.run(out),
+        Command::Schema(schema) => return schema.run(out),
         // What a prompt is told of its mail must not fail with the town.
         Command::Mail(mail) => return mail.run(|| find_town(start, out), out),
         _ => {}
     }
     let town = &find_town(start, out)?;
     match command {
-        Command::Demo(_) | Command::Install(_) | Command::Restore(_) | Command::Hub(_) | Command::Mail(_) => {
+        Command::Demo(_)
+        | Command::Install(_)
+        | Command::Restore(_)
+        | Command::Hub(_)
+        | Command::Schema(_)
+        | Command::Mail(_) => {
             unreachable!("handled above, without a town")
         }
         Command::Rig(args) => args.run(town, out),

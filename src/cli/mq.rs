@@ -1,9 +1,11 @@
 //! `gt mq` and `gt refinery`: the merge queue.
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::merge_request::Blame;
 use crate::name::{BeadId, Name};
@@ -11,6 +13,16 @@ use crate::ops::post;
 use crate::ops::refinery::{self, Drained, Filed, Listed, Overview, Story, Submission};
 use crate::time::Moment;
 use crate::town::{RigPlace, Town};
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Queue>("mq list"),
+    Answer::of::<Overview>("mq status"),
+    Answer::of::<Filed>("mq submit"),
+    Answer::of::<Drained>("mq run"),
+    Answer::of::<Drained>("refinery run"),
+    Answer::of::<Story>("mq why"),
+];
 
 /// File, list and land merge requests
 #[derive(Args)]
@@ -169,7 +181,7 @@ fn place_of(town: &Town, text: &str) -> Result<(RigPlace, BeadId)> {
 }
 
 /// Requests of a rig.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Queue {
     requests: Vec<Listed>,

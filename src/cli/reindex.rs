@@ -1,6 +1,7 @@
 //! `gt reindex`.
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
@@ -22,7 +23,7 @@ pub struct ReindexArgs {
 }
 
 /// The indexes.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct AllMade(Vec<Made>);
 
@@ -59,7 +60,7 @@ impl Show for AllMade {
 }
 
 /// What comparing the indexes came to.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct AllChecked(Vec<Checked>);
 

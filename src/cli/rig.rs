@@ -1,9 +1,11 @@
 //! `gt rig`, `gt config`, `gt trust`.
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::schema::Answer;
 use crate::config::{self, Setting, Source};
 use crate::error::{Error, Result};
 use crate::git::progress::Progress;
@@ -12,6 +14,18 @@ use crate::name::{Name, Prefix};
 use crate::ops::rig::{self, Added};
 use crate::ops::trust::{self, ScopeChoice};
 use crate::town::{RigPlace, Town};
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Added>("rig add"),
+    Answer::of::<Rigs>("rig list"),
+    Answer::of::<Settings>("config list"),
+    Answer::of::<One>("config get"),
+    Answer::of::<Changed>("config set"),
+    Answer::of::<Removed>("config unset"),
+    Answer::of::<Keys>("config keys"),
+    Answer::of::<Trusted>("trust"),
+];
 
 /// Add and list rigs, the projects of the town
 #[derive(Args)]
@@ -92,7 +106,7 @@ impl Show for Added {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Rigs(Vec<rig::Listed>);
 
@@ -219,7 +233,7 @@ impl ConfigArgs {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Settings(Vec<Setting>);
 
@@ -239,7 +253,7 @@ impl Show for Settings {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct One(Setting);
 
@@ -249,7 +263,7 @@ impl Show for One {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Changed(Setting);
 
@@ -259,7 +273,7 @@ impl Show for Changed {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Removed {
     key: String,
 }
@@ -270,14 +284,14 @@ impl Show for Removed {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct KeyLine {
     key: &'static str,
     default: &'static str,
     help: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Keys(Vec<KeyLine>);
 
@@ -329,7 +343,7 @@ impl TrustArgs {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Trusted(Vec<trust::Listed>);
 

@@ -1,9 +1,11 @@
 //! `gt sync`, `gt remote`.
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::cli::scopes::ScopeArgs;
 use crate::error::Result;
 use crate::git::progress::Progress;
@@ -13,6 +15,14 @@ use crate::ops::remote::{self, Remote};
 use crate::ops::sync::{self, Report};
 use crate::store::Store;
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Report>("sync"),
+    Answer::of::<Remotes>("remote add"),
+    Answer::of::<Remotes>("remote list"),
+    Answer::of::<Remotes>("remote remove"),
+];
 
 /// Exchange ledgers with their remotes: fetch, merge, push
 ///
@@ -89,14 +99,14 @@ enum RemoteVerb {
     },
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Listed {
     scope: String,
     #[serde(flatten)]
     remote: Remote,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Remotes(Vec<Listed>);
 

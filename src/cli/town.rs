@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::git::progress::Progress;
 use crate::ledger::log::Entry;
@@ -14,6 +16,10 @@ use crate::ops::install::{self, Installed};
 use crate::ops::status::{self, TownStatus};
 use crate::time;
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] =
+    &[Answer::of::<Installed>("install"), Answer::of::<TownStatus>("status"), Answer::of::<Events>("log")];
 
 /// Make a town, or join one that exists on another machine
 ///
@@ -160,7 +166,7 @@ pub struct LogArgs {
 }
 
 /// Events, newest first.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Events(Vec<Entry>);
 

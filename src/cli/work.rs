@@ -1,9 +1,11 @@
 //! `gt sling`, `gt unsling`, `gt hook`, `gt prime`, `gt done`, `gt polecat`, `gt session`.
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
 use crate::model::bead::{Bead, Status};
@@ -15,6 +17,18 @@ use crate::ops::prime::{self, Failure, Primed};
 use crate::ops::sling::{self, Slung, Unslung};
 use crate::runtime::process;
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Slung>("sling"),
+    Answer::of::<Unslung>("unsling"),
+    Answer::of::<Hung>("hook"),
+    Answer::of::<Primed>("prime"),
+    Answer::of::<Polecats>("polecat list"),
+    Answer::of::<Nuked>("polecat nuke"),
+    Answer::of::<Sessions>("session list"),
+    Answer::of::<Stopped>("session stop"),
+];
 
 /// Give a bead to a worker: hook, sandbox, session
 ///
@@ -255,7 +269,7 @@ enum PolecatVerb {
     },
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Polecats(Vec<Listed>);
 
@@ -337,11 +351,11 @@ enum SessionVerb {
     },
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Sessions(Vec<process::Session>);
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Stopped {
     agent: String,
     was_running: bool,

@@ -13,7 +13,7 @@ use crate::ledger::{Ledger, flatten, tree};
 use crate::time::Moment;
 
 /// A change of state, as its commit tells it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub struct Entry {
     /// The commit.
     pub commit: String,

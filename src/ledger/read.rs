@@ -22,7 +22,7 @@ use crate::model::tombstone::Tombstone;
 use crate::store::Store;
 
 /// A record that cannot be read; everything else still is.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub struct Damaged {
     /// Where it lies.
     pub path: String,

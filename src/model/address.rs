@@ -165,6 +165,8 @@ impl FromStr for Address {
     }
 }
 
+crate::schema::text_schema!(Address, { "examples": ["overseer", "mayor", "widgets/polecats/toast"] });
+
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)

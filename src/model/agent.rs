@@ -1,5 +1,6 @@
 //! Agents: lasting identities. Their state is derived from hook and session, never stored.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -10,7 +11,7 @@ use crate::name::Prefix;
 use crate::time::Moment;
 
 /// The typed fields of a bead of type `agent`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Agent {
     /// Who it is.
     pub address: Address,
@@ -46,7 +47,7 @@ impl Agent {
 }
 
 /// What an agent is doing, told from its hook and its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AgentState {
     /// Hook and session.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::name::BeadId;
 use crate::time::Moment;
 
 /// An edge from a bead to what it depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Dependency {
     /// The bead that depends.
     pub issue_id: BeadId,
@@ -33,7 +34,7 @@ pub struct Dependency {
 }
 
 /// A remark on a bead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Comment {
     /// Id of the comment within the bead.
     pub id: String,
@@ -49,7 +50,7 @@ pub struct Comment {
 }
 
 /// A work item, or any other noun that has an id and a status.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Bead {
     /// Schema version of the record.
     pub v: u64,

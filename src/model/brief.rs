@@ -2,6 +2,7 @@
 //!
 //! The same questions are put to a bead read in full, to its brief, and to a row of an index.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
@@ -111,7 +112,7 @@ impl Facts for Bead {
 }
 
 /// A bead without its texts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Brief {
     /// Its id.
     pub id: BeadId,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::time::Moment;
 pub const INFIX: &str = "cv-";
 
 /// The typed fields of a bead of type `convoy`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Convoy {
     /// Who hears of its landing besides its owner.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

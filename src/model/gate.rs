@@ -1,5 +1,6 @@
 //! Gates: checks that a tree must pass, their verdicts, and what is remembered of a run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::record::{Object, Rev};
@@ -7,7 +8,7 @@ use crate::name::BeadId;
 use crate::time::Moment;
 
 /// A check of a rig, from its configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Gate {
     /// Its name.
     pub name: String,
@@ -18,7 +19,7 @@ pub struct Gate {
 }
 
 /// What a gate said of a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Exit code 0: a fact about this tree.
@@ -45,7 +46,7 @@ impl Verdict {
 }
 
 /// `queue/gates/…`: one finished run; written when the gate exits, before anything reads it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct GateRun {
     /// Schema version.
     pub v: u64,
@@ -83,7 +84,7 @@ pub struct GateRun {
 }
 
 /// `queue/intents/<id>.json`: a landing under way; recorded before the target moves.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Intent {
     /// Schema version.
     pub v: u64,
@@ -108,7 +109,7 @@ pub struct Intent {
 }
 
 /// One request of an [`Intent`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Landing {
     /// The merge request.
     pub mr: BeadId,

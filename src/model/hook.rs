@@ -1,5 +1,6 @@
 //! The hook: the slot that holds an agent's current assignment. If there is work on it, run it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
@@ -8,7 +9,7 @@ use crate::name::BeadId;
 use crate::time::Moment;
 
 /// An assignment; lives in the scope of the bead that hangs on it and changes together with that bead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Hook {
     /// Schema version.
     pub v: u64,

@@ -1,5 +1,6 @@
 //! A letter: durable mail between people, agents and programs. Its body never changes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::name::BeadId;
 use crate::time::Moment;
 
 /// What a letter is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LetterType {
     /// To be known.
@@ -28,7 +29,7 @@ pub enum LetterType {
 }
 
 /// How soon a letter should be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Urgency {
     /// At once.
@@ -42,7 +43,7 @@ pub enum Urgency {
 }
 
 /// A message in one recipient's mailbox.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Letter {
     /// Schema version.
     pub v: u64,

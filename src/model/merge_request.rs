@@ -1,5 +1,6 @@
 //! Merge requests: beads that ask for a pinned head to be merged, and their lawful states.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::name::BeadId;
 use crate::time::Moment;
 
 /// Where a merge request stands in its queue. Being in a stack is derived, not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MrState {
     /// Waiting its turn.
@@ -51,7 +52,7 @@ impl MrState {
 }
 
 /// Why a merge request was sent back, with all that its author needs to mend it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Blame {
     /// `red`, `conflict` or `race`.
     pub cause: String,
@@ -96,7 +97,7 @@ pub struct Blame {
 }
 
 /// The typed fields of a bead of type `merge-request`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct MergeRequest {
     /// Where it stands.
     pub state: MrState,

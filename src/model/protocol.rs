@@ -1,5 +1,6 @@
 //! Protocol messages: machine-readable mail, each kind with its typed payload, in one table.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::name::BeadId;
 use crate::time::Moment;
 
 /// How a polecat left its assignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
     /// Handed in.
@@ -23,7 +24,7 @@ pub enum Exit {
 }
 
 /// A protocol message: the kind is the tag, the fields are the payload.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Protocol {
     /// Polecat to witness, with its first prime.

@@ -50,6 +50,8 @@ impl FromStr for Rev {
     }
 }
 
+crate::schema::text_schema!(Rev, { "examples": ["12@m1"] });
+
 impl Serialize for Rev {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)

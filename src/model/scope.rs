@@ -1,5 +1,6 @@
 //! Scopes, rigs and machines: who may mint which ids, and where things live.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::record::{Object, Rev};
@@ -7,7 +8,7 @@ use crate::name::{Name, Prefix, Slot};
 use crate::time::Moment;
 
 /// Town or rig.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScopeKind {
     /// The town's own ledger, prefix `hq`.
@@ -17,7 +18,7 @@ pub enum ScopeKind {
 }
 
 /// `ledger.json`: what this ledger is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Scope {
     /// Schema version.
     pub v: u64,
@@ -46,7 +47,7 @@ pub struct Scope {
 }
 
 /// `machines/<id>.json`: a machine that takes part in a scope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Machine {
     /// Schema version.
     pub v: u64,
@@ -67,7 +68,7 @@ pub struct Machine {
 }
 
 /// `.repo.git/gt/machine.json`: who this machine is in this town; never synced.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct LocalMachine {
     /// Its id in every scope.
     pub id: String,
@@ -78,7 +79,7 @@ pub struct LocalMachine {
 }
 
 /// `rigs/<name>.json` in the town's ledger: the registry entry of a rig.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Rig {
     /// Schema version.
     pub v: u64,
@@ -107,7 +108,7 @@ pub struct Rig {
 }
 
 /// `outbox/<key>.json`: what another scope must learn; delivered under `key` exactly once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Parcel {
     /// Schema version.
     pub v: u64,

@@ -27,6 +27,7 @@ macro_rules! word_enum {
                 match self { $(Self::$variant => $word,)* Self::Other(word) => word }
             }
         }
+        crate::schema::text_schema!($type, { "examples": [$($word),*] });
         impl From<String> for $type {
             fn from(word: String) -> Self {
                 match word.as_str() { $($word => Self::$variant,)* _ => Self::Other(word) }

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, OrFail, Result};
@@ -32,7 +33,7 @@ pub(crate) const VERSION: u64 = 1;
 const TAKEN: [&str; 3] = ["refs/gt/", "refs/heads/", "refs/tags/"];
 
 /// `manifest.json`: what a backup holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) v: u64,
     pub(crate) made_at: Moment,
@@ -42,7 +43,7 @@ pub(crate) struct Manifest {
 }
 
 /// A scope in a backup.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub(crate) struct Saved {
     /// `town` or `rigs/<name>`.
     pub(crate) scope: String,
@@ -55,7 +56,7 @@ pub(crate) struct Saved {
 }
 
 /// A scope as people are told of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Scope {
     /// `town` or `rigs/<name>`.
     pub scope: String,
@@ -70,7 +71,7 @@ impl From<&Saved> for Scope {
 }
 
 /// What a backup wrote.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct BackedUp {
     /// The file.
     pub file: PathBuf,

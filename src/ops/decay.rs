@@ -4,6 +4,7 @@
 //! finishes. Nothing is taken out of the ledger that has changed since it was judged. Whoever else decays the same
 //! records, here or on another machine, does the same thing, so nobody has to be alone with it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config;
@@ -22,7 +23,7 @@ use crate::town::{RigPlace, Town};
 const SHARE: usize = 2_000;
 
 /// What left the ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Decayed {
     /// Closed beads that moved to the archive.
     pub archived: usize,

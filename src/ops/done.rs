@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
@@ -35,7 +36,7 @@ pub struct Plan {
 }
 
 /// How it ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Done {
     /// A merge request is queued.

@@ -4,6 +4,7 @@
 //! expectation, and taken over from there like by every other machine. So nothing has to be undone when somebody else
 //! was faster; what was prepared is forgotten, and it is tried again on what he wrote.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
@@ -30,7 +31,7 @@ pub struct Wish {
 }
 
 /// How it ended for one scope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// A root took the place of the history.
@@ -68,7 +69,7 @@ pub enum Outcome {
 }
 
 /// What was done to one scope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Flattened {
     /// `town` or `rig NAME`.
     pub scope: String,
@@ -78,7 +79,7 @@ pub struct Flattened {
 }
 
 /// What was done to all of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Report(pub Vec<Flattened>);
 

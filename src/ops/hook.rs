@@ -1,5 +1,6 @@
 //! Hooks: what hangs on whom.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -18,7 +19,7 @@ pub fn of(town: &Town, agent: &Address) -> Result<Option<Hook>> {
 }
 
 /// A hook and what hangs on it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Hung {
     /// Whose.
     pub agent: Address,

@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 /// How it ended.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, schemars::JsonSchema, serde::Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Installed {
     /// A new town.

@@ -1,5 +1,6 @@
 //! Mailboxes: who has one, what lies in it, reading, and what an agent's prompt is told.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
@@ -12,7 +13,7 @@ use crate::name::BeadId;
 use crate::town::Town;
 
 /// A letter with its place in the mailbox, counted from 1, oldest first; the place stays while nothing is removed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Numbered {
     /// The place.
     pub n: usize,
@@ -191,7 +192,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// What a prompt is told of unread mail.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize)]
 pub struct Injection {
     /// Urgent letters, in full.
     pub urgent: Vec<Letter>,

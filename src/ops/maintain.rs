@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
@@ -22,7 +23,7 @@ use crate::town::{RigPlace, Town};
 const YOUNG_MILLIS: i64 = 14 * 24 * 60 * 60 * 1000;
 
 /// What was done to one scope.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Maintained {
     /// `town` or `rig NAME`.
     pub scope: String,
@@ -48,7 +49,7 @@ pub struct Maintained {
 }
 
 /// What was done to all of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Report(pub Vec<Maintained>);
 

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config;
@@ -253,7 +254,7 @@ pub fn naming(mut error: Error, saved: Option<&Salvaged>) -> Error {
 }
 
 /// A polecat as lists show it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Listed {
     /// Who.
     pub address: Address,
@@ -294,7 +295,7 @@ pub fn list(town: &Town, place: &RigPlace) -> Result<Vec<Listed>> {
 }
 
 /// What `gt polecat nuke` did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Nuked {
     /// Whose sandbox.
     pub address: Address,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
@@ -161,7 +162,7 @@ pub struct Mailing {
 }
 
 /// A letter that was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Sent {
     /// Whose mailbox.
     pub to: Address,

@@ -1,5 +1,6 @@
 //! Indexes made anew from the records, or compared with them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::ops::scopes::Which;
 use crate::town::Town;
 
 /// A scope whose index was made anew.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Made {
     /// `town` or `rig NAME`.
     pub scope: String,
@@ -18,7 +19,7 @@ pub struct Made {
 }
 
 /// A scope whose index was compared with the records.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Checked {
     /// `town` or `rig NAME`.
     pub scope: String,

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OrFail, Result};
@@ -15,7 +16,7 @@ use crate::store::Store;
 pub const ORIGIN: &str = "origin";
 
 /// A place that a ledger is exchanged with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Remote {
     /// Its name on this machine.
     pub name: String,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
@@ -45,7 +46,7 @@ pub struct Plan {
 }
 
 /// What was restored.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Restored {
     /// Where.
     pub path: PathBuf,
@@ -60,7 +61,7 @@ pub struct Restored {
 }
 
 /// What hangs on a hook of the machine that was backed up.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Assignment {
     /// Whose hook.
     pub agent: Address,

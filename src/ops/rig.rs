@@ -38,7 +38,7 @@ pub struct Plan {
 }
 
 /// How it ended.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, schemars::JsonSchema, serde::Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Added {
     /// A new rig.
@@ -343,7 +343,7 @@ pub fn refresh_readers(place: &RigPlace) -> Result<()> {
 }
 
 /// A rig as `gt rig list` shows it.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, schemars::JsonSchema, serde::Serialize)]
 pub struct Listed {
     /// Its registry entry.
     #[serde(flatten)]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
@@ -42,7 +43,7 @@ pub struct Plan {
 }
 
 /// How it ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Slung {
     /// Assigned now.
@@ -264,7 +265,7 @@ fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> 
 }
 
 /// What `gt unsling` did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Unslung {
     /// The bead.
     pub bead: BeadId,

@@ -1,5 +1,6 @@
 //! The town at a glance.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -15,7 +16,7 @@ use crate::ops::remote;
 use crate::town::{RigPlace, Town};
 
 /// Beads by where they stand.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize)]
 pub struct Counts {
     /// Open work.
     pub open: usize,
@@ -30,7 +31,7 @@ pub struct Counts {
 }
 
 /// A rig at a glance.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RigStatus {
     /// Its name.
     pub rig: Name,
@@ -51,7 +52,7 @@ pub struct RigStatus {
 }
 
 /// The town at a glance.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TownStatus {
     /// Its name.
     pub town: String,

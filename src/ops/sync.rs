@@ -3,6 +3,7 @@
 //! Parcels for other scopes are delivered before and after, so that what one machine tells another travels
 //! in one round. A scope that fails is reported; the others go on.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
@@ -20,7 +21,7 @@ use crate::store::refs::Swap;
 use crate::town::{RigPlace, Town};
 
 /// How one exchange ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Synced {
     /// `town` or `rig NAME`.
     pub scope: String,
@@ -39,7 +40,7 @@ pub struct Synced {
 }
 
 /// How all of it ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Report(pub Vec<Synced>);
 

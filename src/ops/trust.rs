@@ -1,5 +1,6 @@
 //! Setting configuration, and trusting commands that came from elsewhere.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{self, Setting, Source, Trust};
@@ -92,7 +93,7 @@ fn check_rights(town: &Town) -> Result<()> {
 }
 
 /// A command that is configured, and whether this machine runs it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Listed {
     /// `town` or `rig NAME`.
     pub scope: String,

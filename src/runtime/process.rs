@@ -12,6 +12,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::group::{self, For, Group};
@@ -54,7 +55,7 @@ pub struct Launch {
 }
 
 /// A started session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Session {
     /// Its id.
     pub id: String,

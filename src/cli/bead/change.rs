@@ -7,10 +7,21 @@ use super::tree::TreeArgs;
 use super::words::{priority, when};
 use super::{assignee, bead_id, bead_ids, issue_type, status};
 use crate::cli::out::Out;
+use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::dependency::parse_kind;
 use crate::ops::track::{self, Edit};
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Changed>("bead update"),
+    Answer::of::<ClosedBeads>("bead close"),
+    Answer::of::<Reopened>("bead reopen"),
+    Answer::of::<track::Connected>("bead dep add"),
+    Answer::of::<track::Connected>("bead dep remove"),
+    Answer::of::<track::Neighbours>("bead dep list"),
+];
 
 /// Change beads; what the state does not allow is refused
 #[derive(Args)]

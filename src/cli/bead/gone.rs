@@ -1,10 +1,12 @@
 //! The bead verbs that take away and bring back: delete, deleted, restore.
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bead_id;
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
@@ -13,6 +15,10 @@ use crate::ops::past::{self, Deleted, Restored};
 use crate::ops::track::{LIMIT, Scopes};
 use crate::time::Moment;
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] =
+    &[Answer::of::<Deleted>("bead delete"), Answer::of::<Stones>("bead deleted"), Answer::of::<Restored>("bead restore")];
 
 /// Delete beads, for example: gt bead delete wi-x7k2m --reason 'filed twice'
 ///
@@ -145,7 +151,7 @@ impl Graves {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Stones {
     stones: Vec<Tombstone>,

@@ -1,13 +1,23 @@
 //! The bead verbs that only look: show, list, ready.
 
-use super::pages::{Shown, ShownBead};
+use super::pages::{Rows, Shown, ShownBead};
 use super::rows::Question;
 use super::which::{Shape, SortArgs, Which, WhichEver};
 use crate::cli::out::Out;
+use crate::cli::schema::Answer;
 use crate::error::Result;
+use crate::model::bead::Bead;
 use crate::ops::track::{self, Filter, Found, Listed, Order};
 use crate::town::Town;
 use clap::Args;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Shown>("bead show"),
+    Answer::of::<Rows<Bead>>("bead list"),
+    Answer::of::<Rows<Bead>>("bead ready"),
+    Answer::of::<Rows<Bead>>("bead search"),
+];
 
 /// Show beads in full
 #[derive(Args)]

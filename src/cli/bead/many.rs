@@ -3,14 +3,25 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::error::{Kind, OrFail, Result};
+use crate::model::bead::Bead;
 use crate::ops::track::import::{Options, write};
 use crate::ops::track::lines::read_all;
 use crate::ops::track::{self, Done, Exported, Imported, Scopes};
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Ran>("bead batch"),
+    Answer::of::<Imported>("bead import"),
+    Answer::lines::<Bead>("bead export"),
+    Answer::of::<Wrote>("bead export"),
+];
 
 /// Run operations from standard input, one JSON object a line, in one transaction a scope
 ///
@@ -26,7 +37,7 @@ impl Batch {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Ran(Vec<Done>);
 
@@ -121,7 +132,7 @@ impl Export {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Lines<'e> {
     #[serde(skip)]
     exported: &'e Exported,
@@ -133,7 +144,7 @@ impl Show for Lines<'_> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Wrote {
     file: PathBuf,
     count: usize,

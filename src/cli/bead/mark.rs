@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pages::{Changed, note_faults};
 use super::words::when;
 use super::{assignee, bead_id, bead_ids};
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::bead::{Comment, Status};
 use crate::name::BeadId;
@@ -18,6 +20,25 @@ use crate::ops::track::lines::read_all;
 use crate::ops::track::{self, By, Edit, Filter, Labelled, Scopes};
 use crate::time::Moment;
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Changed>("bead assign"),
+    Answer::of::<LabelsChanged>("bead label add"),
+    Answer::of::<LabelsChanged>("bead label remove"),
+    Answer::of::<Labels>("bead label list"),
+    Answer::of::<AllLabels>("bead label list-all"),
+    Answer::of::<Said>("bead comment"),
+    Answer::of::<Remarks>("bead comment"),
+    Answer::of::<Said>("bead comment add"),
+    Answer::of::<Remarks>("bead comment list"),
+    Answer::of::<Changed>("bead defer"),
+    Answer::of::<Changed>("bead undefer"),
+    Answer::of::<Changed>("bead pin"),
+    Answer::of::<Changed>("bead unpin"),
+    Answer::of::<Doubled>("bead duplicate"),
+    Answer::of::<Replaced>("bead supersede"),
+];
 
 /// Say who has a bead, for example: gt bead assign wi-x7k2m widgets/crew/joe
 #[derive(Args)]
@@ -101,7 +122,7 @@ impl LabelArgs {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct LabelsChanged(Vec<Labelled>);
 
 impl Show for LabelsChanged {
@@ -118,7 +139,7 @@ impl Show for LabelsChanged {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Labels(Vec<String>);
 
 impl Show for Labels {
@@ -127,13 +148,13 @@ impl Show for Labels {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Used {
     label: String,
     count: usize,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct AllLabels(Vec<Used>);
 
 impl Show for AllLabels {
@@ -223,7 +244,7 @@ fn text_of(town: &Town, file: &std::path::Path) -> Result<String> {
     String::from_utf8(bytes).or_fail(Kind::Usage, || "read the remark: it is not UTF-8")
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Said {
     #[serde(flatten)]
     comment: Comment,
@@ -236,7 +257,7 @@ impl Show for Said {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Remarks {
     comments: Vec<Said>,
@@ -337,7 +358,7 @@ impl Duplicate {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Doubled {
     duplicate: BeadId,
     canonical: BeadId,
@@ -368,7 +389,7 @@ impl Supersede {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Replaced {
     superseded: BeadId,
     replacement: BeadId,

@@ -1,20 +1,21 @@
 //! `gt bead …`, its short forms at top level, and `bd`: one set of arguments for all three.
 
-mod change;
-mod gone;
-mod look;
-mod many;
-mod mark;
+pub mod change;
+pub mod gone;
+pub mod look;
+pub mod many;
+pub mod mark;
 mod pages;
 mod rows;
-mod survey;
-mod tree;
+pub mod survey;
+pub mod tree;
 mod which;
 pub(super) mod words;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::out::Out;
+use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::bead::{Bead, IssueType, Status};
 use crate::model::dependency::parse_edge;
@@ -27,6 +28,9 @@ pub use look::{List, Ready, Search, Show};
 use pages::{Created, IdOnly};
 pub use survey::{Blocked, Count, Stale};
 use words::{known, priority, when};
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[Answer::of::<Created>("bead create"), Answer::of::<IdOnly>("bead q")];
 
 /// Work items: file, find, change, close and connect them
 #[derive(Args)]

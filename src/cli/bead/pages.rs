@@ -1,5 +1,6 @@
 //! What the bead verbs print.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
@@ -10,7 +11,7 @@ use crate::ops::track::{Closed, Connected, Ending, Found, Listed, Neighbour, Nei
 use crate::time::Moment;
 
 /// A new bead.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Created(pub Bead);
 
 impl Show for Created {
@@ -20,7 +21,7 @@ impl Show for Created {
 }
 
 /// The id of a new bead and nothing else.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct IdOnly(pub BeadId);
 
 impl Show for IdOnly {
@@ -30,7 +31,7 @@ impl Show for IdOnly {
 }
 
 /// A bead with what is found beside it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct ShownBead {
     #[serde(flatten)]
     pub bead: Bead,
@@ -43,7 +44,7 @@ pub struct ShownBead {
 }
 
 /// Beads in full.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Shown {
     pub beads: Vec<ShownBead>,
@@ -156,7 +157,7 @@ pub fn note_rows<B>(found: &Found<B>, out: Out) {
 }
 
 /// Rows of a list; in JSON a bare array.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Rows<B>(Vec<B>);
 
 impl<B> Rows<B> {
@@ -167,7 +168,7 @@ impl<B> Rows<B> {
     }
 }
 
-impl<B: Listed + Serialize> Show for Rows<B> {
+impl<B: Listed + JsonSchema + Serialize> Show for Rows<B> {
     fn show(&self, page: &mut Page) {
         if self.0.is_empty() {
             return;
@@ -187,7 +188,7 @@ impl<B: Listed + Serialize> Show for Rows<B> {
 }
 
 /// Beads after a change.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Changed(pub Vec<Bead>);
 
 impl Show for Changed {
@@ -201,7 +202,7 @@ impl Show for Changed {
 }
 
 /// Beads after closing.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct ClosedBeads(pub Vec<Closed>);
 
 impl Show for ClosedBeads {
@@ -214,7 +215,7 @@ impl Show for ClosedBeads {
 }
 
 /// Beads after opening them again.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Reopened(pub Vec<Closed>);
 
 impl Show for Reopened {

@@ -1,5 +1,6 @@
 //! Lists of beads, asked once and shown in one of three ways: for a person, in JSON, or by a template.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pages::{Rows, note_rows};
@@ -56,7 +57,7 @@ impl Shape {
 }
 
 /// Rows as a template makes them.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Lines(Vec<String>);
 
 impl Lines {

@@ -1,13 +1,15 @@
 //! The bead verbs that give an overview: blocked, children, epic, count, stale.
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bead_id;
-use super::pages::{ClosedBeads, note_faults};
+use super::pages::{ClosedBeads, Rows, note_faults};
 use super::rows::{Lines, Question};
 use super::which::{Shape, SortArgs, Which, WhichEver};
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::bead::{Bead, IssueType};
 use crate::model::brief::Brief;
@@ -16,6 +18,18 @@ use crate::ops::track::reach::{Reach, Sight};
 use crate::ops::track::{self, By, Filter, Found, Group, Listed, Progress, Scopes, Waiting};
 use crate::time::Moment;
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<AllWaiting<Bead>>("bead blocked"),
+    Answer::of::<Rows<Bead>>("bead children"),
+    Answer::of::<Epics>("bead epic status"),
+    Answer::of::<Epics>("bead epic close-eligible"),
+    Answer::of::<ClosedBeads>("bead epic close-eligible"),
+    Answer::of::<Total>("bead count"),
+    Answer::of::<Groups>("bead count"),
+    Answer::of::<Rows<Bead>>("bead stale"),
+];
 
 /// List what is blocked, and by what, for example: gt blocked --rig widgets
 #[derive(Args)]
@@ -57,10 +71,10 @@ impl Blocked {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct AllWaiting<B>(Vec<Waiting<B>>);
 
-impl<B: Listed + Serialize> Show for AllWaiting<B> {
+impl<B: Listed + JsonSchema + Serialize> Show for AllWaiting<B> {
     fn show(&self, page: &mut Page) {
         for Waiting { bead, blockers, .. } in &self.0 {
             page.line(format!("{}  P{} {}  {}", bead.id(), bead.priority(), escape(bead.status().word()), escape(bead.title())));
@@ -192,7 +206,7 @@ fn open_epics(town: &Town, place: &Place, out: Out) -> Result<Vec<Progress>> {
     Ok(found.beads)
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Epics(Vec<Progress>);
 
 impl Show for Epics {
@@ -257,7 +271,7 @@ impl Count {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Total {
     count: usize,
 }
@@ -268,7 +282,7 @@ impl Show for Total {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Groups {
     total: usize,
     groups: Vec<Group>,

@@ -1,12 +1,17 @@
 //! The bead verb `dep tree`, and the tree that it prints.
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::ops::track::walk::{Direction, NODES_MAX, Node, tree};
 use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[Answer::of::<Nodes>("bead dep tree")];
 
 /// Show what a bead depends on as a tree, for example: gt bead dep tree wi-x7k2m --direction up
 #[derive(Args)]
@@ -49,7 +54,7 @@ impl TreeArgs {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Nodes(Vec<Node>);
 
 impl Show for Nodes {

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::bead::words::known;
 use crate::cli::out::Out;
+use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::bead::Status;
@@ -17,6 +18,22 @@ use crate::ops::mailbox;
 use crate::ops::track::LIMIT;
 use crate::town::Town;
 use pages::{Stories, StrandedOnes, Summaries};
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<convoy::Changed>("convoy create"),
+    Answer::of::<convoy::Changed>("convoy add"),
+    Answer::of::<convoy::Changed>("convoy remove"),
+    Answer::of::<convoy::Changed>("convoy close"),
+    Answer::of::<convoy::Changed>("convoy land"),
+    Answer::of::<convoy::Changed>("convoy watch"),
+    Answer::of::<convoy::Changed>("convoy unwatch"),
+    Answer::of::<convoy::Checked>("convoy check"),
+    Answer::of::<StrandedOnes>("convoy stranded"),
+    Answer::of::<Summaries>("convoy list"),
+    Answer::of::<Stories>("convoy list"),
+    Answer::of::<Stories>("convoy status"),
+];
 
 /// Track a batch of beads, of any rig, until all are closed
 #[derive(Args)]

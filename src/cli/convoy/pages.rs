@@ -1,5 +1,6 @@
 //! What the verbs of convoys print for people.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Page, Show, escape};
@@ -7,17 +8,17 @@ use crate::model::bead::Status;
 use crate::ops::convoy::{Changed, Checked, Ending, Member, Rest, Settled, Settling, Story, Stranded, Summary};
 
 /// Convoys, a line each.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Summaries(pub Vec<Summary>);
 
 /// Convoys with their beads.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct Stories(pub Vec<Story>);
 
 /// Convoys that do not move.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct StrandedOnes(pub Vec<Stranded>);
 

@@ -1,5 +1,6 @@
 //! What an agent's prompt is told of its mail: foreign text between fences, damage never as "nothing there".
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Page, Show, escape, shorten};
@@ -11,7 +12,7 @@ use crate::ops::mailbox::Injection;
 const BUDGET_BYTES: usize = 8_000;
 
 /// What a prompt is given.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Injected {
     #[serde(flatten)]
     told: Injection,

@@ -6,9 +6,11 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::schema::Answer;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::address::Address;
 use crate::model::bead::TITLE_CHARS_MAX;
@@ -19,6 +21,19 @@ use crate::ops::track::LIMIT;
 use crate::time::Moment;
 use crate::town::Town;
 use inject::Injected;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<SentAll>("mail send"),
+    Answer::of::<Rows>("mail inbox"),
+    Answer::of::<Read>("mail read"),
+    Answer::of::<Read>("mail peek"),
+    Answer::of::<SentAll>("mail reply"),
+    Answer::of::<Checked>("mail check"),
+    Answer::of::<Injected>("mail check"),
+    Answer::of::<SentAll>("send"),
+    Answer::of::<Rows>("inbox"),
+];
 
 /// Durable mail between people and agents
 #[derive(Args)]
@@ -227,7 +242,7 @@ impl Inbox {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
 struct Rows {
     rows: Vec<Numbered>,
@@ -264,7 +279,7 @@ fn urgency(priority: Urgency) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct SentAll(Vec<Sent>);
 
 impl Show for SentAll {
@@ -278,7 +293,7 @@ impl Show for SentAll {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Read(Letter);
 
 impl Show for Read {
@@ -301,7 +316,7 @@ impl Show for Read {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Checked {
     unread: usize,
 }

@@ -14,6 +14,7 @@ mod width;
 
 use std::io::{IsTerminal, Write as _};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use colour::{Color, Style};
@@ -25,8 +26,8 @@ use crate::env::{self, Var};
 use crate::error::Error;
 use crate::runtime::pager;
 
-/// An outcome of a command: serialized for programs, shown to people.
-pub trait Show: Serialize {
+/// An outcome of a command: serialized for programs, by a schema that is published, and shown to people.
+pub trait Show: Serialize + JsonSchema {
     /// Writes it for a person.
     fn show(&self, page: &mut Page);
 

@@ -6,6 +6,7 @@
 //! order by row. Numbers are little endian. Nothing here is ever read by another machine.
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::bead::{DependencyKind, IssueType, Status};
@@ -249,7 +250,7 @@ impl Header {
 }
 
 /// What an index notes beside its rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Notes {
     /// Paths of records that cannot be read, and why.
     pub damaged: Vec<(String, String)>,

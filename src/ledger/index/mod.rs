@@ -17,6 +17,7 @@ mod texts;
 mod upkeep;
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -63,7 +64,7 @@ pub enum Target<'c> {
 }
 
 /// A letter in brief.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Slip {
     /// Whose, as a directory is named.
     pub mailbox: String,
@@ -94,7 +95,7 @@ impl Slip {
 }
 
 /// What changed among the beads from one tree to the next.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 struct BeadPatch {
     /// By id: gone, or blob and brief.
     beads: Vec<(BeadId, Option<(String, Brief)>)>,
@@ -103,7 +104,7 @@ struct BeadPatch {
 }
 
 /// What changed among the letters from one tree to the next.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 struct LetterPatch {
     /// Gone, or the blob.
     letters: Vec<(Slip, Option<String>)>,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::encode::{Made, encode};
@@ -178,7 +179,7 @@ impl Rebuilt {
 }
 
 /// What making the index anew came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Reindexed {
     /// Beads in it.
     pub beads: usize,
@@ -193,7 +194,7 @@ pub struct Reindexed {
 }
 
 /// What comparing the index with the records came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Compared {
     /// Beads that were compared.
     pub beads: usize,

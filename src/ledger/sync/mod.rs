@@ -54,7 +54,7 @@ impl Default for Options {
 }
 
 /// How an exchange ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Both sides were equal already.
@@ -68,7 +68,7 @@ pub enum Outcome {
 }
 
 /// What an exchange did, or with `dry_run` would do.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, schemars::JsonSchema, serde::Serialize)]
 pub struct Exchange {
     /// How it ended.
     pub outcome: Outcome,

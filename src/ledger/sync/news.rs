@@ -1,6 +1,7 @@
 //! What of an exchange concerns people here: choices that had to yield, and assignments that this machine lost.
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -11,7 +12,7 @@ use crate::model::merge::Conflict;
 use crate::name::BeadId;
 
 /// An assignment of this machine that what came from elsewhere ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Lost {
     /// Whose hook it hung on.
     pub agent: Address,

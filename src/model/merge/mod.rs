@@ -11,6 +11,7 @@ mod repair;
 mod status;
 mod texts;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ pub struct Merged {
 }
 
 /// A choice of a person or an agent that a merge overruled; stored under `conflicts/`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Conflict {
     /// Schema version.
     pub v: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -20,7 +21,7 @@ use crate::time::Moment;
 use crate::town::Town;
 
 /// A convoy in brief.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Summary {
     /// The convoy.
     pub id: BeadId,
@@ -55,7 +56,7 @@ pub struct Summary {
 }
 
 /// A merge request that is on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Request {
     /// The request.
     pub id: BeadId,
@@ -64,7 +65,7 @@ pub struct Request {
 }
 
 /// A bead that a convoy tracks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Member {
     /// The bead.
     pub id: BeadId,
@@ -82,7 +83,7 @@ pub struct Member {
 }
 
 /// A convoy with its beads.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Story {
     /// The convoy.
     #[serde(flatten)]
@@ -229,7 +230,7 @@ impl View<'_> {
 }
 
 /// Why a convoy does not move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rest {
     /// It has work that could be done now and that nobody has.
@@ -241,7 +242,7 @@ pub enum Rest {
 }
 
 /// A bead of a convoy that waits, and for what.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Held {
     /// The bead.
     pub id: BeadId,
@@ -250,7 +251,7 @@ pub struct Held {
 }
 
 /// A convoy that does not move though it is open.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Stranded {
     /// The convoy.
     pub id: BeadId,

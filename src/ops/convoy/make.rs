@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::settle::{self, Settling, settle_in};
@@ -35,7 +36,7 @@ pub struct Draft {
 }
 
 /// What became of a convoy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// It is there now.
@@ -57,7 +58,7 @@ pub enum Ending {
 }
 
 /// A convoy and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Changed {
     /// What was done.
     pub outcome: Ending,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
@@ -21,7 +22,7 @@ use crate::time::Moment;
 use crate::town::Town;
 
 /// How a convoy stood when it was settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Settling {
     /// It is closed now, and those who wait for it are told.
@@ -39,7 +40,7 @@ pub enum Settling {
 }
 
 /// A bead of which it cannot be told whether it is closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Unknown {
     /// The bead.
     pub id: BeadId,
@@ -48,7 +49,7 @@ pub struct Unknown {
 }
 
 /// A convoy that was settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Settled {
     /// The convoy.
     pub id: BeadId,
@@ -73,7 +74,7 @@ pub struct Settled {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Checked {
     /// The convoys that were open, by id.
     pub convoys: Vec<Settled>,

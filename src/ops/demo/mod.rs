@@ -9,6 +9,7 @@ pub mod story;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::env;
@@ -32,7 +33,7 @@ pub struct Plan {
 }
 
 /// What became of a piece of work.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Row {
     /// The bead.
     pub bead: String,
@@ -45,7 +46,7 @@ pub struct Row {
 }
 
 /// What the demo showed, all of it checked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Shown {
     /// Where everything lies.
     pub dir: PathBuf,

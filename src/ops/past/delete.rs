@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -30,7 +31,7 @@ pub struct Options {
 }
 
 /// A bead that was to be deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Gone {
     /// Which.
     pub id: BeadId,
@@ -42,7 +43,7 @@ pub struct Gone {
 }
 
 /// An edge that went with the bead that it led to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Cut {
     /// The bead that depended.
     pub issue_id: BeadId,
@@ -60,7 +61,7 @@ impl Cut {
 }
 
 /// What was deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Deleted {
     /// The beads.
     pub deleted: Vec<Gone>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gix::ObjectId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::ops::track::reach::Reach;
 use crate::town::Town;
 
 /// A bead that was to come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Back {
     /// Which.
     pub id: BeadId,
@@ -29,7 +30,7 @@ pub struct Back {
 }
 
 /// What came back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Restored {
     /// The beads.
     pub restored: Vec<Back>,

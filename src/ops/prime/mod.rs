@@ -3,6 +3,7 @@
 //! Read-only, except that within a session it marks the start of work: the bead becomes in progress and the
 //! witness is told, in one transaction.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -20,7 +21,7 @@ use crate::town::Town;
 const TEXT_CHARS_MAX: usize = 16_000;
 
 /// All that an agent must know.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Primed {
     /// Who it is.
     pub agent: Address,
@@ -39,7 +40,7 @@ pub struct Primed {
 }
 
 /// The last attempt, which was sent back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failure {
     /// Its merge request.
     pub mr: BeadId,

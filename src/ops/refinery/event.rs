@@ -1,12 +1,13 @@
 //! What happens while a queue is worked, as it happens: typed for programs, one line each for people.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::gate::Verdict;
 use crate::name::BeadId;
 
 /// Something that happened in a queue.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// Requests fit onto the target, in this order.
@@ -114,7 +115,7 @@ pub enum Event {
 }
 
 /// How an unfinished landing ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recovery {
     /// The target had moved already; the records followed.

@@ -28,6 +28,7 @@ mod why;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config;
@@ -79,7 +80,7 @@ impl Turn {
 }
 
 /// What a run of the queue came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Drained {
     /// Requests that landed, in order.
     pub landed: Vec<BeadId>,

@@ -42,7 +42,7 @@ pub struct Handed<'a> {
 }
 
 /// A request was filed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub struct Filed {
     /// The request.
     pub mr: BeadId,

@@ -1,5 +1,6 @@
 //! Questions to the queue: what waits, how a queue stands, and the whole story of one request.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::event::short;
@@ -16,7 +17,7 @@ use crate::time::Moment;
 use crate::town::{RigPlace, Town};
 
 /// A request in one row.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Listed {
     /// The request.
     pub id: BeadId,
@@ -45,7 +46,7 @@ pub struct Listed {
 }
 
 /// How a queue stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Overview {
     /// The rig.
     pub rig: String,
@@ -58,7 +59,7 @@ pub struct Overview {
 }
 
 /// How the queue of one target stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TargetOverview {
     /// The branch.
     pub target: String,
@@ -77,7 +78,7 @@ pub struct TargetOverview {
 }
 
 /// A gate run, as the story of a request tells it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct GateStory {
     /// The run in one line.
     pub line: String,
@@ -94,7 +95,7 @@ pub struct GateStory {
 }
 
 /// The whole story of a request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Story {
     /// The request in short.
     pub listed: Listed,

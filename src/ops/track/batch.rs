@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ use crate::ops::track::{Draft, Edit};
 use crate::town::Town;
 
 /// What became of a line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Done {
     /// Its number, from 1.
     pub line: usize,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -61,7 +62,7 @@ impl By {
 }
 
 /// Beads that have something in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Group {
     /// What that is.
     pub group: String,
@@ -133,7 +134,7 @@ pub fn stale<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, before: M
 }
 
 /// An epic and how far it is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Progress {
     /// The epic.
     pub epic: Bead,

@@ -1,5 +1,6 @@
 //! Edges between beads, and the refusal of those that would close a ring.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::ops::track::reach::{Reach, Sight};
 use crate::town::Town;
 
 /// What became of an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// It is there now.
@@ -28,7 +29,7 @@ pub enum Ending {
 }
 
 /// An edge and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Connected {
     /// What became of it.
     pub status: Ending,
@@ -149,7 +150,7 @@ pub fn check_no_ring(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, 
 }
 
 /// One end of an edge, as the other end sees it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Neighbour {
     /// The bead at the other end.
     pub id: BeadId,
@@ -163,7 +164,7 @@ pub struct Neighbour {
 }
 
 /// What a bead is connected with.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Neighbours {
     /// The bead.
     pub id: BeadId,

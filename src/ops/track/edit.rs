@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -235,7 +236,7 @@ fn assign(bead: &mut Bead, assignee: Option<&str>) -> Result<()> {
 }
 
 /// A bead that was to be closed or opened again.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Closed {
     /// How it is now.
     #[serde(flatten)]

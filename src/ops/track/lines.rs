@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
@@ -12,7 +13,7 @@ pub const INPUT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 const FAULTS_SHOWN_MAX: usize = 20;
 
 /// A line that cannot be taken, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct BadLine {
     /// Its number, from 1.
     pub line: usize,

@@ -1,5 +1,6 @@
 //! Small marks on beads: labels, remarks, deferred and pinned, the same as another one, replaced by another one.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use crate::time::Moment;
 use crate::town::Town;
 
 /// A label and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Labelled {
     /// What became of it.
     pub status: Ending,

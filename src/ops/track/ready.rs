@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -17,7 +18,7 @@ use crate::time::Moment;
 use crate::town::Town;
 
 /// What a bead waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Blocker {
     /// The bead in the way.
     pub id: BeadId,
@@ -96,7 +97,7 @@ pub fn ready<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, order: Or
 }
 
 /// A bead and what it waits for.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Waiting<B> {
     /// The bead.
     #[serde(flatten)]

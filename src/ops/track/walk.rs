@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -17,7 +18,7 @@ use crate::town::Town;
 pub const NODES_MAX: usize = 10_000;
 
 /// Which way a tree grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// To what the bead depends on.
@@ -28,7 +29,7 @@ pub enum Direction {
 }
 
 /// A bead of a tree.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Node {
     /// The bead.
     pub id: BeadId,
