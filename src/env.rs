@@ -29,6 +29,10 @@ pub enum Var {
     CrashAt,
     /// `GT_UPKEEP`: `off`, so that no command starts maintenance by itself; for tests and measurements.
     Upkeep,
+    /// `VISUAL`: the program that texts are edited with.
+    Visual,
+    /// `EDITOR`: the same, when `VISUAL` is not set.
+    Editor,
     /// `PATH`: where programs are looked up.
     Path,
     /// `NO_COLOR`: no colour unless `--color always` asks for it.
@@ -56,6 +60,8 @@ impl Var {
             Self::Log => "GT_LOG",
             Self::CrashAt => "GT_CRASH_AT",
             Self::Upkeep => "GT_UPKEEP",
+            Self::Visual => "VISUAL",
+            Self::Editor => "EDITOR",
             Self::Path => "PATH",
             Self::NoColor => "NO_COLOR",
             Self::Term => "TERM",

@@ -9,6 +9,7 @@ mod convoys;
 mod crash;
 mod damage;
 mod demo;
+mod edits;
 mod filters;
 mod flatten;
 mod hub;

@@ -76,7 +76,12 @@ fn line(done: &Maintained) -> String {
         line.push_str(&format!(", removed {} left-overs", done.left_overs.len()));
     }
     let decayed = done.decayed.unwrap_or_default();
-    let moved = [(decayed.archived, "archived"), (decayed.ephemeral, "ephemeral gone"), (decayed.letters, "letters gone")];
+    let moved = [
+        (decayed.given_back, "given back"),
+        (decayed.archived, "archived"),
+        (decayed.ephemeral, "ephemeral gone"),
+        (decayed.letters, "letters gone"),
+    ];
     for (count, words) in moved.into_iter().filter(|(count, _)| *count > 0) {
         line.push_str(&format!(", {count} {words}"));
     }

@@ -82,6 +82,12 @@ pub struct Bead {
     /// The clock of the assignment; set by sling and claim only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_rev: Option<Rev>,
+    /// When a claim ends by itself; set only while it is in progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Moment>,
+    /// By how many milliseconds a sign of life of the assignee extends the claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_millis: Option<u64>,
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -188,6 +194,8 @@ impl Bead {
             priority: 2,
             assignee: None,
             assigned_rev: None,
+            lease_until: None,
+            lease_millis: None,
             owner: None,
             created_by: created_by.to_owned(),
             created_at: now,
@@ -221,6 +229,8 @@ impl Bead {
                 Error::refused(format!("{} is {} and cannot become {next}", self.id, self.status)).hint(self.what_helps())
             );
         }
+        self.lease_until = None;
+        self.lease_millis = None;
         if self.status.is_closed() {
             self.closed_at = None;
             self.close_reason = None;
@@ -253,13 +263,27 @@ impl Bead {
         Ok(())
     }
 
-    /// Opens it when it was deferred until a time that has come by `now`; whoever takes work does this first.
+    /// Opens it when it was deferred until a time that has come by `now`, or claimed until then; whoever takes work does
+    /// this first.
     ///
     /// # Errors
     /// Refused, if the table of moves forbade it.
     pub fn wake(&mut self, now: Moment) -> Result<()> {
-        let has_come = self.defer_until.is_some_and(|until| until <= now);
-        if self.status == Status::Deferred && has_come { self.become_status(Status::Open, now) } else { Ok(()) }
+        let has_come = self.status == Status::Deferred && self.defer_until.is_some_and(|until| until <= now);
+        if has_come || self.has_lease_ended(now) { self.become_status(Status::Open, now) } else { Ok(()) }
+    }
+
+    /// Whether it was claimed for a time that is over by `now`.
+    #[must_use]
+    pub fn has_lease_ended(&self, now: Moment) -> bool {
+        self.status == Status::InProgress && self.lease_until.is_some_and(|until| until <= now)
+    }
+
+    /// Makes the claim end by itself `millis` after `now`.
+    pub fn lease(&mut self, millis: u64, now: Moment) {
+        let length = i64::try_from(millis).unwrap_or(i64::MAX);
+        self.lease_millis = Some(millis);
+        self.lease_until = Some(Moment::from_millis(now.millis().saturating_add(length)));
     }
 
     /// Adds a remark at the end.
@@ -310,6 +334,19 @@ mod tests {
         assert!(bead.become_status(Status::Hooked, now).is_err());
         bead.become_status(Status::Open, now).unwrap();
         assert_eq!((bead.closed_at, bead.close_reason), (None, None));
+    }
+
+    #[test]
+    fn a_lease_goes_with_the_claim() {
+        let mut bead = bead();
+        let at = Moment::from_millis;
+        bead.become_status(Status::InProgress, at(0)).unwrap();
+        bead.assignee = Some("mayor".into());
+        bead.lease(10, at(5));
+        bead.wake(at(14)).unwrap();
+        assert!(bead.status == Status::InProgress && !bead.has_lease_ended(at(14)) && bead.has_lease_ended(at(15)));
+        bead.wake(at(15)).unwrap();
+        assert_eq!((bead.status, bead.assignee, bead.lease_until, bead.lease_millis), (Status::Open, None, None, None));
     }
 
     #[test]

@@ -39,8 +39,10 @@ pub trait Facts {
     fn priority(&self) -> u8;
     /// When it was made.
     fn created_at(&self) -> Moment;
-    /// Not ready before this.
+    /// Not ready before this; of what is not in progress.
     fn defer_until(&self) -> Option<Moment>;
+    /// When the claim on what is in progress ends by itself.
+    fn lease_until(&self) -> Option<Moment>;
     /// The address of whoever has it.
     fn assignee(&self) -> Option<&str>;
     /// Whether it has the label.
@@ -54,10 +56,16 @@ pub trait Facts {
     /// Whether a refinery closed it by a merge.
     fn was_merged(&self) -> bool;
 
+    /// The address of whoever has it at `now`: nobody, when the claim was for a time that is over.
+    fn holder(&self, now: Moment) -> Option<&str> {
+        self.assignee().filter(|_| self.lease_until().is_none_or(|until| until > now))
+    }
+
     /// Whether it waits for nothing but somebody's hands, its dependencies aside. What was deferred is open again when
-    /// its time has come; without a time, when somebody says so.
+    /// its time has come; without a time, when somebody says so. What was claimed for a time is when that is over.
     fn is_open_work(&self, now: Moment) -> bool {
         let is_time = match self.status() {
+            Status::InProgress => self.lease_until().is_some_and(|until| until <= now),
             Status::Open => self.defer_until().is_none_or(|until| until <= now),
             Status::Deferred => self.defer_until().is_some_and(|until| until <= now),
             _ => false,
@@ -83,7 +91,10 @@ impl Facts for Bead {
         self.created_at
     }
     fn defer_until(&self) -> Option<Moment> {
-        self.defer_until
+        self.defer_until.filter(|_| self.status != Status::InProgress)
+    }
+    fn lease_until(&self) -> Option<Moment> {
+        self.lease_until.filter(|_| self.status == Status::InProgress)
     }
     fn assignee(&self) -> Option<&str> {
         self.assignee.as_deref()
@@ -131,9 +142,12 @@ pub struct Brief {
     /// When it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Moment>,
-    /// Not ready before this.
+    /// Not ready before this; of what is not in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defer_until: Option<Moment>,
+    /// When the claim on what is in progress ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Moment>,
     /// The address of whoever has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<String>,
@@ -174,7 +188,8 @@ impl Brief {
             created_at: bead.created_at,
             updated_at: bead.updated_at,
             closed_at: bead.closed_at,
-            defer_until: bead.defer_until,
+            defer_until: Facts::defer_until(bead),
+            lease_until: Facts::lease_until(bead),
             assignee: bead.assignee.clone(),
             labels: bead.labels.iter().cloned().collect(),
             parent: parent_of(bead).cloned(),
@@ -210,6 +225,9 @@ impl Facts for Brief {
     }
     fn defer_until(&self) -> Option<Moment> {
         self.defer_until
+    }
+    fn lease_until(&self) -> Option<Moment> {
+        self.lease_until
     }
     fn assignee(&self) -> Option<&str> {
         self.assignee.as_deref()

@@ -139,6 +139,8 @@ fn agree(bead: &mut Bead) -> bool {
         bead.assignee = None;
         bead.assigned_rev = None;
         bead.started_at = None;
+        bead.lease_until = None;
+        bead.lease_millis = None;
     }
     if !bead.status.is_closed() {
         bead.closed_at = None;

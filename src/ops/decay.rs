@@ -16,6 +16,7 @@ use crate::model::brief::Facts as _;
 use crate::model::decay::{Ages, Fate, Ties, fate_of, has_expired};
 use crate::model::hook::Hook;
 use crate::model::merge_request::MergeRequest;
+use crate::ops::track::lease;
 use crate::time::{Moment, parse_millis};
 use crate::town::{RigPlace, Town};
 
@@ -25,6 +26,8 @@ const SHARE: usize = 2_000;
 /// What left the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Decayed {
+    /// Claims that had run out: their beads are open again.
+    pub given_back: usize,
     /// Closed beads that moved to the archive.
     pub archived: usize,
     /// Ephemeral beads that went.
@@ -45,7 +48,7 @@ pub fn decay(town: &Town, place: Option<&RigPlace>) -> Result<Decayed> {
     }
     let ages = ages(town, place)?;
     let found = judge(town, ledger, &ages)?;
-    let mut decayed = Decayed::default();
+    let mut decayed = Decayed { given_back: lease::sweep(town, ledger)?, ..Decayed::default() };
     for share in found.archived.chunks(SHARE) {
         let deed = town.deed("archive", format!("archive {}", counted(share.len(), "bead")));
         let standing = ledger.put_into_archive(&deed, share)?;

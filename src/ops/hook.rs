@@ -8,6 +8,7 @@ use crate::ledger::State;
 use crate::model::address::Address;
 use crate::model::bead::Bead;
 use crate::model::hook::Hook;
+use crate::ops::track::lease;
 use crate::town::Town;
 
 /// The hook of `agent`: in the scope that its mail lives in, where its work does too.
@@ -34,6 +35,7 @@ pub struct Hung {
 /// # Errors
 /// Corrupt, when hook or bead cannot be read.
 pub fn show(town: &Town, agent: &Address) -> Result<Hung> {
+    lease::beat(town);
     let ledger = town.ledger_for(agent)?;
     let (hook, bead) = with_bead(&ledger.state()?, agent)?;
     Ok(Hung { agent: agent.clone(), hook, bead })

@@ -10,6 +10,7 @@ use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
 use crate::model::mail::{Letter, Urgency};
 use crate::name::BeadId;
+use crate::ops::track::lease;
 use crate::town::Town;
 
 /// A letter with its place in the mailbox, counted from 1, oldest first; the place stays while nothing is removed.
@@ -209,6 +210,7 @@ pub struct Injection {
 /// # Errors
 /// As [`mailbox`].
 pub fn unread(town: &Town) -> Result<usize> {
+    lease::beat(town);
     Ok(town.ledger_for(&town.me)?.state()?.unread(&town.me)?.letters.len())
 }
 
@@ -217,6 +219,7 @@ pub fn unread(town: &Town) -> Result<usize> {
 /// # Errors
 /// As [`mailbox`].
 pub fn injection(town: &Town) -> Result<Injection> {
+    lease::beat(town);
     let ledger = town.ledger_for(&town.me)?;
     let state = ledger.state()?;
     let unread = state.unread(&town.me)?;

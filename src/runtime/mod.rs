@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod command;
+pub mod editor;
 mod group;
 pub mod pager;
 pub mod process;

@@ -7,16 +7,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pages::{Changed, note_faults};
-use super::words::when;
+use super::words::{file_text, when};
 use super::{assignee, bead_id, bead_ids};
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
-use crate::error::{Error, Kind, OrFail, Result};
+use crate::error::{Error, Result};
 use crate::model::bead::{Comment, Status};
 use crate::name::BeadId;
 use crate::ops::track::census::NO_LABELS;
 use crate::ops::track::depend::Ending;
-use crate::ops::track::lines::read_all;
 use crate::ops::track::{self, By, Edit, Filter, Labelled, Scopes};
 use crate::time::Moment;
 use crate::town::Town;
@@ -210,7 +209,7 @@ enum CommentVerb {
 impl CommentArgs {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         match (&self.verb, &self.short) {
-            (Some(CommentVerb::Add { id, file: Some(file), .. }), _) => Self::add(town, id, &text_of(town, file)?, out),
+            (Some(CommentVerb::Add { id, file: Some(file), .. }), _) => Self::add(town, id, &file_text(town, file)?, out),
             (Some(CommentVerb::List { id }), _) => Self::list(town, id, out),
             (None, Some(ShortComment { id, text })) if text.is_empty() => Self::list(town, id, out),
             (Some(CommentVerb::Add { id, text, file: None }), _) | (None, Some(ShortComment { id, text })) => {
@@ -232,16 +231,6 @@ impl CommentArgs {
         let comments = comments.into_iter().map(|comment| Said { comment, issue_id: issue_id.clone() }).collect();
         Ok(out.show(&Remarks { comments, now: town.now }))
     }
-}
-
-fn text_of(town: &Town, file: &std::path::Path) -> Result<String> {
-    let bytes = if file.as_os_str() == "-" {
-        read_all(std::io::stdin().lock())?
-    } else {
-        let path = town.dir.join(file);
-        read_all(std::fs::File::open(&path).or_fail(Kind::NotFound, || format!("open {}", path.display()))?)?
-    };
-    String::from_utf8(bytes).or_fail(Kind::Usage, || "read the remark: it is not UTF-8")
 }
 
 #[derive(JsonSchema, Serialize)]

@@ -1,14 +1,17 @@
 //! `gt bead …`, its short forms at top level, and `bd`: one set of arguments for all three.
 
 pub mod change;
+pub mod edit;
 pub mod gone;
 pub mod look;
 pub mod many;
 pub mod mark;
 mod pages;
 mod rows;
+mod sheet;
 pub mod survey;
 pub mod tree;
+pub mod update;
 mod which;
 pub(super) mod words;
 
@@ -23,10 +26,11 @@ use crate::name::{BeadId, Prefix};
 use crate::ops::mailbox;
 use crate::ops::track::{self, Draft};
 use crate::town::Town;
-pub use change::{Close, Dep, Reopen, Update};
+pub use change::{Close, Dep, Reopen};
 pub use look::{List, Ready, Search, Show};
 use pages::{Created, IdOnly};
 pub use survey::{Blocked, Count, Stale};
+pub use update::Update;
 use words::{known, priority, when};
 
 /// What these commands print with `--json`.
@@ -49,6 +53,7 @@ enum Verb {
     Ready(Ready),
     Search(Search),
     Update(Update),
+    Edit(edit::EditArgs),
     Close(Close),
     Reopen(Reopen),
     Blocked(Blocked),
@@ -89,6 +94,7 @@ impl BeadArgs {
             Verb::Ready(args) => args.run(town, out),
             Verb::Search(args) => args.run(town, out),
             Verb::Update(args) => args.run(town, out),
+            Verb::Edit(args) => args.run(town, out),
             Verb::Close(args) => args.run(town, out),
             Verb::Reopen(args) => args.run(town, out),
             Verb::Blocked(args) => args.run(town, out),

@@ -1,9 +1,14 @@
 //! Words of the command line that stand for values of a bead.
 
+use std::path::Path;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::ops::track::lines::read_all;
 use crate::time::{Moment, parse_millis};
+use crate::town::Town;
 
 /// Reads a word of a known list; the hint of a refusal names them all.
 ///
@@ -98,6 +103,69 @@ fn moment(text: &str, now: Moment, usual_sign: i64) -> Result<Option<Moment>> {
     })
 }
 
+/// Reads a text: what was said, what is in the file after `@`, or standard input for `-`.
+///
+/// # Errors
+/// Not found, when there is no such file; usage, when it is not UTF-8.
+pub fn text(town: &Town, said: &str) -> Result<String> {
+    match said.strip_prefix('@') {
+        None if said == "-" => file_text(town, Path::new("-")),
+        None => Ok(said.to_owned()),
+        Some(rest) if rest.starts_with('@') => Ok(rest.to_owned()),
+        Some(file) => file_text(town, Path::new(file)).map_err(|error| error.hint("a text that begins with @ is written @@")),
+    }
+}
+
+/// The text in `file`, or of standard input for `-`, without the end of its last line.
+///
+/// # Errors
+/// As [`text`].
+pub fn file_text(town: &Town, file: &Path) -> Result<String> {
+    let bytes = if file.as_os_str() == "-" {
+        read_all(std::io::stdin().lock())?
+    } else {
+        let path = town.dir.join(file);
+        read_all(std::fs::File::open(&path).or_fail(Kind::NotFound, || format!("open {}", path.display()))?)?
+    };
+    let text = String::from_utf8(bytes).or_fail(Kind::Usage, || format!("read {}: it is not UTF-8", file.display()))?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// Reads how long something takes, in minutes: a number of them, or a length such as `2h`; empty is none.
+///
+/// # Errors
+/// Usage, when it is neither.
+pub fn minutes(text: &str) -> Result<Option<u64>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().or_else(|_| parse_millis(text).map(|millis| millis / 60_000)).map(Some).map_err(|_: Error| {
+        Error::usage(format!("'{}' is no length of work", text.escape_debug())).hint("write minutes, such as 90, or 2h")
+    })
+}
+
+/// Keys of metadata and what they shall hold; `None` takes a key away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyValue(pub Vec<(String, Option<Value>)>);
+
+impl FromStr for KeyValue {
+    type Err = Error;
+
+    /// Reads `KEY=VALUE`, or a JSON object as the `bd` tool takes it.
+    fn from_str(text: &str) -> Result<Self> {
+        if text.trim_start().starts_with('{') {
+            let object: serde_json::Map<String, Value> =
+                serde_json::from_str(text).or_fail(Kind::Usage, || "read the metadata: it is no JSON object")?;
+            return Ok(Self(object.into_iter().map(|(key, value)| (key, (!value.is_null()).then_some(value))).collect()));
+        }
+        let (key, value) = text.split_once('=').ok_or_else(|| {
+            Error::usage(format!("'{}' says no value", text.escape_debug())).hint("write KEY=VALUE; KEY= takes the key away")
+        })?;
+        Ok(Self(vec![(key.to_owned(), (!value.is_empty()).then(|| Value::from(value)))]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +205,15 @@ mod tests {
         assert!(known::<IssueType>("type", "bugg").unwrap_err().hint.unwrap().contains("feature"));
         assert_eq!(priority("P1").unwrap(), 1);
         assert!(priority("9").is_err() && priority("high").is_err());
+    }
+    #[test]
+    fn lengths_of_work_and_keys_are_read() {
+        assert_eq!((minutes("90").unwrap(), minutes("2h").unwrap(), minutes("").unwrap()), (Some(90), Some(120), None));
+        assert!(minutes("long").is_err());
+        let read = |text: &str| text.parse::<KeyValue>().map(|KeyValue(pairs)| pairs);
+        assert_eq!(read("a=b=c").unwrap(), [("a".to_owned(), Some(Value::from("b=c")))]);
+        assert_eq!(read("a=").unwrap(), [("a".to_owned(), None)]);
+        assert_eq!(read(r#"{"n": 3}"#).unwrap(), [("n".to_owned(), Some(Value::from(3)))]);
+        assert!(read("a").is_err() && read("{").is_err());
     }
 }

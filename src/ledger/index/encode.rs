@@ -154,14 +154,14 @@ fn encode_roll(beads: &[(Brief, ObjectId)], sizes: &mut Sizes, notes: &mut Notes
         let flags = u8::from(brief.is_ephemeral)
             | u8::from(brief.has_failed) << 1
             | u8::from(brief.was_merged) << 2
-            | u8::from(brief.defer_until.is_some()) << 3;
+            | u8::from(brief.defer_until.or(brief.lease_until).is_some()) << 3;
         let status = u8::try_from(code(brief.status.word(), Status::WORDS, &mut notes.statuses)).ok()?;
         let issue_type = u8::try_from(code(brief.issue_type.word(), IssueType::WORDS, &mut notes.types)).ok()?;
         columns.facts.extend_from_slice(&[status, issue_type, brief.priority, flags]);
         let assignee = brief.assignee.as_deref().map_or(0, |who| words.add(who) + 1);
         columns.facts.extend_from_slice(&assignee.to_le_bytes());
         columns.facts.extend_from_slice(&brief.created_at.millis().to_le_bytes());
-        if let Some(until) = brief.defer_until {
+        if let Some(until) = brief.defer_until.or(brief.lease_until) {
             push(&mut columns.deferred, row);
             columns.deferred.extend_from_slice(&until.millis().to_le_bytes());
         }

@@ -33,7 +33,7 @@ pub const PARENT: u32 = u32::MAX;
 
 const MAGIC: &[u8; 8] = b"gtindex\n";
 /// Raised with every change of the layout.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 
 /// All states of a merge request, in the order of their codes, which begin at 1.
 pub const MR_STATES: [MrState; 7] = [
@@ -92,7 +92,7 @@ pub struct Sizes {
     pub words: usize,
     /// Bytes of the words.
     pub word_bytes: usize,
-    /// Beads that wait for a moment.
+    /// Beads that wait for a moment: deferred until then, or claimed until then.
     pub deferred: usize,
     /// Merge requests.
     pub requests: usize,

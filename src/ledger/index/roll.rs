@@ -132,6 +132,15 @@ impl Roll {
     }
 
     pub fn defer_until(&self, row: usize) -> Option<Moment> {
+        self.until(row).filter(|_| *self.status(row) != Status::InProgress)
+    }
+
+    pub fn lease_until(&self, row: usize) -> Option<Moment> {
+        self.until(row).filter(|_| *self.status(row) == Status::InProgress)
+    }
+
+    /// The moment that the bead in `row` waits for.
+    fn until(&self, row: usize) -> Option<Moment> {
         if !self.flag(row, 1 << 3) {
             return None;
         }

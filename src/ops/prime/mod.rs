@@ -14,6 +14,7 @@ use crate::model::hook::Hook;
 use crate::model::merge_request::{Blame, MergeRequest};
 use crate::model::protocol::Protocol;
 use crate::name::BeadId;
+use crate::ops::track::lease;
 use crate::ops::{hook, post};
 use crate::town::Town;
 
@@ -55,6 +56,7 @@ pub struct Failure {
 /// # Errors
 /// Corrupt, when hook or bead cannot be read: that is never "no work".
 pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
+    lease::beat(town);
     let ledger = town.ledger_for(&town.me)?;
     let has_started = match (session, ledger.state()?.hook(&town.me)?) {
         (Some(session), Some(hook)) => start(town, &ledger, &hook, session)?,

@@ -16,6 +16,8 @@ use crate::model::hook::Hook;
 use crate::name::{BeadId, Prefix};
 use crate::ops::convoy;
 use crate::ops::track::create::{check_label, check_no_convoy, check_priority, check_settable_type, check_texts};
+use crate::ops::track::fields::Fields;
+use crate::ops::track::lease;
 use crate::time::Moment;
 use crate::town::Town;
 
@@ -26,6 +28,8 @@ pub struct Edit {
     pub status: Option<Status>,
     /// Take it: assignee, clock of the assignment and status at once.
     pub claim: bool,
+    /// Take it only for so many milliseconds, which signs of life extend.
+    pub lease_millis: Option<u64>,
     /// New title.
     pub title: Option<String>,
     /// New description.
@@ -52,6 +56,8 @@ pub struct Edit {
     pub add_labels: BTreeSet<String>,
     /// Labels to take away.
     pub remove_labels: BTreeSet<String>,
+    /// Fields that not every bead has.
+    pub fields: Fields,
 }
 
 impl Edit {
@@ -69,6 +75,8 @@ impl Edit {
             ("notes", &text(&self.append_notes)),
         ])?;
         self.add_labels.iter().try_for_each(|label| check_label(label))?;
+        self.fields.check()?;
+        self.lease_millis.map_or(Ok(()), lease::check_length)?;
         self.issue_type.as_ref().map_or(Ok(()), check_settable_type)
     }
 }
@@ -81,7 +89,18 @@ impl Edit {
 pub fn update(town: &Town, ids: &[BeadId], edit: &Edit) -> Result<Vec<Bead>> {
     edit.check()?;
     let op = if edit.claim { "claim" } else { "update" };
-    let beads = in_each_scope(town, ids, op, |change, id| update_in(town, change, id, edit))?;
+    let beads = in_each_scope(town, ids, op, |change, id| {
+        if edit.claim {
+            lease::sweep_in(change)?;
+        }
+        update_in(town, change, id, edit)
+    })?;
+    if edit.lease_millis.is_some() {
+        // The claim stands; without the note it runs out unless it is claimed again.
+        if let Err(error) = lease::note(town, ids) {
+            tracing::warn!("the claim will not be extended by itself: {}", error.line());
+        }
+    }
     if edit.status == Some(Status::Closed) {
         convoy::after_close(town, beads.iter().map(|bead| &bead.id));
     }
@@ -97,6 +116,7 @@ pub(super) fn update_in(town: &Town, change: &mut Change<'_>, id: &BeadId, edit:
     if bead != before {
         bead.updated_at = town.now;
         write(town, change, &bead)?;
+        edit.fields.check_parent(town, change, id)?;
     }
     Ok(bead)
 }
@@ -120,7 +140,7 @@ fn apply(town: &Town, change: &Change<'_>, bead: &mut Bead, edit: &Edit) -> Resu
         move_by_hand(town, change, bead, status)?;
     }
     if edit.claim {
-        claim(town, change, bead)?;
+        claim(town, change, bead, edit.lease_millis)?;
     }
     if let Some(assignee) = &edit.assignee {
         assign(bead, assignee.as_deref())?;
@@ -150,6 +170,7 @@ fn apply(town: &Town, change: &Change<'_>, bead: &mut Bead, edit: &Edit) -> Resu
     bead.priority = edit.priority.unwrap_or(bead.priority);
     bead.due_at = edit.due_at.unwrap_or(bead.due_at);
     bead.defer_until = edit.defer_until.unwrap_or(bead.defer_until);
+    edit.fields.apply(bead);
     bead.labels.extend(edit.add_labels.iter().cloned());
     bead.labels.retain(|label| !edit.remove_labels.contains(label));
     Ok(())
@@ -174,7 +195,7 @@ fn move_by_hand(town: &Town, change: &Change<'_>, bead: &mut Bead, next: &Status
             );
         }
         // Agents of the bd tool start work this way; without a claim nobody would be known to be at it.
-        Status::InProgress if matches!(bead.status, Status::Open | Status::Deferred) => return claim(town, change, bead),
+        Status::InProgress if matches!(bead.status, Status::Open | Status::Deferred) => return claim(town, change, bead, None),
         Status::Closed => {
             check_no_convoy(&bead.issue_type)?;
             return bead.close(&town.actor.name, "Closed", town.now);
@@ -193,8 +214,11 @@ fn check_not_in_review(bead: &Bead) -> Result<()> {
 }
 
 /// Takes an open bead: exactly one of many takers wins, since each runs on the state that the one before left.
-fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead) -> Result<()> {
+fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead, lease_millis: Option<u64>) -> Result<()> {
     let me = town.me.to_string();
+    if bead.has_lease_ended(town.now) {
+        bead.wake(town.now)?;
+    }
     if let Some(other) = bead.assignee.as_ref().filter(|other| **other != me && !bead.status.is_closed()) {
         return Err(Error::conflict(format!("{} is held by {other}", bead.id)).hint("take another: gt ready"));
     }
@@ -202,15 +226,26 @@ fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead) -> Result<()> {
         return Err(Error::refused(format!("{} is a {}, which is no work to claim", bead.id, bead.issue_type))
             .hint("see what there is: gt ready"));
     }
+    if lease_millis.is_some() {
+        lease::check_not_hooked(change, bead)?;
+    }
     bead.wake(town.now)?;
     match bead.status {
-        Status::InProgress => return Ok(()),
+        Status::InProgress => {
+            if let Some(millis) = lease_millis {
+                bead.lease(millis, town.now);
+            }
+            return Ok(());
+        }
         // What was slung keeps the clock of its sling: that is when the work was given.
         Status::Hooked => {}
         _ => bead.assigned_rev = Some(change.rev().clone()),
     }
     bead.become_status(Status::InProgress, town.now)?;
     bead.assignee = Some(me);
+    if let Some(millis) = lease_millis {
+        bead.lease(millis, town.now);
+    }
     Ok(())
 }
 

@@ -219,6 +219,8 @@ fn keep_work(bead: &mut Bead, old: &Bead) {
     bead.assignee.clone_from(&old.assignee);
     bead.assigned_rev.clone_from(&old.assigned_rev);
     bead.started_at = old.started_at;
+    bead.lease_until = old.lease_until;
+    bead.lease_millis = old.lease_millis;
     bead.defer_until = old.defer_until;
     bead.closed_at = old.closed_at;
     bead.close_reason.clone_from(&old.close_reason);

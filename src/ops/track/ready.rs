@@ -73,12 +73,16 @@ pub fn ready<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, order: Or
     let asked = answer.found.catalogs(&mut reach, scopes)?;
     let others = answer.found.catalogs_of(&mut reach, &scopes.others);
     let mut picks = Vec::new();
+    // What nobody has is asked at this moment, when claims may have run out, not of the record.
+    let mut filter = filter.clone();
+    filter.has_not.retain(|field| *field != Field::Assignee);
+    let filter = &filter;
     let wants_holder = filter.assignee.is_some() || filter.has.contains(&Field::Assignee);
     let shelves = asked.iter().map(|shelf| (shelf, true)).chain(others.iter().map(|shelf| (shelf, false)));
     for ((prefix, catalog), is_asked) in shelves {
         let Found { notes, damaged, .. } = &mut answer.found;
         let is_ready = |row: Row<'_>| {
-            let is_free = row.is_open_work(town.now) && (wants_holder || row.assignee().is_none()) && filter.keeps(&row);
+            let is_free = row.is_open_work(town.now) && (wants_holder || row.holder(town.now).is_none()) && filter.keeps(&row);
             is_free
                 && is_unblocked(&mut reach, &mut known, (prefix, catalog), row, is_asked.then_some(&mut *notes))
                 && filter.keeps_more(&mut reach, prefix, row, damaged)

@@ -13,7 +13,7 @@ use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::mailbox;
 use crate::ops::track::find::scope_named;
-use crate::ops::track::{Draft, Edit};
+use crate::ops::track::{Draft, Edit, Fields};
 use crate::time::Moment;
 use crate::town::Town;
 
@@ -150,6 +150,15 @@ struct Update {
     add_labels: BTreeSet<String>,
     #[serde(default)]
     remove_labels: BTreeSet<String>,
+    labels: Option<BTreeSet<String>>,
+    #[serde(default, deserialize_with = "said")]
+    owner: Option<Option<String>>,
+    #[serde(default, deserialize_with = "said")]
+    estimated_minutes: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "said")]
+    external_ref: Option<Option<String>>,
+    #[serde(default)]
+    metadata: BTreeMap<String, Value>,
 }
 
 /// A field that is there, if only as null, which takes the value away.
@@ -310,9 +319,18 @@ impl<'t> Reader<'t> {
             Some(_) => Some(None),
             None => None,
         };
+        let fields = Fields {
+            owner: line.owner,
+            estimate_minutes: line.estimated_minutes,
+            external_ref: line.external_ref,
+            metadata: line.metadata.into_iter().map(|(key, value)| (key, (!value.is_null()).then_some(value))).collect(),
+            labels: line.labels,
+            parent: None,
+        };
         let edit = Edit {
             status: line.status.map(|text| word::<Status>("status", &text)).transpose()?,
             claim: line.claim,
+            lease_millis: None,
             title: line.title,
             description: line.description,
             design: line.design,
@@ -326,6 +344,7 @@ impl<'t> Reader<'t> {
             defer_until: line.defer_until,
             add_labels: line.add_labels,
             remove_labels: line.remove_labels,
+            fields,
         };
         if edit == Edit::default() {
             return Err(Error::usage("nothing was said to change"));

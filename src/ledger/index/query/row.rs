@@ -98,6 +98,7 @@ impl<'c> Row<'c> {
             updated_at,
             closed_at,
             defer_until: roll.defer_until(row),
+            lease_until: roll.lease_until(row),
             assignee: roll.assignee(row).map(str::to_owned),
             labels: roll.labels(row).map(str::to_owned).collect(),
             parent: roll.parent(row).map_or(Some(None), |target| id(target).map(Some))?,
@@ -128,6 +129,9 @@ impl Facts for Row<'_> {
     }
     fn defer_until(&self) -> Option<Moment> {
         self.ask(|brief| brief.defer_until, Roll::defer_until)
+    }
+    fn lease_until(&self) -> Option<Moment> {
+        self.ask(|brief| brief.lease_until, Roll::lease_until)
     }
     fn assignee(&self) -> Option<&str> {
         self.ask(|brief| brief.assignee.as_deref(), Roll::assignee)
