@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod demo;
 mod edits;
+mod exchange;
 mod filters;
 mod flatten;
 mod hub;

@@ -1,5 +1,7 @@
 //! `gt rig`, `gt config`, `gt trust`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,12 +14,15 @@ use crate::git::progress::Progress;
 use crate::model::config_keys;
 use crate::name::{Name, Prefix};
 use crate::ops::rig::{self, Added};
+use crate::ops::track;
+use crate::ops::track::import::{Options, source};
 use crate::ops::trust::{self, ScopeChoice};
 use crate::town::{RigPlace, Town};
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[
     Answer::of::<Added>("rig add"),
+    Answer::of::<AddedWithBeads>("rig add"),
     Answer::of::<Rigs>("rig list"),
     Answer::of::<Settings>("config list"),
     Answer::of::<One>("config get"),
@@ -61,6 +66,10 @@ struct Add {
     /// Exchange the rig's ledger with this git remote: a URL, origin or none
     #[arg(long, value_name = "URL")]
     sync: Option<String>,
+    /// Import the project's .beads/issues.jsonl of the bd tool, or FILE; ids stay where they can
+    #[arg(long, value_name = "FILE", require_equals = true, num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "not asked, asked, asked with a file")]
+    beads: Option<Option<PathBuf>>,
 }
 
 /// List the rigs of the town
@@ -74,19 +83,55 @@ impl RigArgs {
     /// As the verb.
     pub fn run(self, town: &Town, out: Out) -> Result<u8> {
         match self.verb {
-            RigVerb::Add(add) => {
-                let plan = rig::Plan {
-                    name: add.name,
-                    url: add.url,
-                    prefix: add.prefix,
-                    branch: add.branch,
-                    land: add.land,
-                    sync: add.sync,
-                };
-                Ok(out.show(&rig::add(town, &plan, &Progress::to(out.progress()))?))
-            }
+            RigVerb::Add(add) => add.run(town, out),
             RigVerb::List(_) => Ok(out.show(&Rigs(rig::list(town)?))),
         }
+    }
+}
+
+impl Add {
+    fn run(self, town: &Town, out: Out) -> Result<u8> {
+        // A file that is not there is found out before anything is cloned.
+        let file = self.beads.as_ref().and_then(Option::as_ref).map(|file| source::of_file(town, file)).transpose()?;
+        let plan = rig::Plan {
+            prefix: self.prefix.or_else(|| track::import::prefix_of(&file.as_ref()?.bytes)),
+            name: self.name,
+            url: self.url,
+            branch: self.branch,
+            land: self.land,
+            sync: self.sync,
+            keeps_ids: self.beads.is_some() && file.is_none(),
+        };
+        let added = rig::add(town, &plan, &Progress::to(out.progress()))?;
+        if self.beads.is_none() {
+            return Ok(out.show(&added));
+        }
+        let beads = taken_over(town, &plan.name, file).map_err(|error| {
+            let told = Error::new(error.kind, format!("rig {} is added, but its beads are not: {}", plan.name, error.line()));
+            told.hint(error.hint.unwrap_or_else(|| format!("gt bead import --rig {} --rename", plan.name)))
+        })?;
+        Ok(out.show(&AddedWithBeads { added, beads }))
+    }
+}
+
+fn taken_over(town: &Town, name: &Name, file: Option<source::Lines>) -> Result<track::Imported> {
+    let place = town.rig(name)?;
+    let lines = file.map_or_else(|| source::of_project(&place), Ok)?;
+    let options = Options { scope: Some(place.rig.prefix), rename: true, ..Options::default() };
+    track::import(town, lines.bytes, &options)
+}
+
+#[derive(JsonSchema, Serialize)]
+struct AddedWithBeads {
+    #[serde(flatten)]
+    added: Added,
+    beads: track::Imported,
+}
+
+impl Show for AddedWithBeads {
+    fn show(&self, page: &mut Page) {
+        self.added.show(page);
+        self.beads.show(page);
     }
 }
 

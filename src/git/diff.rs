@@ -114,6 +114,17 @@ pub fn commits_touching(store: &Store, from: ObjectId, to: ObjectId, paths: &[St
     Ok(lines)
 }
 
+/// The file at `path` of `tree`; `None` when there is no plain file.
+///
+/// # Errors
+/// Corrupt, when it cannot be read.
+pub fn file_at(store: &Store, tree: ObjectId, path: &str) -> Result<Option<Vec<u8>>> {
+    match entry_at(store, tree, path)? {
+        Some((mode, id)) if mode.is_blob() => store.blob(id).map(Some),
+        _ => Ok(None),
+    }
+}
+
 type Entry = Option<(gix::objs::tree::EntryMode, ObjectId)>;
 
 fn entries_at(store: &Store, tree: ObjectId, paths: &[String]) -> Result<Vec<Entry>> {

@@ -14,7 +14,7 @@ use gix::objs::tree::EntryKind;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::ledger::{log, tree};
+use crate::ledger::{index, log, tree};
 use crate::model::bead::Bead;
 use crate::model::mail::Letter;
 use crate::model::record::{self, Object};
@@ -207,6 +207,20 @@ impl<'s> State<'s> {
     /// Corrupt, when a tree cannot be read.
     pub fn all<T: DeserializeOwned>(&self, dir: &str) -> Result<(Vec<T>, Vec<Damaged>)> {
         self.each(dir, record::read)
+    }
+
+    /// Gives `take` what `read` makes of each of the records at `paths`, by its place there, in no order; they are read on
+    /// several threads.
+    ///
+    /// # Errors
+    /// Corrupt, when the objects cannot be opened. A record that cannot be read is for `read` to judge.
+    pub fn each_record<T: Send>(
+        &self,
+        paths: &[(String, ObjectId)],
+        read: impl Fn(&(String, ObjectId), Result<&[u8]>) -> T + Sync,
+        take: impl FnMut(usize, T),
+    ) -> Result<()> {
+        index::each(self.store.records()?, paths, read, take)
     }
 
     fn each<T>(&self, dir: &str, read: impl Fn(&str, &[u8]) -> Result<T>) -> Result<(Vec<T>, Vec<Damaged>)> {

@@ -3,12 +3,19 @@
 //! A line holds the record as it is stored, plus `_type`. What this version does not know stays in the record. Clocks
 //! belong to the ledger that a record lies in and are not taken over from a line.
 
+pub mod adopt;
+
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::model::bead::{Bead, Status};
+use crate::model::bead::{Bead, DependencyKind, Status};
 use crate::model::record::{self, Object, SCHEMA_VERSION};
+use crate::model::tombstone::Tombstone;
+use crate::name::BeadId;
 use crate::time::Moment;
+use adopt::Renames;
 
 /// What a line holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,28 +28,56 @@ pub enum Line {
         was_freed: bool,
     },
     /// A bead that was deleted there.
-    Tombstone,
+    Tombstone(Box<Tombstone>),
     /// Something that is no bead, such as a memory of the `bd` tool.
     Other,
 }
 
 /// Fields that the `bd` tool works out for readers, and those of this format and of clocks.
-const WORKED_OUT: [&str; 7] = ["_type", "schema_version", "dependency_count", "dependent_count", "comment_count", "rev", "revs"];
+const WORKED_OUT: [&str; 8] =
+    ["_type", "schema_version", "dependency_count", "dependent_count", "comment_count", "notes_preview", "rev", "revs"];
+
+/// The field of a record that keeps dependencies on what has no id here, such as `external:project:capability`.
+const OUTSIDE: &str = "outside_dependencies";
 
 /// Words of other trackers and versions for our statuses.
-const STATUS_WORDS: [(&str, &str); 3] = [("done", "closed"), ("todo", "open"), ("started", "in_progress")];
+const STATUS_WORDS: [(&str, &str); 4] =
+    [("done", "closed"), ("todo", "open"), ("started", "in_progress"), ("inprogress", "in_progress")];
 /// The `bd` tool's other words for its types.
-const TYPE_WORDS: [(&str, &str); 3] = [("enhancement", "feature"), ("feat", "feature"), ("adr", "decision")];
+pub const TYPE_WORDS: [(&str, &str); 4] =
+    [("enhancement", "feature"), ("feat", "feature"), ("adr", "decision"), ("dec", "decision")];
 
-/// The line of a stored record, without its end.
+/// The line of a stored record, without its end. A child says so by an edge too, as the `bd` tool knows no other way.
 ///
 /// # Panics
 /// Never: a JSON object can always be written.
 #[must_use]
-pub fn line_of(record: &Object) -> String {
-    let mut line = record.clone();
-    line.insert("_type".into(), "issue".into());
-    serde_json::to_string(&line).expect("a JSON object can always be written")
+pub fn line_of(mut record: Object) -> String {
+    record.insert("_type".into(), "issue".into());
+    let edges = || record.get("dependencies").and_then(Value::as_array).into_iter().flatten();
+    let is_said = record.get("parent").is_some_and(|parent| edges().any(|edge| edge["depends_on_id"] == *parent));
+    let parent = parent_edge(&record).filter(|_| !is_said);
+    let outside = record.remove(OUTSIDE).and_then(|edges| if let Value::Array(edges) = edges { Some(edges) } else { None });
+    let more: Vec<Value> = parent.map(Value::Object).into_iter().chain(outside.into_iter().flatten()).collect();
+    if !more.is_empty()
+        && let Some(edges) = record.entry("dependencies").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()
+    {
+        edges.extend(more);
+    }
+    serde_json::to_string(&record).expect("a JSON object can always be written")
+}
+
+/// The edge that says what the field `parent` says; `None` when there is no parent.
+fn parent_edge(record: &Object) -> Option<Object> {
+    let by = record.get("created_by").cloned().unwrap_or_else(|| "".into());
+    let fields = [
+        ("issue_id", record.get("id")?.clone()),
+        ("depends_on_id", record.get("parent")?.clone()),
+        ("type", DependencyKind::ParentChild.word().into()),
+        ("created_by", by),
+        ("created_at", record.get("created_at")?.clone()),
+    ];
+    Some(fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect())
 }
 
 /// A record without clocks: what two ledgers can have in common.
@@ -53,19 +88,23 @@ pub fn without_clocks(mut record: Object) -> Object {
     record
 }
 
-/// Reads a line; `now` stands in for a time of creation that it does not tell.
+/// Reads a line; `now` stands in for a time of creation that it does not tell, and `renames` gives other ids.
 ///
 /// # Errors
 /// Usage, when it is no JSON object or a field has the wrong form; refused, when it is of a newer version.
-pub fn read_line(bytes: &[u8], now: Moment) -> Result<Line> {
+pub fn read_line(bytes: &[u8], now: Moment, renames: Option<&Renames>) -> Result<Line> {
     let text = std::str::from_utf8(bytes).or_fail(Kind::Usage, || "it is not UTF-8")?;
-    let object: Object = serde_json::from_str(text).or_fail(Kind::Usage, || "it is no JSON object")?;
+    let mut object: Object = serde_json::from_str(text).or_fail(Kind::Usage, || "it is no JSON object")?;
+    let is_header = object.contains_key("_schema") && !object.contains_key("id");
     match object.get("_type").and_then(Value::as_str) {
-        Some("issue") | None => {}
-        Some(_) => return Ok(Line::Other),
+        Some("issue") | None if !is_header => {}
+        _ => return Ok(Line::Other),
+    }
+    if let Some(renames) = renames {
+        renames.apply(&mut object);
     }
     if object.get("status").and_then(Value::as_str) == Some("tombstone") {
-        return Ok(Line::Tombstone);
+        return stone(object, now).map(|stone| Line::Tombstone(Box::new(stone)));
     }
     if object.get("v").and_then(Value::as_u64).is_some_and(|v| v > SCHEMA_VERSION) {
         return Err(Error::refused("it was written by a newer gt").hint("upgrade gt on this machine"));
@@ -75,6 +114,48 @@ pub fn read_line(bytes: &[u8], now: Moment) -> Result<Line> {
         serde_json::from_value(Value::Object(object)).map_err(|error| Error::usage(format!("it is no bead: {error}")))?;
     let was_freed = agree(&mut bead);
     Ok(Line::Bead { bead: Box::new(bead), was_freed })
+}
+
+/// The line of a tombstone, without its end: what the `bd` tool writes of a deleted bead.
+///
+/// # Panics
+/// As [`line_of`].
+#[must_use]
+pub fn line_of_tombstone(stone: &Tombstone) -> String {
+    let mut line = record::object_of(stone);
+    let told: Vec<(&str, Option<Value>)> =
+        TOLD_TWICE.iter().map(|(field, twin)| (*field, line.get(*twin).cloned())).chain([("priority", Some(2.into()))]).collect();
+    for (field, value) in told {
+        if let Some(value) = value {
+            line.entry(field).or_insert(value);
+        }
+    }
+    line.insert("_type".into(), "issue".into());
+    line.insert("status".into(), "tombstone".into());
+    serde_json::to_string(&line).expect("a JSON object can always be written")
+}
+
+/// Fields of a tombstone's line that say what another says, as a rule.
+const TOLD_TWICE: [(&str, &str); 2] = [("updated_at", "deleted_at"), ("issue_type", "original_type")];
+
+/// The tombstone that a line tells of.
+fn stone(mut object: Object, now: Moment) -> Result<Tombstone> {
+    object.retain(|field, value| !value.is_null() && !WORKED_OUT.contains(&field.as_str()));
+    object.remove("status");
+    object.entry("v").or_insert_with(|| SCHEMA_VERSION.into());
+    for (field, twin) in TOLD_TWICE {
+        if let Some(value) = object.get(field).cloned() {
+            object.entry(twin).or_insert(value);
+        }
+        if object.contains_key(field) && object.get(field) == object.get(twin) {
+            object.remove(field);
+        }
+    }
+    if object.get("priority").is_some_and(|priority| priority == 2) {
+        object.remove("priority");
+    }
+    object.entry("deleted_at").or_insert_with(|| now.to_string().into());
+    serde_json::from_value(Value::Object(object)).map_err(|error| Error::usage(format!("it is no tombstone: {error}")))
 }
 
 /// Fills in what other tools leave out and spells their words in ours.
@@ -108,19 +189,82 @@ fn completed(mut object: Object, now: Moment) -> Result<Object> {
         object["priority"] = number.into();
     }
     for edge in parts(&mut object, "dependencies") {
+        edge.retain(|_, value| !value.is_null());
         edge.entry("issue_id").or_insert_with(|| id.clone().into());
         edge.entry("type").or_insert_with(|| "blocks".into());
         edge.entry("created_at").or_insert_with(|| created_at.clone());
     }
-    for (n, comment) in parts(&mut object, "comments").enumerate() {
-        comment.entry("author").or_insert_with(|| "".into());
-        comment.entry("created_at").or_insert_with(|| created_at.clone());
-        let id = comment.entry("id").or_insert_with(|| (n + 1).to_string().into());
-        if id.is_number() {
-            *id = id.to_string().into();
-        }
+    put_outside(&mut object);
+    drop_parent_edge(&mut object);
+    complete_comments(&mut object, &created_at);
+    // The word of an older version for it.
+    if object.remove("wisp").is_some_and(|wisp| wisp == true) {
+        object.insert("ephemeral".into(), true.into());
     }
     Ok(object)
+}
+
+/// Puts dependencies on what has no id here aside; they go out again as they came.
+fn put_outside(object: &mut Object) {
+    let Some(edges) = object.get_mut("dependencies").and_then(Value::as_array_mut) else { return };
+    let is_id = |edge: &Value| edge["depends_on_id"].as_str().is_some_and(|target| target.parse::<BeadId>().is_ok());
+    let (here, outside): (Vec<Value>, Vec<Value>) =
+        std::mem::take(edges).into_iter().partition(|edge| !edge["depends_on_id"].is_string() || is_id(edge));
+    *edges = here;
+    if !outside.is_empty() {
+        object.insert(OUTSIDE.into(), Value::Array(outside));
+    }
+}
+
+/// Takes the edge away that [`line_of`] adds for the field `parent`, so that what comes back is what went out.
+fn drop_parent_edge(object: &mut Object) {
+    let Some(made) = parent_edge(object) else { return };
+    let Some(edges) = object.get_mut("dependencies").and_then(Value::as_array_mut) else { return };
+    let is_made = |edge: &Value| {
+        let Some(edge) = edge.as_object() else { return false };
+        let by = edge.get("created_by").and_then(Value::as_str).unwrap_or_default();
+        made["created_by"] == by && edge.iter().all(|(field, value)| field == "created_by" || made.get(field) == Some(value))
+    };
+    edges.retain(|edge| !is_made(edge));
+}
+
+/// Gives every comment an id of its own, in words, and what else it needs.
+fn complete_comments(object: &mut Object, created_at: &Value) {
+    let Some(comments) = object.get_mut("comments").and_then(Value::as_array_mut) else { return };
+    for comment in comments.iter_mut().filter_map(Value::as_object_mut) {
+        comment.retain(|_, value| !value.is_null());
+        comment.entry("author").or_insert_with(|| "".into());
+        comment.entry("created_at").or_insert_with(|| created_at.clone());
+        if let Some(number) = comment.get("id").filter(|id| id.is_number()).map(ToString::to_string) {
+            comment.insert("id".into(), number.into());
+        }
+    }
+    // The same remark twice is one; two remarks under one number are two.
+    let mut seen: HashMap<String, Vec<Value>> = HashMap::new();
+    comments.retain(|comment| match comment["id"].as_str().map(|id| seen.entry(id.to_owned()).or_default()) {
+        Some(same) if same.contains(comment) => false,
+        Some(same) => {
+            same.push(comment.clone());
+            true
+        }
+        None => true,
+    });
+    let mut taken: HashSet<String> = HashSet::new();
+    for (n, comment) in comments.iter_mut().enumerate().filter_map(|(n, comment)| Some((n, comment.as_object_mut()?))) {
+        let given = match comment.get("id") {
+            Some(Value::String(id)) => Some(id.clone()),
+            Some(_) => continue,
+            None => None,
+        };
+        if given.as_ref().is_some_and(|id| taken.insert(id.clone())) {
+            continue;
+        }
+        let start = given.unwrap_or_else(|| (n + 1).to_string());
+        let free = (1..).map(|turn| if turn == 1 { start.clone() } else { format!("{start}-{turn}") });
+        let id = free.into_iter().find(|id| !seen.contains_key(id) && !taken.contains(id)).unwrap_or_default();
+        taken.insert(id.clone());
+        comment.insert("id".into(), id.into());
+    }
 }
 
 fn respelled<'w>(word: &'w str, words: &[(&str, &'w str)]) -> &'w str {
@@ -144,7 +288,6 @@ fn agree(bead: &mut Bead) -> bool {
     }
     if !bead.status.is_closed() {
         bead.closed_at = None;
-        bead.close_reason = None;
         bead.closed_by = None;
     } else if bead.closed_at.is_none() {
         bead.closed_at = Some(bead.updated_at);
@@ -164,7 +307,7 @@ mod tests {
     use crate::model::bead::IssueType;
 
     fn read(text: &str) -> Bead {
-        match read_line(text.as_bytes(), Moment::from_millis(7)).unwrap() {
+        match read_line(text.as_bytes(), Moment::from_millis(7), None).unwrap() {
             Line::Bead { bead, .. } => *bead,
             other => panic!("{other:?}"),
         }
@@ -188,7 +331,34 @@ mod tests {
         let record = record_of(&bead);
         assert_eq!((&record["spec_id"], &record["metadata"]["bd:x"][1]), (&Value::from("s"), &Value::Null));
         assert!(!record.contains_key("comment_count"));
-        assert_eq!(record_of(&read(&line_of(&record))), record, "what is written is read back");
+        assert_eq!(record_of(&read(&line_of(record.clone()))), record, "what is written is read back");
+    }
+
+    #[test]
+    fn remarks_have_ids_of_their_own_and_none_is_lost() {
+        let bead = read(
+            r#"{"id":"bd-a1","title":"t","comments":[{"id":2,"author":"a","text":"x"},{"id":"2","author":"a","text":"x"},
+            {"id":2,"author":"b","text":"y"},{"author":"c","text":"z"},{"id":null,"text":"w"},{"id":"1f-uu","text":"v"}]}"#,
+        );
+        let told: Vec<(&str, &str)> = bead.comments.iter().map(|one| (one.id.as_str(), one.text.as_str())).collect();
+        assert_eq!(told, [("2", "x"), ("2-2", "y"), ("3", "z"), ("4", "w"), ("1f-uu", "v")]);
+    }
+
+    #[test]
+    fn a_child_and_what_it_depends_on_outside_go_out_and_come_back() {
+        let text = r#"{"id":"bd-a1.1","title":"t","parent":"bd-a1","created_by":"ann","created_at":"2026-01-01T00:00:00.000Z",
+            "dependencies":[{"depends_on_id":"external:web:login","type":"blocks","metadata":"{}"}],"wisp":true}"#;
+        let bead = read(text);
+        assert_eq!((bead.dependencies.len(), &bead.extra["ephemeral"]), (0, &Value::Bool(true)));
+        let line: Value = serde_json::from_str(&line_of(record_of(&bead))).unwrap();
+        let edges: Vec<(&str, &str)> = line["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|edge| (edge["depends_on_id"].as_str().unwrap(), edge["type"].as_str().unwrap()))
+            .collect();
+        assert_eq!(edges, [("bd-a1", "parent-child"), ("external:web:login", "blocks")]);
+        assert_eq!(read(&line.to_string()), bead);
     }
 
     #[test]
@@ -202,12 +372,17 @@ mod tests {
     #[test]
     fn what_is_no_bead_is_told_apart_and_what_is_malformed_refused() {
         let now = Moment::from_millis(0);
-        assert_eq!(read_line(br#"{"_type":"memory","key":"k"}"#, now).unwrap(), Line::Other);
-        assert_eq!(read_line(br#"{"id":"bd-a1","status":"tombstone"}"#, now).unwrap(), Line::Tombstone);
+        assert_eq!(read_line(br#"{"_type":"memory","key":"k"}"#, now, None).unwrap(), Line::Other);
+        let text = r#"{"deleted_at":"2026-01-01T00:00:00Z","description":"d","id":"bd-a1","issue_type":"bug","original_type":"bug",
+            "priority":2,"status":"tombstone","title":"t","updated_at":"2026-01-01T00:00:00Z","deleted_by":"ann"}"#;
+        let Line::Tombstone(stone) = read_line(text.as_bytes(), now, None).unwrap() else { panic!() };
+        assert_eq!((stone.deleted_by.as_str(), stone.extra.len(), stone.original_type.word()), ("ann", 1, "bug"));
+        let Line::Tombstone(again) = read_line(line_of_tombstone(&stone).as_bytes(), now, None).unwrap() else { panic!() };
+        assert_eq!(again, stone);
         for bad in [&b"{"[..], b"[]", b"\xff", b"{\"id\":\"nodash\",\"title\":\"t\"}", b"{\"title\":\"t\"}", b"{\"id\":\"a-b\"}"]
         {
-            assert!(read_line(bad, now).is_err(), "{bad:?}");
+            assert!(read_line(bad, now, None).is_err(), "{bad:?}");
         }
-        assert_eq!(read_line(br#"{"id":"a-b","title":"t","v":2}"#, now).unwrap_err().kind, Kind::Refused);
+        assert_eq!(read_line(br#"{"id":"a-b","title":"t","v":2}"#, now, None).unwrap_err().kind, Kind::Refused);
     }
 }

@@ -135,7 +135,8 @@ impl Status {
             InReview => matches!(next, Open | Closed | Blocked),
             Blocked | Deferred => matches!(next, Open | Closed),
             Closed | Pinned => matches!(next, Open),
-            Self::Other(_) => false,
+            // A status of another tool, or of a newer version: nobody here can do more with it than begin anew or end it.
+            Self::Other(_) => matches!(next, Open | Closed),
         }
     }
 

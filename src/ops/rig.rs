@@ -17,6 +17,7 @@ use crate::model::scope::{LocalMachine, Rig, Scope, ScopeKind};
 use crate::name::{Name, Prefix, Slot};
 use crate::ops::install;
 use crate::ops::remote;
+use crate::ops::track::import::{self, source};
 use crate::store;
 use crate::town::{RigPlace, Town, UNFINISHED, is_whole, read_machine};
 
@@ -35,6 +36,8 @@ pub struct Plan {
     pub land: Option<String>,
     /// The URL its ledger is exchanged with, or `none`.
     pub sync: Option<String>,
+    /// Whether beads that the project has from the `bd` tool say the prefix, when none is given.
+    pub keeps_ids: bool,
 }
 
 /// How it ended.
@@ -175,7 +178,7 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
         ))
         .hint("run gt sync on a machine that has the rig, or name where its ledger is: --sync URL"));
     } else {
-        let prefix = plan.prefix.clone().unwrap_or_else(|| Prefix::derived_from(&plan.name));
+        let prefix = chosen_prefix(town, plan, &ledger, &cloned.default_branch)?;
         let rig = entry_for(town, plan, &url, &cloned.default_branch, prefix, None)?;
         found(town, &ledger, &rig, &local)?;
         rig
@@ -187,6 +190,17 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     store::write_file(&dir.join(UNFINISHED), &entry)?;
     crate::env::crash_point("rig.laid-out");
     finish(town, rig, dir)
+}
+
+/// The prefix given, else that of beads that the project has and are to keep their ids, else one derived from the name.
+fn chosen_prefix(town: &Town, plan: &Plan, ledger: &Ledger, branch: &str) -> Result<Prefix> {
+    if let Some(prefix) = &plan.prefix {
+        return Ok(prefix.clone());
+    }
+    let lines = if plan.keeps_ids { source::in_branch(&ledger.store, &format!("refs/heads/{branch}"))? } else { None };
+    let taken: Vec<Prefix> = town.rigs()?.into_iter().map(|rig| rig.prefix).chain([Prefix::hq()]).collect();
+    let own = lines.and_then(|lines| import::prefix_of(&lines.bytes)).filter(|prefix| !taken.contains(prefix));
+    Ok(own.unwrap_or_else(|| Prefix::derived_from(&plan.name)))
 }
 
 /// A local path is made absolute, so that it means the same from every directory.

@@ -121,7 +121,7 @@ pub fn lines(world: &mut World<'_>, count: usize, round: usize) -> String {
         // The first letters decide where a bead lies.
         let id = format!("wi-{}i{round}", gastown::name::base36(u64::try_from(n * 16_807 + 1_000_003).unwrap()));
         let bead = world.bead(id.parse().unwrap(), n, now);
-        text.push_str(&exchange::line_of(&exchange::record_of(&bead)));
+        text.push_str(&exchange::line_of(exchange::record_of(&bead)));
         text.push('\n');
     }
     text

@@ -23,7 +23,7 @@ pub use table::Cell;
 pub use width::{cut_end, width};
 
 use crate::env::{self, Var};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::runtime::pager;
 
 /// An outcome of a command: serialized for programs, by a schema that is published, and shown to people.
@@ -112,6 +112,42 @@ impl Out {
         named != "cat" && pager::shows(&named, text)
     }
 
+    /// Runs `write` on standard output, for what is a stream of lines with and without `--json`.
+    ///
+    /// # Errors
+    /// Those of `write`; whoever closed the pipe has read enough, which is none.
+    pub fn stream<T>(&self, write: impl FnOnce(&mut dyn std::io::Write) -> Result<T>) -> Result<T> {
+        struct Sink(std::io::BufWriter<std::io::StdoutLock<'static>>, bool);
+        impl Sink {
+            fn unless_closed<T>(&mut self, done: std::io::Result<T>, instead: T) -> std::io::Result<T> {
+                match done {
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                        self.1 = true;
+                        Ok(instead)
+                    }
+                    done => done,
+                }
+            }
+        }
+        impl std::io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                if self.1 {
+                    return Ok(bytes.len());
+                }
+                let done = self.0.write(bytes);
+                self.unless_closed(done, bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                if self.1 {
+                    return Ok(());
+                }
+                let done = self.0.flush();
+                self.unless_closed(done, ())
+            }
+        }
+        write(&mut Sink(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock()), false))
+    }
+
     /// Prints an error and tells the exit code.
     pub fn error(&self, error: &Error) -> u8 {
         let hint = error.hint.as_deref().unwrap_or_else(|| error.kind.hint());
@@ -144,7 +180,7 @@ impl Out {
     }
 
     /// Notes that what could not be carried to other scopes now goes with the next command; what was done stands.
-    pub fn note_undelivered<T>(&self, delivered: crate::error::Result<T>) {
+    pub fn note_undelivered<T>(&self, delivered: Result<T>) {
         if let Err(error) = delivered {
             self.note(&format!("some mail could not be delivered yet: {}", error.line()));
         }

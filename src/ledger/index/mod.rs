@@ -29,6 +29,7 @@ use crate::time::Moment;
 
 pub use mailroom::{Mailroom, Unread};
 pub use query::{Catalog, Row};
+pub(in crate::ledger) use sweep::each;
 pub use texts::{Hit, Query};
 pub use upkeep::{Compared, Reindexed};
 

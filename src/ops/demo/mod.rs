@@ -280,7 +280,15 @@ fn found(stage: &mut Stage<'_>) -> Result<String> {
 }
 
 fn rig_plan(stage: &Stage<'_>, land: Option<String>) -> rig::Plan {
-    rig::Plan { name: rig_name(), url: stage.project().display().to_string(), prefix: None, branch: None, land, sync: None }
+    rig::Plan {
+        name: rig_name(),
+        url: stage.project().display().to_string(),
+        prefix: None,
+        branch: None,
+        land,
+        sync: None,
+        keeps_ids: false,
+    }
 }
 
 /// A path as one word of a shell command line.

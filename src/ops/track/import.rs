@@ -3,32 +3,43 @@
 //! A line whose bead is here is told from it by content: the same changes nothing, an older one is left out, a newer
 //! one takes its place, comments of both stay. Work under way here keeps its status and holder.
 
+mod rings;
+pub mod source;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind, OrFail, Result};
-use crate::ledger::{Change, Damaged, tree};
-use crate::model::bead::{Bead, Comment, DependencyKind, Status, check_title};
-use crate::model::dependency::{find_any_ring, parent_of};
-use crate::model::exchange::{Line, line_of, read_line, record_of, without_clocks};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Change, tree};
+use crate::model::bead::{Bead, Comment, Status, check_title};
+use crate::model::exchange::adopt::{self, Renames};
+use crate::model::exchange::{Line, read_line, record_of, without_clocks};
 use crate::model::hook::Hook;
-use crate::model::record::{self, Object};
+use crate::model::record;
+use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::create::{check_label, check_priority, check_settable_type, check_texts};
-use crate::ops::track::find::Scopes;
 use crate::ops::track::lines::{BadLine, numbered, refusal};
+use crate::ops::track::reach::Reach;
 use crate::town::Town;
+use rings::{Cuts, Lines, Link, Web};
 
 /// How to import.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Leave bad lines out instead of refusing all.
     pub skip_bad: bool,
     /// Only tell what would happen.
     pub dry_run: bool,
+    /// The scope that the beads of the file shall belong to; else the prefix of each id says it.
+    pub scope: Option<Prefix>,
+    /// Give the beads ids of that scope when they have others.
+    pub rename: bool,
+    /// Take lines that are older than the beads here, too.
+    pub take_older: bool,
 }
 
 /// What an import did.
@@ -44,14 +55,22 @@ pub struct Imported {
     pub older: usize,
     /// Beads that were on a hook or in review elsewhere and are open here.
     pub freed: usize,
-    /// Deleted beads of the other side; they delete nothing here.
+    /// Ids of the file that became others here.
+    pub renamed: usize,
+    /// Lines of beads that were deleted; they delete nothing here.
     pub tombstones: usize,
+    /// Those of them whose ids nothing has here; they stay deleted.
+    pub buried: usize,
+    /// Lines of beads that were deleted or moved here later than they say.
+    pub deleted_here: usize,
     /// Lines that are no beads.
     pub others: usize,
     /// Ids of the beads written, in the order of their lines.
     pub ids: Vec<BeadId>,
     /// Lines that were left out.
     pub bad: Vec<BadLine>,
+    /// Links that were left out of lines, since a bead would wait for itself by them.
+    pub cut: Vec<BadLine>,
     /// Whether nothing was written because only that was asked.
     pub dry_run: bool,
 }
@@ -62,63 +81,144 @@ struct Row {
     was_freed: bool,
 }
 
+/// What an import has for a scope.
+#[derive(Default)]
+struct Load {
+    beads: Vec<Row>,
+    stones: Vec<(usize, Tombstone)>,
+}
+
+/// What an import has for each scope.
+type Rows = BTreeMap<Prefix, Load>;
+
+/// How far an import has come.
+#[derive(Clone)]
+struct Pass {
+    told: Imported,
+    cuts: Cuts,
+}
+
 /// Imports the lines of `bytes`, one transaction a scope, all or nothing.
 ///
 /// # Errors
-/// Usage, naming the bad lines, unless they are to be left out; then nothing was written.
-pub fn import(town: &Town, bytes: Vec<u8>, options: Options) -> Result<Imported> {
+/// Usage, naming the bad lines, unless they are to be left out; refused, when the beads are to belong to a scope that
+/// their ids are not of, and may not be renamed. Then nothing was written.
+pub fn import(town: &Town, mut bytes: Vec<u8>, options: &Options) -> Result<Imported> {
+    // What an editor of another system put before the first line.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    let renames = renames(town, &bytes, options)?;
     let mut told = Imported { dry_run: options.dry_run, ..Imported::default() };
     let mut total = 0;
-    let mut rows: BTreeMap<Prefix, Vec<Row>> = BTreeMap::new();
+    let mut rows: Rows = BTreeMap::new();
     let mut first_lines = BTreeMap::new();
     for (line, text) in numbered(&bytes) {
         total += 1;
-        match read_line(text, town.now).and_then(|read| checked(read, line, &mut first_lines)) {
+        match read_line(text, town.now, renames.as_ref()).and_then(|read| checked(read, line, &mut first_lines)) {
             Ok(Line::Bead { bead, was_freed }) => {
-                rows.entry(bead.id.prefix()).or_default().push(Row { line, bead: *bead, was_freed });
+                rows.entry(bead.id.prefix()).or_default().beads.push(Row { line, bead: *bead, was_freed });
             }
-            Ok(Line::Tombstone) => told.tombstones += 1,
+            Ok(Line::Tombstone(stone)) => {
+                told.tombstones += 1;
+                rows.entry(stone.id.prefix()).or_default().stones.push((line, *stone));
+            }
             Ok(Line::Other) => told.others += 1,
             Err(error) => told.bad.push(BadLine { line, fault: error.line() }),
         }
     }
     // All that they say is in the rows.
-    drop(bytes);
+    drop((bytes, first_lines));
+    told.renamed = renames.map_or(0, |renames| renames.len());
     drop_unknown_scopes(town, &mut rows, &mut told.bad);
+    let mut pass = Pass { told, cuts: Cuts::new() };
     // What the state of a scope refuses is found before the first scope is written.
     if rows.len() > 1 || options.dry_run {
-        let mut outcome = told.clone();
-        for (prefix, rows) in &rows {
-            town.scope_of(prefix)?.rehearse(town.now, |change| put_all(change, rows, &mut outcome))?;
+        let mut outcome = pass.clone();
+        for prefix in rows.keys() {
+            let ledger = town.scope_of(prefix)?;
+            ledger.rehearse(town.now, |change| put_all(town, change, prefix, &rows, &mut outcome, options))?;
         }
-        refuse_bad(&mut outcome.bad, total, options)?;
+        refuse_bad(&mut outcome.told, total, options)?;
         if options.dry_run {
-            return Ok(outcome);
+            return Ok(outcome.told);
         }
     }
-    for (prefix, rows) in &rows {
-        let deed = town.deed("import", format!("import {} beads", rows.len()));
-        told = town.scope_of(prefix)?.transact(&deed, |change| {
-            let mut told = told.clone();
-            put_all(change, rows, &mut told)?;
-            refuse_bad(&mut told.bad, total, options)?;
-            Ok(told)
+    for (prefix, own) in &rows {
+        let deed = town.deed("import", format!("import {} beads", own.beads.len()));
+        pass = town.scope_of(prefix)?.transact(&deed, |change| {
+            let mut pass = pass.clone();
+            put_all(town, change, prefix, &rows, &mut pass, options)?;
+            refuse_bad(&mut pass.told, total, options)?;
+            Ok(pass)
         })?;
     }
-    refuse_bad(&mut told.bad, total, options)?;
-    Ok(told)
+    refuse_bad(&mut pass.told, total, options)?;
+    Ok(pass.told)
 }
 
-fn refuse_bad(bad: &mut [BadLine], total: usize, options: Options) -> Result<()> {
-    bad.sort_by_key(|bad| bad.line);
-    if bad.is_empty() || options.skip_bad {
+/// The ids of a file, and nothing else of it.
+fn ids_of(bytes: &[u8]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let id = |text: &[u8]| serde_json::from_slice::<Named>(text).ok().map(|named| named.id);
+    numbered(bytes).filter_map(|(_, text)| id(text)).collect()
+}
+
+/// The prefix of the ids of a file, when a scope could have it.
+#[must_use]
+pub fn prefix_of(bytes: &[u8]) -> Option<Prefix> {
+    adopt::prefix_of(ids_of(bytes).iter().map(String::as_str))?.parse().ok()
+}
+
+/// The ids that the beads of a file get, when they are to belong to a scope that is not theirs.
+fn renames(town: &Town, bytes: &[u8], options: &Options) -> Result<Option<Renames>> {
+    let Some(scope) = &options.scope else { return Ok(None) };
+    let ids = ids_of(bytes);
+    let Some(from) = adopt::prefix_of(ids.iter().map(String::as_str)) else { return Ok(None) };
+    if options.rename {
+        let is_scope = |prefix: &Prefix| town.scope_of(prefix).is_ok();
+        return Ok(Some(Renames::new(ids.iter().map(String::as_str), &from, scope, is_scope)));
+    }
+    if from == scope.as_str() {
+        return Ok(None);
+    }
+    let keep = match from.parse::<Prefix>() {
+        Ok(from) => format!("; to keep them, give a new rig their prefix: gt rig add NAME URL --prefix {from}"),
+        Err(_) => String::new(),
+    };
+    Err(Error::refused(format!("the ids of the file begin with {from}-, those of this scope with {scope}-"))
+        .hint(format!("--rename makes them {scope}-…, wherever the file mentions them{keep}")))
+}
+
+fn refuse_bad(told: &mut Imported, total: usize, options: &Options) -> Result<()> {
+    let by_line = |one: &BadLine| one.line;
+    told.bad.sort_by_key(by_line);
+    told.cut.sort_by_key(by_line);
+    if options.skip_bad || (told.bad.is_empty() && told.cut.is_empty()) {
         return Ok(());
     }
-    Err(refusal("import", bad, total).hint("mend them, or leave them out with --skip-bad"))
+    let mut bad: Vec<BadLine> = told.bad.iter().chain(&told.cut).cloned().collect();
+    bad.sort_by_key(by_line);
+    Err(refusal("import", &bad, total).hint(if told.cut.is_empty() {
+        "mend them, or leave them out with --skip-bad"
+    } else {
+        "mend them, or leave them out with --skip-bad; of a line in a ring only the dependency that closes it is left out"
+    }))
 }
 
 /// Checks what needs no state.
 fn checked(read: Line, line: usize, first_lines: &mut BTreeMap<BeadId, usize>) -> Result<Line> {
+    let id = match &read {
+        Line::Bead { bead, .. } => &bead.id,
+        Line::Tombstone(stone) => &stone.id,
+        Line::Other => return Ok(read),
+    };
+    if let Some(first) = first_lines.insert(id.clone(), line) {
+        return Err(Error::usage(format!("{id} stands on line {first} already")));
+    }
     let Line::Bead { bead, .. } = &read else { return Ok(read) };
     check_title(&bead.title)?;
     check_priority(bead.priority)?;
@@ -132,59 +232,92 @@ fn checked(read: Line, line: usize, first_lines: &mut BTreeMap<BeadId, usize>) -
     bead.comments.iter().try_for_each(|comment| check_texts(&[("comment", &comment.text)]))?;
     bead.labels.iter().try_for_each(|label| check_label(label))?;
     check_settable_type(&bead.issue_type)?;
-    if bead.dependencies.iter().any(|edge| edge.issue_id != bead.id || edge.depends_on_id == bead.id) {
-        return Err(Error::usage("a dependency is not from this bead to another"));
+    if bead.dependencies.iter().any(|edge| edge.issue_id != bead.id) {
+        return Err(Error::usage("a dependency is not from this bead"));
     }
-    match first_lines.insert(bead.id.clone(), line) {
-        None => Ok(read),
-        Some(first) => Err(Error::usage(format!("{} stands on line {first} already", bead.id))),
-    }
+    Ok(read)
 }
 
-fn drop_unknown_scopes(town: &Town, rows: &mut BTreeMap<Prefix, Vec<Row>>, bad: &mut Vec<BadLine>) {
-    rows.retain(|prefix, rows| match town.scope_of(prefix) {
+fn drop_unknown_scopes(town: &Town, rows: &mut Rows, bad: &mut Vec<BadLine>) {
+    rows.retain(|prefix, load| match town.scope_of(prefix) {
         Ok(_) => true,
         Err(error) => {
-            let fault = format!("{}; {}", error.line(), error.hint.unwrap_or_default());
-            bad.extend(rows.iter().map(|row| BadLine { line: row.line, fault: fault.clone() }));
+            let hint = error.hint.as_deref().unwrap_or_default();
+            let fault = format!("{}; {hint}; --rig NAME --rename gives them ids of a rig", error.line());
+            let lines = load.beads.iter().map(|row| row.line).chain(load.stones.iter().map(|(line, _)| *line));
+            bad.extend(lines.map(|line| BadLine { line, fault: fault.clone() }));
             false
         }
     });
 }
 
+/// What becomes of a line.
+enum Verdict<'r> {
+    New(&'r Bead),
+    Newer { bead: Box<Bead>, is_freed: bool },
+    Unchanged,
+    Older,
+    DeletedHere,
+}
+
 /// Puts the rows of one scope into `change` and tells of each what became of it.
-fn put_all(change: &mut Change<'_>, rows: &[Row], told: &mut Imported) -> Result<()> {
+fn put_all(town: &Town, change: &mut Change<'_>, here: &Prefix, rows: &Rows, pass: &mut Pass, options: &Options) -> Result<()> {
     let hooks = change.before().all::<Hook>("hooks")?.0;
     let hooked: BTreeSet<&BeadId> = hooks.iter().map(|hook| &hook.bead).collect();
-    let ringed = rings(change, rows)?;
-    for row in rows {
-        let result = match ringed.get(&row.line) {
-            Some(ring) => Err(Error::refused(ring.clone())),
-            None => put(change, row, &hooked, told),
+    let mut taken: Vec<(&Row, Verdict<'_>)> = Vec::new();
+    for row in rows.get(here).into_iter().flat_map(|load| &load.beads) {
+        match verdict(change, row, &hooked, options) {
+            Ok(Verdict::Unchanged) => pass.told.unchanged += 1,
+            Ok(Verdict::Older) => pass.told.older += 1,
+            Ok(Verdict::DeletedHere) => pass.told.deleted_here += 1,
+            Ok(verdict) => taken.push((row, verdict)),
+            Err(error) => refused_line(row.line, error, &mut pass.told)?,
+        }
+    }
+    cut_rings(town, change, here, rows, &taken, pass)?;
+    for (row, verdict) in &taken {
+        let (created, bead, is_freed) = match verdict {
+            Verdict::New(bead) => (true, without_cuts(bead, &pass.cuts), row.was_freed),
+            Verdict::Newer { bead, is_freed } => (false, without_cuts(bead, &pass.cuts), *is_freed),
+            Verdict::Unchanged | Verdict::Older | Verdict::DeletedHere => continue,
         };
-        if let Err(error) = result {
-            if !matches!(error.kind, Kind::Usage | Kind::Refused | Kind::Corrupt) {
-                return Err(error);
-            }
-            told.bad.push(BadLine { line: row.line, fault: error.line() });
+        if let Err(error) = change.put_bead(bead.as_ref()) {
+            refused_line(row.line, error, &mut pass.told)?;
+            continue;
+        }
+        pass.told.created += usize::from(created);
+        pass.told.updated += usize::from(!created);
+        pass.told.freed += usize::from(is_freed);
+        pass.told.ids.push(row.bead.id.clone());
+    }
+    for (line, stone) in rows.get(here).into_iter().flat_map(|load| &load.stones) {
+        if change.is_taken(&stone.id)? {
+            continue;
+        }
+        match change.put_tombstone(stone) {
+            Ok(()) => pass.told.buried += 1,
+            Err(error) => refused_line(*line, error, &mut pass.told)?,
         }
     }
     Ok(())
 }
 
-fn put(change: &mut Change<'_>, row: &Row, hooked: &BTreeSet<&BeadId>, told: &mut Imported) -> Result<()> {
+/// Notes what is wrong with a line; what is wrong with more than that ends the import.
+fn refused_line(line: usize, error: Error, told: &mut Imported) -> Result<()> {
+    if !matches!(error.kind, Kind::Usage | Kind::Refused | Kind::Corrupt) {
+        return Err(error);
+    }
+    told.bad.push(BadLine { line, fault: error.line() });
+    Ok(())
+}
+
+fn verdict<'r>(change: &Change<'_>, row: &'r Row, hooked: &BTreeSet<&BeadId>, options: &Options) -> Result<Verdict<'r>> {
     let path = tree::bead(&row.bead.id);
     let known = match change.before().object(&path)? {
         None => change.before().archived_copy(&path)?.map(|(_, object)| object),
         found => found,
     };
-    let Some(object) = known else {
-        change.put_bead(&row.bead)?;
-        told.created += 1;
-        told.freed += usize::from(row.was_freed);
-        told.ids.push(row.bead.id.clone());
-        return Ok(());
-    };
+    let Some(object) = known else { return unknown_verdict(change, &row.bead, options) };
     let old: Bead = record::view(&path, &object)?;
     let mut bead = row.bead.clone();
     let known: BTreeSet<&String> = row.bead.comments.iter().map(|comment| &comment.id).collect();
@@ -198,19 +331,63 @@ fn put(change: &mut Change<'_>, row: &Row, hooked: &BTreeSet<&BeadId>, told: &mu
         keep_work(&mut bead, &old);
     }
     if without_clocks(object) == record_of(&bead) {
-        told.unchanged += 1;
-        return Ok(());
+        return Ok(Verdict::Unchanged);
     }
-    if old.updated_at > bead.updated_at {
-        told.older += 1;
-        return Ok(());
+    if old.updated_at > bead.updated_at && !options.take_older {
+        return Ok(Verdict::Older);
     }
     check_settable_type(&old.issue_type)?;
-    change.put_bead(&bead)?;
-    told.updated += 1;
-    told.freed += usize::from(row.was_freed && !is_held);
-    told.ids.push(bead.id);
+    Ok(Verdict::Newer { bead: Box::new(bead), is_freed: row.was_freed && !is_held })
+}
+
+/// What becomes of a bead that is not here: one that was deleted after the line was written stays deleted.
+fn unknown_verdict<'r>(change: &Change<'_>, bead: &'r Bead, options: &Options) -> Result<Verdict<'r>> {
+    let stays = |stone: &Tombstone| stone.moved_to.is_some() || (stone.deleted_at >= bead.updated_at && !options.take_older);
+    Ok(match change.before().tombstone(&bead.id)? {
+        Some(stone) if stays(&stone) => Verdict::DeletedHere,
+        _ => Verdict::New(bead),
+    })
+}
+
+/// Finds the links of `taken` by which a bead would wait for itself, and tells of them.
+fn cut_rings(
+    town: &Town,
+    change: &Change<'_>,
+    here: &Prefix,
+    rows: &Rows,
+    taken: &[(&Row, Verdict<'_>)],
+    pass: &mut Pass,
+) -> Result<()> {
+    // Lines for other scopes count as they are: whether they are newer than what is there, their own turn tells.
+    let others = rows.iter().filter(|(prefix, _)| *prefix != here).flat_map(|(_, load)| &load.beads);
+    let own = taken.iter().map(|(row, _)| *row);
+    let lines: Lines<'_> = own.chain(others).map(|row| (&row.bead.id, (row.line, &row.bead))).collect();
+    let starts: Vec<&BeadId> = taken.iter().map(|(row, _)| &row.bead.id).collect();
+    let known: BTreeSet<(BeadId, Link)> = pass.cuts.keys().cloned().collect();
+    Web::new(&lines, change, here, Reach::new(town)).cut(&starts, &mut pass.cuts)?;
+    for (place, ring) in pass.cuts.iter().filter(|(place, _)| !known.contains(*place)) {
+        let names: Vec<&str> = ring.ids.iter().map(BeadId::as_str).collect();
+        let fault = format!("it would wait for itself, by its link to {}: {}", ring.target, names.join(" → "));
+        let line = lines.get(&place.0).map_or(0, |(line, _)| *line);
+        pass.told.cut.push(BadLine { line, fault });
+    }
     Ok(())
+}
+
+fn without_cuts<'b>(bead: &'b Bead, cuts: &Cuts) -> Cow<'b, Bead> {
+    let of_bead = (bead.id.clone(), Link::Parent)..=(bead.id.clone(), Link::Edge(usize::MAX));
+    let links: Vec<Link> = cuts.range(of_bead).map(|((_, link), _)| *link).collect();
+    if links.is_empty() {
+        return Cow::Borrowed(bead);
+    }
+    let mut bead = bead.clone();
+    for link in links.into_iter().rev() {
+        match link {
+            Link::Parent => bead.parent = None,
+            Link::Edge(n) => drop(bead.dependencies.remove(n)),
+        }
+    }
+    Cow::Owned(bead)
 }
 
 /// Gives `bead` the status and holder of `old`, whose work is under way here.
@@ -225,107 +402,4 @@ fn keep_work(bead: &mut Bead, old: &Bead) {
     bead.closed_at = old.closed_at;
     bead.close_reason.clone_from(&old.close_reason);
     bead.closed_by.clone_from(&old.closed_by);
-}
-
-/// Rings of one import that are named; a file with more is refused whole.
-const RINGS_MAX: usize = 100;
-
-/// Lines whose beads would wait for themselves, each with the ring; without these lines there is none.
-fn rings(change: &Change<'_>, rows: &[Row]) -> Result<BTreeMap<usize, String>> {
-    let mut beads: BTreeMap<&BeadId, &Row> = rows.iter().map(|row| (&row.bead.id, row)).collect();
-    let mut children: BTreeMap<&BeadId, Vec<BeadId>> = BTreeMap::new();
-    for row in rows {
-        if let Some(parent) = parent_of(&row.bead) {
-            children.entry(parent).or_default().push(row.bead.id.clone());
-        }
-    }
-    let mut found = BTreeMap::new();
-    for _ in 0..=RINGS_MAX {
-        let ring = find_any_ring(beads.keys().copied(), |id| match beads.get(id) {
-            Some(row) => Ok(waits_for(&row.bead, &children)),
-            // What cannot be read blocks by itself, but nobody can tell what it waits for.
-            None => {
-                Ok(change.get::<Bead>(&tree::bead(id)).unwrap_or_default().map_or_else(Vec::new, |b| waits_for(&b, &children)))
-            }
-        })?;
-        let Some(ring) = ring else { return Ok(found) };
-        let Some(row) = ring.iter().filter_map(|id| beads.get(id).copied()).max_by_key(|row| row.line) else {
-            // A ring of what is here already is for a check of the whole ledger.
-            return Ok(found);
-        };
-        let names: Vec<&str> = ring.iter().map(BeadId::as_str).collect();
-        found.insert(row.line, format!("it would wait for itself: {}", names.join(" → ")));
-        beads.remove(&row.bead.id);
-    }
-    Err(Error::refused(format!("more than {RINGS_MAX} beads would wait for themselves")).hint("mend the dependencies first"))
-}
-
-fn waits_for(bead: &Bead, children: &BTreeMap<&BeadId, Vec<BeadId>>) -> Vec<BeadId> {
-    let mut next: Vec<BeadId> = parent_of(bead).into_iter().cloned().collect();
-    for edge in bead.blockers() {
-        match edge.kind {
-            DependencyKind::WaitsFor => next.extend(children.get(&edge.depends_on_id).into_iter().flatten().cloned()),
-            _ => next.push(edge.depends_on_id.clone()),
-        }
-    }
-    next
-}
-
-/// What an export wrote.
-#[derive(Clone, Debug, Default)]
-pub struct Exported {
-    /// The lines, each with its end.
-    pub lines: String,
-    /// How many there are.
-    pub count: usize,
-    /// Records that cannot be read and are not among them.
-    pub damaged: Vec<Damaged>,
-}
-
-/// All beads of the asked scopes as lines, in order of their ids, archived ones too, but for the records that gt keeps
-/// for itself.
-///
-/// # Errors
-/// Not found or corrupt, when a scope cannot be read: half of an export must not look whole.
-pub fn export(town: &Town, scopes: &Scopes) -> Result<Exported> {
-    let mut exported = Exported::default();
-    for prefix in &scopes.asked {
-        let ledger = town.scope_of(prefix)?;
-        let state = ledger.state()?;
-        let mut lines = BTreeMap::new();
-        let archived = state.archive()?.map(|archive| archive.paths("beads")).transpose()?.unwrap_or_default();
-        let mut paths: BTreeMap<String, gix::ObjectId> = archived.into_iter().collect();
-        paths.extend(state.paths("beads")?);
-        for (path, id) in paths {
-            let read = ledger.store.blob(id).and_then(|bytes| record::decode(&path, &bytes));
-            match read {
-                Ok(object) if is_own(&object) => {}
-                Ok(object) => {
-                    let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
-                    lines.insert(name.to_owned(), line_of(&object));
-                }
-                Err(error) => exported.damaged.push(Damaged { path, fault: error.line() }),
-            }
-        }
-        exported.count += lines.len();
-        for line in lines.into_values() {
-            exported.lines.push_str(&line);
-            exported.lines.push('\n');
-        }
-    }
-    Ok(exported)
-}
-
-fn is_own(object: &Object) -> bool {
-    let word = object.get("issue_type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    check_settable_type(&word.into()).is_err()
-}
-
-/// Writes an export to `file`, whole or not at all.
-///
-/// # Errors
-/// Io, when it cannot be written; the old file then stands.
-pub fn write(file: &std::path::Path, exported: &Exported) -> Result<()> {
-    let file = std::path::absolute(file).or_fail(Kind::Usage, || format!("use {} as a path", file.display()))?;
-    crate::store::write_file(&file, exported.lines.as_bytes())
 }
