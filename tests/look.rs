@@ -36,3 +36,32 @@ fn nothing_foreign_gets_to_a_terminal_through_a_coloured_page() {
         assert!(!page.contains(['\u{7}', '\u{202e}', '\u{9b}']) && !page.contains("\u{1b}]"), "{line}: {page:?}");
     }
 }
+
+#[test]
+fn the_board_shows_work_by_where_it_stands() {
+    let (town, rig) = Town::with_rig();
+    let (a, b) = (town.bead(&rig, "First"), town.bead(&rig, "Second"));
+    let waits = create(&town, &format!("Waits --deps {a} --rig widgets"));
+    let aside = town.bead(&rig, "Aside");
+    let ended = town.bead(&rig, "Ended");
+    town.gt(&format!("bead defer {aside}")).succeeds();
+    town.gt(&format!("close {ended}")).succeeds();
+    town.as_agent("mayor").gt(&format!("update {b} --claim")).succeeds();
+    let board = town.gt("--json bead board --rig widgets").json();
+    let column = |stage: &str| -> Vec<String> {
+        let columns = board["columns"].as_array().unwrap();
+        let column = columns.iter().find(|column| column["stage"] == stage).unwrap();
+        column["beads"].as_array().unwrap().iter().map(|bead| bead["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!([column("ready"), column("blocked")], [vec![a.clone()], vec![waits.clone()]]);
+    assert_eq!([column("in_progress"), column("in_review"), column("closed")], [vec![b.clone()], vec![], vec![ended.clone()]]);
+    let page = town.gt("bead board --rig widgets").succeeds().stdout;
+    assert!(page.starts_with(&format!("READY 1\n  {a} P2 First\n\nBLOCKED 1\n")), "{page}");
+    assert!(page.contains(&format!("  {b} P2 Second (mayor)\n")) && !page.contains("Aside"), "{page}");
+    let later = town.here().var("GT_NOW", "2999-01-01T00:00:00Z").gt("bead board --rig widgets").succeeds().stdout;
+    assert!(!later.contains("CLOSED") && later.contains("READY"), "{later}");
+    assert_eq!(town.gt("bead board --rig widgets -t bug").succeeds().stdout, "nothing is on the board\n");
+    assert!(town.gt("bead board --watch").fails_with(2).stderr.contains("terminal"));
+    town.gt("bead board --rig nowhere").fails_with(3);
+    town.gt("bead board --since yesterdayish").fails_with(2);
+}

@@ -4,10 +4,11 @@ use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::out::ago::minute;
+use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
-use crate::model::merge_request::Blame;
+use crate::model::merge_request::{Blame, MrState};
 use crate::name::{BeadId, Name};
 use crate::ops::post;
 use crate::ops::refinery::{self, Drained, Filed, Listed, Overview, Story, Submission};
@@ -196,19 +197,31 @@ impl Show for Queue {
         }
         let row = |one: &Listed| {
             let beads: Vec<&str> = one.beads.iter().map(BeadId::as_str).collect();
+            let what = if one.note.is_empty() { &one.title } else { &one.note };
             vec![
-                one.position.map_or_else(|| "-".to_owned(), |position| position.to_string()),
-                one.id.to_string(),
-                one.state.word().to_owned(),
-                beads.join(" "),
-                one.target.clone(),
-                one.author.clone(),
-                one.submitted_at.ago(self.now),
-                shorten(if one.note.is_empty() { &one.title } else { &one.note }, 72),
+                Cell::number(&one.position.map_or_else(|| "-".to_owned(), |position| position.to_string())),
+                Cell::id(one.id.as_str()),
+                Cell::new(state_style(one.state), one.state.word()).whole(),
+                Cell::from(beads.join(" ")),
+                Cell::from(one.target.as_str()),
+                Cell::address(Some(&one.author)),
+                Cell::from(one.submitted_at.ago(self.now)).dim(),
+                Cell::from(what.as_str()),
             ]
         };
-        let rows: Vec<Vec<String>> = self.requests.iter().map(row).collect();
+        let rows: Vec<Vec<Cell>> = self.requests.iter().map(row).collect();
         page.table(&["#", "REQUEST", "STATE", "WORK", "TARGET", "AUTHOR", "AGE", "WHAT"], &rows);
+    }
+}
+
+const fn state_style(state: MrState) -> Style {
+    match state {
+        MrState::Queued => Style::Plain,
+        MrState::Held => Style::Warn,
+        MrState::Landing => Style::Busy,
+        MrState::Landed => Style::Good,
+        MrState::Evicted => Style::Bad,
+        MrState::Withdrawn | MrState::Superseded => Style::Dim,
     }
 }
 
@@ -264,10 +277,10 @@ impl Show for Story {
         let beads: Vec<&str> = listed.beads.iter().map(BeadId::as_str).collect();
         page.line(format!("{} ({}): {}", listed.id, beads.join(" "), escape(&listed.title)));
         let place = listed.position.map(|position| format!(", number {position} in its queue")).unwrap_or_default();
-        page.line(format!("state     {}{place}", listed.state.word()));
+        page.line(format!("state     {}{place}", page.paint(state_style(listed.state), listed.state.word())));
         page.line(format!("way       {} → {} by {}", escape(&listed.branch), escape(&listed.target), escape(&listed.author)));
         page.line(format!("head      {}", self.head));
-        page.line(format!("handed in {}, sent back {} times before", listed.submitted_at, listed.attempts));
+        page.line(format!("handed in {}, sent back {} times before", minute(listed.submitted_at), listed.attempts));
         if !listed.note.is_empty() {
             page.line(format!("why       {}", escape(&listed.note)));
         }

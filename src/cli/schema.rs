@@ -42,6 +42,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
     let files: &[&[Answer]] = &[
         super::backup::ANSWERS,
         super::bead::ANSWERS,
+        super::bead::board::ANSWERS,
         super::bead::change::ANSWERS,
         super::bead::edit::ANSWERS,
         super::bead::gone::ANSWERS,

@@ -6,15 +6,16 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::git::progress::Progress;
 use crate::ledger::log::Entry;
+use crate::model::agent::AgentState;
 use crate::name::{Name, Prefix};
 use crate::ops::install::{self, Installed};
 use crate::ops::status::{self, TownStatus};
-use crate::time;
+use crate::time::{self, Moment};
 use crate::town::Town;
 
 /// What these commands print with `--json`.
@@ -101,7 +102,8 @@ impl Show for TownStatus {
         page.line(format!("town ledger: {}", sync_line(&self.sync)));
         for rig in &self.rigs {
             page.gap();
-            page.line(format!("rig {} → {}", rig.rig, escape(&rig.target)));
+            let name = page.paint(Style::Bold, rig.rig.as_str());
+            page.line(format!("rig {name} → {}", escape(&rig.target)));
             let beads = rig.beads;
             page.line(format!(
                 "  beads: {} open, {} in work, {} in review, {} blocked, {} closed",
@@ -111,10 +113,12 @@ impl Show for TownStatus {
             page.line(format!("  ledger: {}", sync_line(&rig.sync)));
             for polecat in &rig.polecats {
                 let bead = polecat.bead.as_ref().map(|bead| format!(" on {bead}")).unwrap_or_default();
-                page.line(format!("  {} is {}{bead}", polecat.address, polecat.state.word()));
+                let state = page.paint(state_style(polecat.state), polecat.state.word());
+                page.line(format!("  {} is {state}{bead}", polecat.address));
             }
             for damaged in &rig.damaged {
-                page.line(format!("  damaged: {}: {}", damaged.path, escape(&damaged.fault)));
+                let word = page.paint(Style::Bad, "damaged:");
+                page.line(format!("  {word} {}: {}", damaged.path, escape(&damaged.fault)));
             }
         }
         for rig in &self.elsewhere {
@@ -125,6 +129,15 @@ impl Show for TownStatus {
             page.gap();
             page.line("no rigs yet: gt rig add NAME URL");
         }
+    }
+}
+
+/// The style of what an agent does.
+pub(super) const fn state_style(state: AgentState) -> Style {
+    match state {
+        AgentState::Working => Style::Busy,
+        AgentState::Idle | AgentState::Elsewhere => Style::Dim,
+        AgentState::Stalled | AgentState::Zombie => Style::Bad,
     }
 }
 
@@ -168,7 +181,11 @@ pub struct LogArgs {
 /// Events, newest first.
 #[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
-pub struct Events(Vec<Entry>);
+pub struct Events {
+    entries: Vec<Entry>,
+    #[serde(skip)]
+    now: Moment,
+}
 
 impl LogArgs {
     /// Reads the history.
@@ -202,14 +219,24 @@ impl LogArgs {
         if self.limit > 0 {
             entries.truncate(self.limit);
         }
-        Ok(Events(entries))
+        Ok(Events { entries, now: town.now })
     }
 }
 
 impl Show for Events {
     fn show(&self, page: &mut Page) {
-        let row =
-            |entry: &Entry| vec![entry.at.to_string()[..19].replace('T', " "), entry.actor.clone(), shorten(&entry.subject, 90)];
-        page.table(&["WHEN (UTC)", "WHO", "WHAT"], &self.0.iter().map(row).collect::<Vec<_>>());
+        let row = |entry: &Entry| {
+            let at = entry.at.to_string().get(..19).unwrap_or_default().replace('T', " ");
+            let mut cells = vec![Cell::from(at).dim(), Cell::address(Some(&entry.actor)), Cell::from(entry.subject.as_str())];
+            if page.columns().is_some() {
+                cells.insert(1, Cell::from(entry.at.ago(self.now)).dim());
+            }
+            cells
+        };
+        let rows: Vec<Vec<Cell>> = self.entries.iter().map(row).collect();
+        match page.columns() {
+            Some(_) => page.table(&["WHEN (UTC)", "AGO", "WHO", "WHAT"], &rows),
+            None => page.table(&["WHEN (UTC)", "WHO", "WHAT"], &rows),
+        }
     }
 }

@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::out::{Cell, Out, Page, Show, escape};
+use crate::cli::town::state_style;
 use crate::cli::schema::Answer;
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
@@ -306,13 +307,13 @@ impl Show for Polecats {
             return page.line("no polecats yet; gt sling BEAD RIG makes one");
         }
         let row = |one: &Listed| {
-            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+            let text = |value: Option<String>| Cell::from(value.unwrap_or_else(|| "-".into()));
             vec![
-                one.address.to_string(),
-                one.state.word().to_owned(),
-                text(&one.bead.as_ref().map(ToString::to_string)),
-                text(&one.pid.map(|pid| pid.to_string())),
-                text(&one.branch),
+                Cell::address(Some(&one.address.to_string())),
+                Cell::new(state_style(one.state), one.state.word()).whole(),
+                text(one.bead.as_ref().map(ToString::to_string)).whole(),
+                text(one.pid.map(|pid| pid.to_string())),
+                text(one.branch.clone()),
             ]
         };
         page.table(&["POLECAT", "STATE", "BEAD", "PROCESS", "BRANCH"], &self.0.iter().map(row).collect::<Vec<_>>());

@@ -1,5 +1,6 @@
 //! `gt bead …`, its short forms at top level, and `bd`: one set of arguments for all three.
 
+pub mod board;
 pub mod change;
 pub mod edit;
 pub mod gone;
@@ -57,6 +58,7 @@ enum Verb {
     Close(Close),
     Reopen(Reopen),
     Blocked(Blocked),
+    Board(board::Board),
     Assign(mark::Assign),
     Label(mark::LabelArgs),
     #[command(alias = "comments")]
@@ -98,6 +100,7 @@ impl BeadArgs {
             Verb::Close(args) => args.run(town, out),
             Verb::Reopen(args) => args.run(town, out),
             Verb::Blocked(args) => args.run(town, out),
+            Verb::Board(args) => args.run(town, out),
             Verb::Assign(args) => args.run(town, out),
             Verb::Label(args) => args.run(town, out),
             Verb::Comment(args) => args.run(town, out),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::out::ago::when;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::model::bead::Bead;
 use crate::model::record::ARCHIVE_COPY;
@@ -66,46 +67,54 @@ impl Show for Shown {
 impl ShownBead {
     fn show(&self, page: &mut Page, now: Moment) {
         let bead = &self.bead;
-        page.line(format!("{}  {}", bead.id, escape(&bead.title)));
+        let id = page.paint(Style::Dim, bead.id.as_str());
+        page.line(format!("{id}  {}", page.paint(Style::Bold, &bead.title)));
         let held = if bead.status.is_closed() { "done by" } else { "held by" };
         let who = bead.assignee.as_deref().map_or_else(|| "nobody has it".to_owned(), |who| format!("{held} {}", escape(who)));
-        page.line(format!("  {}, {}, P{}, {who}", escape(bead.status.word()), escape(bead.issue_type.word()), bead.priority));
-        page.line(format!(
-            "  created {} by {}, changed {}",
-            bead.created_at.ago(now),
-            escape(&bead.created_by),
-            bead.updated_at.ago(now)
-        ));
+        let status = page.status(&bead.status);
+        let priority = page.paint(Style::of_priority(bead.priority), &format!("P{}", bead.priority));
+        page.line(format!("  {status}, {}, {priority}, {who}", escape(bead.issue_type.word())));
+        page.field("created", &format!("{} by {}", when(bead.created_at, now), bead.created_by));
+        if bead.updated_at != bead.created_at && Some(bead.updated_at) != bead.closed_at {
+            page.field("changed", &when(bead.updated_at, now));
+        }
+        if let Some(at) = bead.started_at.filter(|_| !bead.status.is_closed()) {
+            page.field("started", &when(at, now));
+        }
         if let Some(at) = bead.closed_at {
             let by = bead.closed_by.as_deref().unwrap_or("somebody");
             let reason = bead.close_reason.as_deref().unwrap_or_default();
             let archived = if self.is_archived { ", archived" } else { "" };
-            page.line(format!("  closed {} by {}{archived}: {}", at.ago(now), escape(by), escape(reason)));
+            page.field("closed", &format!("{} by {by}{archived}: {reason}", when(at, now)));
         }
-        let times = [("due", bead.due_at), ("not before", bead.defer_until)];
-        times.iter().filter_map(|(word, at)| at.map(|at| (word, at))).for_each(|(word, at)| page.line(format!("  {word} {at}")));
+        for (word, at) in [("due", bead.due_at), ("not before", bead.defer_until)] {
+            if let Some(at) = at {
+                page.field(word, &when(at, now));
+            }
+        }
         if !bead.labels.is_empty() {
             let labels: Vec<&str> = bead.labels.iter().map(String::as_str).collect();
-            page.line(format!("  labels: {}", escape(&labels.join(", "))));
+            page.field("labels", &labels.join(", "));
         }
         if let Some(parent) = &bead.parent {
-            page.line(format!("  child of {parent}"));
+            page.field("child of", parent.as_str());
         }
         self.show_edges(page);
         for (key, value) in bead.extra.iter().filter(|(key, _)| *key != ARCHIVE_COPY) {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            page.line(format!("  {}: {}", escape(key), escape(&text)));
+            page.field(key, &text);
         }
         self.show_texts(page, now);
     }
 
     fn show_edges(&self, page: &mut Page) {
         for neighbour in &self.depends_on {
-            page.line(format!("  {} {}", neighbour.kind, neighbour_line(neighbour)));
+            let line = neighbour_line(page, neighbour);
+            page.line(format!("  {} {line}", page.paint(Style::Dim, neighbour.kind.word())));
         }
         if !self.children.is_empty() {
             let ids: Vec<&str> = self.children.iter().map(BeadId::as_str).collect();
-            page.line(format!("  children: {}", ids.join(", ")));
+            page.field("children", &ids.join(", "));
         }
     }
 
@@ -119,20 +128,21 @@ impl ShownBead {
         ];
         for (heading, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
             page.gap();
-            page.line(format!("{heading}:"));
+            page.line(page.paint(Style::Bold, &format!("{heading}:")));
             page.block(2, text);
         }
         for comment in &bead.comments {
             page.gap();
-            page.line(format!("{} said {}:", escape(&comment.author), comment.created_at.ago(now)));
+            let said = format!("{} said {}:", comment.author, when(comment.created_at, now));
+            page.line(page.paint(Style::Dim, &said));
             page.block(2, &comment.text);
         }
     }
 }
 
-fn neighbour_line(neighbour: &Neighbour) -> String {
+fn neighbour_line(page: &Page, neighbour: &Neighbour) -> String {
     match (&neighbour.status, &neighbour.title) {
-        (Some(status), Some(title)) => format!("{} ({}): {}", neighbour.id, escape(status.word()), escape(title)),
+        (Some(status), Some(title)) => format!("{} ({}): {}", neighbour.id, page.status(status), escape(title)),
         _ => format!("{}, which cannot be read from here", neighbour.id),
     }
 }
@@ -244,7 +254,8 @@ impl Show for Neighbours {
         for (heading, list) in [("depends on", &self.depends_on), ("needed by", &self.needed_by)] {
             page.line(format!("{} {heading}:{}", self.id, if list.is_empty() { " nothing" } else { "" }));
             for neighbour in list {
-                page.line(format!("  {} {}", neighbour.kind, neighbour_line(neighbour)));
+                let line = neighbour_line(page, neighbour);
+                page.line(format!("  {} {line}", neighbour.kind));
             }
         }
     }

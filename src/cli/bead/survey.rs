@@ -8,7 +8,7 @@ use super::bead_id;
 use super::pages::{ClosedBeads, Rows, note_faults};
 use super::rows::{Lines, Question};
 use super::which::{Shape, SortArgs, Which, WhichEver};
-use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::out::{Cell, Out, Page, Show, cut_end, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::bead::{Bead, IssueType};
@@ -77,9 +77,11 @@ struct AllWaiting<B>(Vec<Waiting<B>>);
 impl<B: Listed + JsonSchema + Serialize> Show for AllWaiting<B> {
     fn show(&self, page: &mut Page) {
         for Waiting { bead, blockers, .. } in &self.0 {
-            page.line(format!("{}  P{} {}  {}", bead.id(), bead.priority(), escape(bead.status().word()), escape(bead.title())));
+            let cells =
+                [Cell::id(bead.id()), Cell::priority(bead.priority()), Cell::status(bead.status()), Cell::from(bead.title())];
+            page.row("", &cells);
             for blocker in blockers {
-                page.line(format!("  by {}: {}", blocker.id, escape(&blocker.why)));
+                page.row("  by ", &[Cell::from(format!("{}:", blocker.id)), Cell::from(blocker.why.as_str())]);
             }
             if blockers.is_empty() {
                 page.line("  by hand");
@@ -214,7 +216,9 @@ impl Show for Epics {
         for Progress { epic, total_children, closed_children, eligible_for_close, unreadable } in &self.0 {
             let note = if *eligible_for_close { "  may be closed" } else { "" };
             let bar = page.bar(*closed_children, *total_children);
-            page.line(format!("{bar}  {}  {}{note}", epic.id, escape(&epic.title)));
+            let room = page.columns().map_or(usize::MAX, |columns| columns.saturating_sub(58));
+            let title = cut_end(&epic.title, room.max(12));
+            page.line(format!("{bar}  {}  {}{note}", epic.id, escape(&title)));
             for id in unreadable {
                 page.line(format!("  {id} cannot be read and counts as not closed"));
             }

@@ -4,7 +4,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::out::{Cell, Out, Page, Show, Style};
 use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::ops::track::walk::{Direction, NODES_MAX, Node, tree};
@@ -75,7 +75,7 @@ impl Show for Nodes {
             if node.depth > 0 {
                 line.push_str(if is_last { "└── " } else { "├── " });
             }
-            page.line(line + &node_line(node));
+            page.row(&line, &node_cells(node));
         }
     }
 }
@@ -92,16 +92,20 @@ fn last_ones(nodes: &[Node]) -> Vec<bool> {
     is_last
 }
 
-fn node_line(node: &Node) -> String {
-    let kind = node.edge_from_parent.as_ref().map(|kind| format!("{} ", escape(kind.word()))).unwrap_or_default();
-    let what = match (&node.status, &node.title) {
-        (Some(status), Some(title)) => format!(" ({}): {}", escape(status.word()), escape(title)),
-        _ => ", which cannot be read from here".to_owned(),
+fn node_cells(node: &Node) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    cells.extend(node.edge_from_parent.as_ref().map(|kind| Cell::from(kind.word()).dim()));
+    let (Some(status), Some(title)) = (&node.status, &node.title) else {
+        cells.push(Cell::from(format!("{}, which cannot be read from here", node.id)));
+        return cells;
     };
     let more = match (node.repeated, node.truncated) {
         (true, _) => "  (see above)",
         (_, true) => "  …",
         _ => "",
     };
-    format!("{kind}{}{what}{more}", node.id)
+    cells.push(Cell::id(node.id.as_str()));
+    cells.push(Cell::word(Style::of_status(status), &format!("({}):", status.word())));
+    cells.push(Cell::from(format!("{title}{more}")));
+    cells
 }

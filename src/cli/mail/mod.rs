@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::out::{Cell, Out, Page, Show, Style, escape, shorten};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::address::Address;
@@ -256,16 +256,17 @@ impl Show for Rows {
             return;
         }
         let row = |Numbered { n, letter }: &Numbered| {
+            let style = if letter.is_unread() { Style::Bold } else { Style::Plain };
             vec![
-                format!("{n}{}", if letter.is_unread() { "*" } else { "" }),
-                letter.id.to_string(),
-                letter.from.to_string(),
-                urgency(letter.priority).to_owned(),
-                letter.sent_at.ago(self.now),
-                letter.subject.clone(),
+                Cell::new(style, &format!("{n}{}", if letter.is_unread() { "*" } else { "" })).whole(),
+                Cell::id(letter.id.as_str()),
+                Cell::address(Some(&letter.from.to_string())),
+                Cell::new(urgency_style(letter.priority), urgency(letter.priority)).whole(),
+                Cell::from(letter.sent_at.ago(self.now)).dim(),
+                Cell::new(style, &letter.subject),
             ]
         };
-        let rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
+        let rows: Vec<Vec<Cell>> = self.rows.iter().map(row).collect();
         page.table(&["N", "ID", "FROM", "PRIORITY", "SENT", "SUBJECT"], &rows);
     }
 }
@@ -276,6 +277,15 @@ fn urgency(priority: Urgency) -> &'static str {
         Urgency::High => "high",
         Urgency::Normal => "normal",
         Urgency::Low => "low",
+    }
+}
+
+const fn urgency_style(priority: Urgency) -> Style {
+    match priority {
+        Urgency::Urgent => Style::Bad,
+        Urgency::High => Style::Warn,
+        Urgency::Normal => Style::Plain,
+        Urgency::Low => Style::Dim,
     }
 }
 

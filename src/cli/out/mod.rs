@@ -101,6 +101,16 @@ impl Out {
         outcome.exit_code()
     }
 
+    /// Draws a page over the terminal's screen.
+    pub fn redraw<T: Show>(&self, outcome: &T) {
+        let mut page = Page::on(self.paper);
+        outcome.show(&mut page);
+        let rows = self.paper.terminal.map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1));
+        let text: Vec<String> = page.into_text().lines().take(rows).map(str::to_owned).collect();
+        let _ = writeln!(std::io::stdout().lock(), "\u{1b}[H\u{1b}[2J{}", text.join("\n"));
+        let _ = std::io::stdout().flush();
+    }
+
     /// Shows `text` in a pager when standard output is a terminal and too low for it; tells whether it did.
     fn is_paged(&self, text: &str) -> bool {
         let Some((_, rows)) = self.paper.terminal else { return false };

@@ -10,6 +10,7 @@ use super::colour::{Color, Style};
 use super::table::{self, Cell};
 use super::width::wrap;
 use super::{bar, diff, escape};
+use crate::model::bead::Status;
 
 /// The widest that running text gets; longer lines are hard to read.
 const TEXT_COLUMNS_MAX: usize = 100;
@@ -90,6 +91,20 @@ impl Page {
         if self.paper.is_coloured { style.around(&text) } else { text }
     }
 
+    /// A status in its colour, for use within a line; on a terminal without its underscore.
+    #[must_use]
+    pub fn status(&self, status: &Status) -> String {
+        let word = status.word();
+        let word = if self.columns().is_some() { word.replace('_', " ") } else { word.to_owned() };
+        self.paint(Style::of_status(status), &word)
+    }
+
+    /// Adds a line about a thing shown: what is said of it under a quiet name, indented.
+    pub fn field(&mut self, name: &str, text: &str) {
+        let name = self.paint(Style::Dim, &format!("{name}:"));
+        self.line(format!("  {name} {}", escape(text)));
+    }
+
     /// Adds several lines of foreign text, each indented by `indent` spaces and escaped; on a terminal long ones are
     /// broken between words.
     pub fn block(&mut self, indent: usize, text: &str) {
@@ -116,6 +131,13 @@ impl Page {
         let row = table::row(cells, room, self.paper.is_coloured);
         let lead = self.paint(Style::Dim, lead);
         self.line(format!("{lead}{row}").trim_end());
+    }
+
+    /// Adds columns of rows beside each other, each `width` wide with `gap` between.
+    pub fn side_by_side(&mut self, columns: &[Vec<Vec<Cell>>], width: usize, gap: usize) {
+        for line in table::beside(columns, width, gap, self.paper.is_coloured) {
+            self.line(line);
+        }
     }
 
     /// A progress bar of twenty columns with its numbers: `█████░░░░░░░░░░░░░░░ 1/4`.

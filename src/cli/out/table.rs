@@ -2,7 +2,7 @@
 
 use super::colour::Style;
 use super::escape;
-use super::width::{cut_end, cut_start, pad, width};
+use super::width::{cut_end, cut_start, pad, width, wrap};
 use crate::model::bead::Status;
 
 /// Columns between columns.
@@ -74,6 +74,17 @@ impl Cell {
     #[must_use]
     pub fn number(text: &str) -> Self {
         Self { is_right: true, cut: Cut::Never, ..Self::new(Style::Plain, text) }
+    }
+
+    /// Text in lines of at most `width` columns, no more than `most` lines; what is left over is cut.
+    #[must_use]
+    pub fn wrapped(text: &str, width: usize, most: usize) -> Vec<Self> {
+        let mut lines = wrap(&escape(text), width);
+        if lines.len() > most {
+            let rest = lines.split_off(most.saturating_sub(1)).join(" ");
+            lines.push(cut_end(&rest, width));
+        }
+        lines.into_iter().map(|text| Self { text, ..Self::default() }).collect()
     }
 
     /// The same, quieter.
@@ -178,6 +189,23 @@ fn line(row: &[Cell], widths: &[usize], columns: Option<usize>, is_coloured: boo
         line.push_str(&" ".repeat(GAP));
     }
     line
+}
+
+/// Columns of rows beside each other, each `room` wide with `gap` between; a row is as in [`row`].
+pub(super) fn beside(columns: &[Vec<Vec<Cell>>], room: usize, gap: usize, is_coloured: bool) -> Vec<String> {
+    let height = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let line = |n: usize| {
+        let mut line = String::new();
+        for (at, column) in columns.iter().enumerate() {
+            let cells = column.get(n).map(Vec::as_slice).unwrap_or_default();
+            line.push_str(&row(cells, Some(room), is_coloured));
+            if at + 1 < columns.len() {
+                line.push_str(&pad(&row(cells, Some(room), false), room + gap));
+            }
+        }
+        line.trim_end().to_owned()
+    };
+    (0..height).map(line).collect()
 }
 
 /// One row that is no part of a table: the cells with one space between them, of which the last gives way.

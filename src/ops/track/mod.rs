@@ -4,6 +4,7 @@
 //! scope change together in one transaction; a verb on beads of several scopes is one transaction a scope.
 
 pub mod batch;
+pub mod board;
 pub mod census;
 pub mod create;
 pub mod depend;

@@ -151,7 +151,7 @@ pub fn blocked<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, limit: 
 }
 
 /// Whether nothing blocks the bead in `row`. What cannot be told blocks too, and `notes` says so.
-fn is_unblocked(
+pub(super) fn is_unblocked(
     reach: &mut Reach<'_>,
     known: &mut BTreeMap<BeadId, Vec<Blocker>>,
     (prefix, catalog): (&Prefix, &Catalog),
