@@ -7,8 +7,8 @@ use crate::model::bead::Status;
 
 /// Columns between columns.
 const GAP: usize = 2;
-/// What the last column keeps while others can give way too.
-const LAST_WIDTH_MIN: usize = 24;
+/// What part of the terminal the last column keeps while others can give way too: a title says more than an address.
+const LAST_SHARE: (usize, usize) = (2, 5);
 /// What any column keeps.
 const WIDTH_MIN: usize = 5;
 
@@ -150,14 +150,16 @@ fn fit(widths: &mut [usize], rigid: &[bool], columns: usize) {
     let total: usize = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
     let mut over = total.saturating_sub(columns);
     if let (Some(last), Some(false)) = (widths.last_mut(), rigid.last()) {
-        let gives = over.min(last.saturating_sub(LAST_WIDTH_MIN));
+        let gives = over.min(last.saturating_sub(columns * LAST_SHARE.0 / LAST_SHARE.1));
         *last -= gives;
         over -= gives;
     }
     while over > 0 {
-        let widest = (0..widths.len()).filter(|n| !rigid.get(*n).copied().unwrap_or(false) && widths[*n] > WIDTH_MIN);
-        // Of equally wide ones the later one gives way.
-        let Some(widest) = widest.max_by_key(|n| (widths[*n], *n)) else { break };
+        let may = |n: &usize| !rigid.get(*n).copied().unwrap_or(false) && widths[*n] > WIDTH_MIN;
+        let others = widths.len().saturating_sub(1);
+        // Of equally wide ones the later one gives way; when the others have given all, the last one goes on.
+        let widest = (0..others).filter(may).max_by_key(|n| (widths[*n], *n)).or_else(|| Some(others).filter(may));
+        let Some(widest) = widest else { break };
         widths[widest] -= 1;
         over -= 1;
     }
