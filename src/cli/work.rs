@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Cell, Out, Page, Show, escape};
-use crate::cli::town::state_style;
 use crate::cli::schema::Answer;
+use crate::cli::town::state_style;
 use crate::env::{self, Var};
 use crate::error::{Error, Result};
 use crate::model::bead::{Bead, Status};

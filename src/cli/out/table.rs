@@ -250,9 +250,9 @@ mod tests {
             }
         }
         let at_80 = lines(&HEADING, rows(), Some(80), false);
-        assert!(at_80[1].contains("widgets/polecats/toast") && at_80[1].ends_with('…'), "{at_80:?}");
+        assert!(at_80[1].contains("polecats/toast ") && at_80[1].ends_with('…'), "{at_80:?}");
         let at_50 = lines(&HEADING, rows(), Some(50), false);
-        assert!(at_50[1].contains("…") && at_50[1].contains("toast ") && at_50[1].contains("wi-a "), "{at_50:?}");
+        assert!(at_50[1].contains("…") && at_50[1].contains("oast ") && at_50[1].contains("wi-a "), "{at_50:?}");
     }
 
     #[test]
