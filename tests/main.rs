@@ -3,6 +3,7 @@
 
 mod archive;
 mod backup;
+mod bd;
 mod beads;
 mod chance;
 mod convoys;

@@ -242,7 +242,9 @@ fn diagnose(quiet: bool) {
 /// Called as `bd`, the program is `gt bead`, so that prompts and scripts written for that tool keep working.
 fn as_bead_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let is_bd = args.first().is_some_and(|name| std::path::Path::new(name).file_stem().is_some_and(|stem| stem == "bd"));
-    if is_bd {
+    // The version is that of the program, by whatever name.
+    let is_version = args.get(1).is_some_and(|arg| arg == "--version" || arg == "-V");
+    if is_bd && !is_version {
         args.insert(1, "bead".into());
     }
     args

@@ -41,9 +41,10 @@ fn schema_of<T: JsonSchema>() -> Schema {
 fn answers() -> impl Iterator<Item = &'static Answer> {
     let files: &[&[Answer]] = &[
         super::backup::ANSWERS,
-        super::bead::ANSWERS,
+        super::bead::bd::ANSWERS,
         super::bead::board::ANSWERS,
         super::bead::change::ANSWERS,
+        super::bead::create::ANSWERS,
         super::bead::edit::ANSWERS,
         super::bead::gone::ANSWERS,
         super::bead::look::ANSWERS,

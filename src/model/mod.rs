@@ -14,6 +14,7 @@ pub mod hook;
 pub mod mail;
 pub mod merge;
 pub mod merge_request;
+pub mod outline;
 pub mod plan;
 pub mod protocol;
 pub mod record;

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Change, Ledger};
 use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, check_text, check_title};
+use crate::model::exchange::TYPE_WORDS;
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::depend;
+use crate::ops::track::fields::Fields;
 use crate::ops::track::reach::Reach;
 use crate::time::Moment;
 use crate::town::Town;
@@ -43,6 +45,12 @@ pub struct Draft {
     pub due_at: Option<Moment>,
     /// Not ready before this.
     pub defer_until: Option<Moment>,
+    /// Beads of its scope that it must close before.
+    pub blocks: Vec<BeadId>,
+    /// What not every bead has.
+    pub fields: Fields,
+    /// What other tools say of it.
+    pub extra: Object,
 }
 
 impl Draft {
@@ -64,6 +72,9 @@ impl Draft {
             assignee: None,
             due_at: None,
             defer_until: None,
+            blocks: Vec::new(),
+            fields: Fields::default(),
+            extra: Object::new(),
         }
     }
 
@@ -177,7 +188,26 @@ pub(super) fn create_in(
     if !bead.dependencies.is_empty() || bead.parent.is_some() {
         depend::check_no_ring(change, prefix, reach, &bead.id)?;
     }
+    for waiting in &draft.blocks {
+        if waiting.prefix() != *prefix {
+            return Err(Error::refused(format!("{waiting} lives in another scope, and one transaction writes one"))
+                .hint(format!("make it wait when the new bead is there: gt bead dep add {waiting} ID")));
+        }
+        depend::connect_in(town, change, reach, waiting, &bead.id, &DependencyKind::Blocks)?;
+    }
     Ok(bead)
+}
+
+/// Reads a type, in our words or the `bd` tool's other ones; as an import takes them.
+///
+/// # Errors
+/// Usage, when it is not known.
+pub fn issue_type(word: &str) -> Result<IssueType> {
+    let word = word.trim().to_lowercase();
+    let ours = TYPE_WORDS.iter().find(|(theirs, _)| *theirs == word).map_or(word.as_str(), |(_, ours)| ours);
+    ours.parse().map_err(|error: Error| {
+        Error::usage(format!("'{}' is not a type", word.escape_debug())).hint(error.hint.unwrap_or_default())
+    })
 }
 
 fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<BeadId> {
@@ -242,6 +272,8 @@ fn written(town: &Town, id: BeadId, draft: &Draft) -> Result<Bead> {
     bead.assignee.clone_from(&draft.assignee);
     bead.due_at = draft.due_at;
     bead.defer_until = draft.defer_until;
+    bead.extra.clone_from(&draft.extra);
+    draft.fields.apply(&mut bead);
     for (kind, target) in &draft.dependencies {
         if bead.dependencies.iter().any(|edge| edge.depends_on_id == *target) {
             return Err(Error::usage(format!("{target} is named twice among the dependencies")).hint("name each once"));

@@ -22,6 +22,7 @@ pub mod reach;
 pub mod ready;
 pub mod revise;
 pub mod search;
+pub mod sketch;
 mod step;
 pub mod walk;
 

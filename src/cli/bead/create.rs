@@ -1,0 +1,275 @@
+//! The bead verbs that make: create and q.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::pages::{Created, IdOnly};
+use super::words::{KeyValue, file_text, minutes, priority, text, when};
+use super::{assignee, bead_id};
+use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::schema::Answer;
+use crate::error::{Error, Kind, Result};
+use crate::model::bead::{Bead, DependencyKind};
+use crate::model::dependency::parse_edge;
+use crate::name::{BeadId, Prefix};
+use crate::ops::track::create::issue_type;
+use crate::ops::track::sketch::{self, Made, Sketches};
+use crate::ops::track::{self, Draft, Fields};
+use crate::town::Town;
+
+/// What these commands print with `--json`.
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Created>("bead create"),
+    Answer::of::<CreatedAll>("bead create"),
+    Answer::of::<CreatedGraph>("bead create"),
+    Answer::of::<IdOnly>("bead q"),
+];
+
+/// File a bead, for example: gt create "Mend the pump" -t bug -p 1
+///
+/// A text may be - for standard input or @FILE for what is in a file (@@ begins a text with @).
+#[derive(Args)]
+pub struct Create {
+    /// One line: what is to be done
+    #[arg(required_unless_present_any = ["title_flag", "file", "graph"])]
+    title: Option<String>,
+    /// As TITLE
+    #[arg(long = "title", id = "title_flag", value_name = "TITLE", hide = true, conflicts_with = "title")]
+    title_flag: Option<String>,
+    /// What and why, in full
+    #[arg(short, long, aliases = ["body", "message"], short_alias = 'm', value_name = "TEXT", allow_hyphen_values = true)]
+    description: Option<String>,
+    /// The description, from a file
+    #[arg(long, alias = "description-file", value_name = "FILE", conflicts_with = "description", hide = true)]
+    body_file: Option<PathBuf>,
+    /// The description, from standard input
+    #[arg(long, conflicts_with_all = ["description", "body_file"], hide = true)]
+    stdin: bool,
+    /// task, bug, feature, epic, chore, decision or question
+    #[arg(short = 't', long = "type", default_value = "task")]
+    issue_type: String,
+    /// 0 critical … 4 backlog
+    #[arg(short, long, default_value = "2")]
+    priority: String,
+    /// A label; several by commas or by naming it again
+    #[arg(short, long = "label", alias = "labels", value_delimiter = ',')]
+    label: Vec<String>,
+    /// Make it a child of this bead, in its scope
+    #[arg(long, value_name = "ID")]
+    parent: Option<String>,
+    /// What it depends on: ids or kind:id, by commas; blocks:ID makes that one wait for this
+    #[arg(long, value_name = "[KIND:]ID", value_delimiter = ',')]
+    deps: Vec<String>,
+    /// A bead whose children it waits for
+    #[arg(long, value_name = "ID", hide = true)]
+    waits_for: Option<String>,
+    /// How it is to be done
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    design: Option<String>,
+    /// How, from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "design", hide = true)]
+    design_file: Option<PathBuf>,
+    /// When it is done
+    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT", allow_hyphen_values = true)]
+    acceptance: Option<String>,
+    /// What is known already
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    notes: Option<String>,
+    /// Who has it
+    #[arg(short, long, value_name = "ADDRESS")]
+    assignee: Option<String>,
+    /// When it is due: a date, a time or a length such as 2d
+    #[arg(long, value_name = "WHEN")]
+    due: Option<String>,
+    /// Not ready before this
+    #[arg(long = "defer", value_name = "WHEN")]
+    defer_until: Option<String>,
+    /// How long it will take: minutes, or a length such as 2h
+    #[arg(short, long, value_name = "LENGTH")]
+    estimate: Option<String>,
+    /// What it is called elsewhere, for example gh-9
+    #[arg(long, value_name = "NAME")]
+    external_ref: Option<String>,
+    /// The specification it belongs to
+    #[arg(long, value_name = "NAME", hide = true)]
+    spec_id: Option<String>,
+    /// A key of its own and what it holds, or a JSON object
+    #[arg(long, value_name = "KEY=VALUE")]
+    metadata: Vec<KeyValue>,
+    /// Kept only for a while, for machines; never ready
+    #[arg(long)]
+    ephemeral: bool,
+    /// The rig it belongs to, or hq for the town; else the rig of the directory
+    #[arg(long, alias = "prefix", value_name = "RIG")]
+    rig: Option<String>,
+    /// Give it this id instead of a drawn one
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// File a bead for each ## heading of a Markdown file, with ### sections for its fields, all or none
+    #[arg(short, long, value_name = "MARKDOWN", conflicts_with_all = ["title", "title_flag", "graph", "id"])]
+    file: Option<PathBuf>,
+    /// File the nodes of a JSON graph and connect them by its edges, all or none
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["title", "title_flag", "id"])]
+    graph: Option<PathBuf>,
+    /// Print only the id
+    #[arg(long)]
+    silent: bool,
+    /// The bd tool's word for ids of another prefix; here the prefix says the scope
+    #[arg(long, hide = true)]
+    force: bool,
+    /// The bd tool's word for what is so here: a child has labels of its own
+    #[arg(long, hide = true)]
+    no_inherit_labels: bool,
+}
+
+impl Create {
+    /// Files the bead, or those of a file.
+    ///
+    /// # Errors
+    /// As [`track::create`](crate::ops::track::create()) and [`sketch::create_all`].
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        if let Some(file) = &self.file {
+            let sketches = sketch::of_markdown(town, &read(town, file)?, &self.draft(town)?)?;
+            let made = self.create_all(town, &sketches, out)?;
+            return Ok(out.show(&CreatedAll(made.into_iter().map(|(_, bead)| bead).collect())));
+        }
+        if let Some(file) = &self.graph {
+            let sketches = sketch::of_graph(town, &read(town, file)?, &self.draft(town)?)?;
+            let made = self.create_all(town, &sketches, out)?;
+            return Ok(out.show(&CreatedGraph { ids: made.into_iter().map(|(key, bead)| (key, bead.id)).collect() }));
+        }
+        if self.silent {
+            return Ok(Out { json: false, ..out }.show(&IdOnly(self.create(town)?.id)));
+        }
+        Ok(out.show(&Created(self.create(town)?)))
+    }
+
+    pub(super) fn run_quick(&self, town: &Town, out: Out) -> Result<u8> {
+        if self.file.is_some() || self.graph.is_some() {
+            return Err(Error::usage("q files one bead and prints its id").hint("gt bead create --file prints all of them"));
+        }
+        Ok(out.show(&IdOnly(self.create(town)?.id)))
+    }
+
+    fn create(&self, town: &Town) -> Result<Bead> {
+        let draft = self.draft(town)?;
+        let prefix = self.prefix(town, &draft)?;
+        track::create(town, &town.scope_of(&prefix)?, &prefix, &draft)
+    }
+
+    fn create_all(&self, town: &Town, sketches: &Sketches, out: Out) -> Result<Vec<Made>> {
+        sketches.notes.iter().for_each(|note| out.note(note));
+        let bound = sketches.beads.iter().map(|sketch| &sketch.draft).find(|draft| draft.parent.is_some() || draft.id.is_some());
+        let prefix = self.prefix(town, bound.unwrap_or(&Draft::new("")))?;
+        sketch::create_all(town, &prefix, sketches)
+    }
+
+    fn draft(&self, town: &Town) -> Result<Draft> {
+        let said = |said: &Option<String>| said.as_ref().map_or(Ok(String::new()), |said| text(town, said));
+        let mut draft = Draft::new(self.title.as_ref().or(self.title_flag.as_ref()).map_or("", String::as_str));
+        draft.issue_type = issue_type(&self.issue_type)?;
+        draft.priority = priority(&self.priority)?;
+        draft.description = match (&self.body_file, self.stdin) {
+            (Some(file), _) => file_text(town, file)?,
+            (None, true) => file_text(town, std::path::Path::new("-"))?,
+            (None, false) => said(&self.description)?,
+        };
+        draft.design = match &self.design_file {
+            Some(file) => file_text(town, file)?,
+            None => said(&self.design)?,
+        };
+        draft.acceptance = said(&self.acceptance)?;
+        draft.notes = said(&self.notes)?;
+        draft.labels = self.label.iter().cloned().collect();
+        draft.parent = self.parent.as_ref().map(|text| bead_id(town, text)).transpose()?;
+        draft.id = self.id.as_ref().map(|text| text.parse()).transpose()?;
+        draft.assignee = self.assignee.as_ref().map_or(Ok(None), |text| assignee(town, text))?;
+        draft.due_at = self.due.as_ref().map_or(Ok(None), |text| when(text, town.now))?;
+        draft.defer_until = self.defer_until.as_ref().map_or(Ok(None), |text| when(text, town.now))?;
+        draft.fields = Fields {
+            estimate_minutes: self.estimate.as_ref().map(|text| minutes(text)).transpose()?,
+            external_ref: self.external_ref.clone().map(Some),
+            metadata: self.metadata.iter().flat_map(|one| one.0.clone()).collect(),
+            ..Fields::default()
+        };
+        if self.ephemeral {
+            draft.extra.insert("ephemeral".into(), true.into());
+        }
+        if let Some(spec) = &self.spec_id {
+            draft.extra.insert("spec_id".into(), spec.as_str().into());
+        }
+        self.put_edges(town, &mut draft)?;
+        Ok(draft)
+    }
+
+    /// The words of the `bd` tool: of all kinds only `blocks` says what the other bead does.
+    fn put_edges(&self, town: &Town, draft: &mut Draft) -> Result<()> {
+        for said in &self.deps {
+            match said.trim().split_once(':') {
+                Some(("blocks", id)) => draft.blocks.push(bead_id(town, id)?),
+                Some(("blocked-by" | "depends-on", id)) => draft.dependencies.push((DependencyKind::Blocks, bead_id(town, id)?)),
+                _ => {
+                    let (kind, id) = parse_edge(said)?;
+                    draft.dependencies.push((kind, bead_id(town, id)?));
+                }
+            }
+        }
+        if let Some(spawner) = &self.waits_for {
+            draft.dependencies.push((DependencyKind::WaitsFor, bead_id(town, spawner)?));
+        }
+        Ok(())
+    }
+
+    /// The scope: that of the parent or the given id, else the rig named, else that of the directory, else the town.
+    fn prefix(&self, town: &Town, draft: &Draft) -> Result<Prefix> {
+        let named = self.rig.as_ref().map(|text| track::scope_named(town, text)).transpose()?;
+        let bound = draft.parent.as_ref().or(draft.id.as_ref()).map(BeadId::prefix);
+        match (named, bound) {
+            (Some(named), Some(bound)) if named != bound => {
+                Err(Error::usage(format!("--rig names the scope {named}, but the bead belongs to {bound}"))
+                    .hint("leave --rig out: a child lives beside its parent"))
+            }
+            (Some(prefix), _) | (None, Some(prefix)) => Ok(prefix),
+            (None, None) => Ok(town.prefix_here()?.unwrap_or_else(Prefix::hq)),
+        }
+    }
+}
+
+fn read(town: &Town, file: &std::path::Path) -> Result<String> {
+    if town.dir.join(file).is_dir() {
+        return Err(Error::new(Kind::Usage, format!("{} is a directory", file.display())).hint("name a file"));
+    }
+    file_text(town, file)
+}
+
+/// The new beads of a Markdown file.
+#[derive(JsonSchema, Serialize)]
+#[serde(transparent)]
+struct CreatedAll(Vec<Bead>);
+
+impl Show for CreatedAll {
+    fn show(&self, page: &mut Page) {
+        for bead in &self.0 {
+            page.line(format!("created {}: {}", bead.id, escape(&bead.title)));
+        }
+    }
+}
+
+/// The new beads of a graph.
+#[derive(JsonSchema, Serialize)]
+struct CreatedGraph {
+    /// Their ids by their keys.
+    ids: BTreeMap<String, BeadId>,
+}
+
+impl Show for CreatedGraph {
+    fn show(&self, page: &mut Page) {
+        for (key, id) in &self.ids {
+            page.line(format!("created {id} as {}", escape(key)));
+        }
+    }
+}
