@@ -236,5 +236,10 @@ fn the_loop_of_an_agent_prompt_works_word_by_word() {
     assert_eq!(json_of("list --status in_progress --label x --json")[0]["id"], id.as_str());
     assert_eq!(json_of(&format!("close {id} --reason done --json"))[0]["status"], "closed");
     run(&format!("dep tree {found}"));
+    // What older prompts say.
+    run(&format!("--no-daemon update {found} --status in-progress -m other --json"));
+    assert_eq!(json_of(&format!("view {found} --json --sandbox"))[0]["description"], "other");
+    let body = file(&town, "body", "new\n");
+    assert_eq!(json_of(&format!("update {found} --body-file {body} --design-file {body} --json"))[0]["design"], "new");
     run("sync");
 }

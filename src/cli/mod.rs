@@ -239,12 +239,20 @@ fn diagnose(quiet: bool) {
     let _ = lines.without_time().try_init();
 }
 
+/// Flags of every command of the `bd` tool that say how it reaches its database.
+const BD_SETUP: [&str; 5] = ["--no-daemon", "--sandbox", "--no-auto-flush", "--no-auto-import", "--no-db"];
+
 /// Called as `bd`, the program is `gt bead`, so that prompts and scripts written for that tool keep working.
 fn as_bead_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let is_bd = args.first().is_some_and(|name| std::path::Path::new(name).file_stem().is_some_and(|stem| stem == "bd"));
     // The version is that of the program, by whatever name.
     let is_version = args.get(1).is_some_and(|arg| arg == "--version" || arg == "-V");
     if is_bd && !is_version {
+        // Words for a daemon and a database that are not here; they stand before the verb or at the end.
+        let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+        let mut rest = args.split_off(end);
+        args.retain(|arg| !BD_SETUP.iter().any(|word| arg == word));
+        args.append(&mut rest);
         args.insert(1, "bead".into());
     }
     args

@@ -158,5 +158,6 @@ fn issue_type(text: &str) -> Result<IssueType> {
 }
 
 fn status(text: &str) -> Result<Status> {
-    known("status", text)
+    // As an import reads it: in-progress is a word of older prompts.
+    known("status", &text.trim().to_lowercase().replace('-', "_"))
 }

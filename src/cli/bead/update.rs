@@ -1,11 +1,12 @@
 //! The bead verb `update`: every field that a hand may set.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::pages::Changed;
-use super::words::{KeyValue, minutes, priority, text, when};
+use super::words::{KeyValue, file_text, minutes, priority, text, when};
 use super::{assignee, bead_id, bead_ids, issue_type, status};
 use crate::cli::out::Out;
 use crate::cli::schema::Answer;
@@ -38,8 +39,17 @@ pub struct Update {
     #[arg(long)]
     title: Option<String>,
     /// New description
-    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(short, long, aliases = ["body", "message"], short_alias = 'm', value_name = "TEXT", allow_hyphen_values = true)]
     description: Option<String>,
+    /// The description, from a file
+    #[arg(long, alias = "description-file", value_name = "FILE", conflicts_with = "description", hide = true)]
+    body_file: Option<PathBuf>,
+    /// The description, from standard input
+    #[arg(long, conflicts_with_all = ["description", "body_file"], hide = true)]
+    stdin: bool,
+    /// The design, from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "design", hide = true)]
+    design_file: Option<PathBuf>,
     /// New design
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     design: Option<String>,
@@ -131,6 +141,10 @@ impl Update {
 
     fn edit(&self, town: &Town) -> Result<Edit> {
         let read = |said: &Option<String>| said.as_ref().map(|said| text(town, said)).transpose();
+        let of_file = |file: Option<&PathBuf>, said: &Option<String>| {
+            file.map_or_else(|| read(said), |file| file_text(town, file).map(Some))
+        };
+        let body = self.body_file.clone().or_else(|| self.stdin.then(|| PathBuf::from("-")));
         if self.texts().filter(|said| *said == "-").count() > 1 {
             return Err(Error::usage("standard input can be one text only").hint("give the other with @FILE"));
         }
@@ -139,8 +153,8 @@ impl Update {
             claim: self.claim,
             lease_millis: self.lease.as_deref().map(parse_millis).transpose()?,
             title: self.title.clone(),
-            description: read(&self.description)?,
-            design: read(&self.design)?,
+            description: of_file(body.as_ref(), &self.description)?,
+            design: of_file(self.design_file.as_ref(), &self.design)?,
             acceptance: read(&self.acceptance)?,
             notes: read(&self.notes)?,
             append_notes: read(&self.append_notes)?,
