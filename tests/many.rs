@@ -77,6 +77,29 @@ fn a_batch_is_one_transaction_whose_lines_speak_of_each_other() {
 }
 
 #[test]
+fn remarks_of_one_batch_have_names_of_their_own() {
+    let town = two_rigs();
+    let closed = create(&town, "Closed --rig widgets");
+    town.gt(&format!("close {closed}")).succeeds();
+    let lines: Vec<Value> = [
+        json!({"op": "reopen", "id": closed, "reason": "it leaks"}),
+        json!({"op": "comment", "id": closed, "text": "at the seal"}),
+        json!({"op": "close", "id": closed}),
+        json!({"op": "reopen", "id": closed, "reason": "still"}),
+        json!({"op": "comment", "id": closed, "text": "at the other seal"}),
+    ]
+    .into();
+    batch(&town, &lines).succeeds();
+    let bead = town.show(&closed);
+    let of = |field: &str| -> Vec<String> {
+        bead["comments"].as_array().unwrap().iter().map(|comment| text_at(comment, &[field])).collect()
+    };
+    assert_eq!(of("/text"), ["it leaks", "at the seal", "still", "at the other seal"]);
+    let first = of("/id")[0].clone();
+    assert_eq!(of("/id"), ["", ".1", ".2", ".3"].map(|nth| format!("{first}{nth}")), "a merge tells remarks apart by them");
+}
+
+#[test]
 fn a_batch_with_one_bad_line_writes_nothing_and_names_the_line() {
     let town = two_rigs();
     let closed = create(&town, "Closed --rig widgets");

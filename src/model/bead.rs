@@ -286,8 +286,14 @@ impl Bead {
         self.lease_until = Some(Moment::from_millis(now.millis().saturating_add(length)));
     }
 
-    /// Adds a remark at the end.
-    pub fn comment(&mut self, id: String, author: &str, text: &str, now: Moment) {
+    /// Adds a remark at the end. Its id is `name`, or `name.1` and so on where remarks here have those already: a merge
+    /// tells remarks apart by their ids.
+    pub fn comment(&mut self, name: String, author: &str, text: &str, now: Moment) {
+        let taken: BTreeSet<&str> = self.comments.iter().map(|comment| comment.id.as_str()).collect();
+        let numbered = (1..=taken.len()).map(|n| format!("{name}.{n}"));
+        let mut names = std::iter::once(name.clone()).chain(numbered);
+        // One of so many is free.
+        let id = names.find(|id| !taken.contains(id.as_str())).unwrap_or(name);
         self.comments.push(Comment {
             id,
             author: author.to_owned(),

@@ -268,7 +268,7 @@ fn give_up(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
         let kept = salvage.as_ref().map(|name| format!(" Unsaved work is kept at {name}.")).unwrap_or_default();
         let text = format!("{why}\nBranch: {}.{kept}", hook.branch);
         bead.become_status(if is_escalated { Status::Blocked } else { Status::Open }, change.now())?;
-        bead.comment(format!("{verb}-{}", change.rev().number), &town.actor.name, &text, change.now());
+        bead.comment(format!("{verb}-{}", change.rev()), &town.actor.name, &text, change.now());
         change.put_bead(&bead)?;
         let message = Protocol::PolecatDone { exit: plan.exit, bead: hook.bead.clone(), mr: None, branch: hook.branch.clone() };
         tell_witness(change, town, &message)?;

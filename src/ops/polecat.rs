@@ -371,7 +371,7 @@ pub fn release(
             bead.become_status(Status::Open, change.now())?;
             if let Some(saved) = saved {
                 let text = format!("Unsaved work of {address} is kept at {}.", saved.ref_name);
-                bead.comment(format!("salvage-{}", change.rev().number), town.actor.name.as_str(), &text, change.now());
+                bead.comment(format!("salvage-{}", change.rev()), town.actor.name.as_str(), &text, change.now());
             }
             change.put_bead(&bead)?;
         }

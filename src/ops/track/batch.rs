@@ -114,11 +114,15 @@ fn run(
     is_rehearsal: bool,
 ) -> Result<Vec<Done>> {
     let mut reach = Reach::new(town);
+    let given = steps.iter().filter_map(|step| match &step.act {
+        Act::Create { draft, .. } => Some((draft.id.as_ref()?, &step.scope)),
+        _ => None,
+    });
+    let given: BTreeMap<&BeadId, &Prefix> = given.collect();
     let mut done = Vec::new();
-    let mut remarks: BTreeMap<BeadId, usize> = BTreeMap::new();
     for (at, step) in steps.iter().enumerate().filter(|(_, step)| step.scope == *prefix) {
-        let mut scene = Scene { town, change, reach: &mut reach, prefix, steps, made, is_rehearsal };
-        let (id, status) = scene.act(step, &mut remarks).map_err(|error| at_line(step.line, error))?;
+        let mut scene = Scene { town, change, reach: &mut reach, prefix, steps, given: &given, made, is_rehearsal };
+        let (id, status) = scene.act(step).map_err(|error| at_line(step.line, error))?;
         made[at] = Some(id.clone());
         done.push(Done { line: step.line, op: step.act.word(), id, name: step.name.clone(), status });
     }
@@ -132,12 +136,14 @@ struct Scene<'a, 's, 't> {
     reach: &'a mut Reach<'t>,
     prefix: &'a Prefix,
     steps: &'a [Step],
+    /// The scopes of ids that lines give to their beads.
+    given: &'a BTreeMap<&'a BeadId, &'a Prefix>,
     made: &'a [Option<BeadId>],
     is_rehearsal: bool,
 }
 
 impl Scene<'_, '_, '_> {
-    fn act(&mut self, step: &Step, remarks: &mut BTreeMap<BeadId, usize>) -> Result<(BeadId, Option<Status>)> {
+    fn act(&mut self, step: &Step) -> Result<(BeadId, Option<Status>)> {
         let town = self.town;
         let bead = match &step.act {
             Act::Create { draft, parent, dependencies } => self.create(draft, parent.as_ref(), dependencies)?,
@@ -146,9 +152,7 @@ impl Scene<'_, '_, '_> {
             Act::Reopen { who, reason } => reopen_in(town, self.change, &self.id(who)?, reason.as_deref())?.bead,
             Act::Comment { who, text } => {
                 let id = self.id(who)?;
-                let nth = remarks.entry(id.clone()).or_insert(0);
-                *nth += 1;
-                comment_in(town, self.change, &id, text, *nth - 1)?
+                comment_in(town, self.change, &id, text)?
             }
             Act::Depend { who, target, kind } => {
                 let id = self.id(who)?;
@@ -191,15 +195,9 @@ impl Scene<'_, '_, '_> {
     /// Whether a rehearsal cannot find `who`, since its scope is only rehearsed too.
     fn is_only_promised(&self, who: &Who) -> bool {
         let scope = match who {
-            Who::Of(at) => &self.steps[*at].scope,
-            Who::Id(id) => {
-                let gives = |step: &&Step| matches!(&step.act, Act::Create { draft, .. } if draft.id.as_ref() == Some(id));
-                match self.steps.iter().find(gives) {
-                    Some(step) => &step.scope,
-                    None => return false,
-                }
-            }
+            Who::Of(at) => Some(&self.steps[*at].scope),
+            Who::Id(id) => self.given.get(id).copied(),
         };
-        self.is_rehearsal && scope != self.prefix
+        self.is_rehearsal && scope.is_some_and(|scope| scope != self.prefix)
     }
 }

@@ -121,16 +121,14 @@ pub(super) fn update_in(town: &Town, change: &mut Change<'_>, id: &BeadId, edit:
     Ok(bead)
 }
 
-/// Adds a remark to a bead, as a part of a larger change. The `nth` one of a transaction bears its number.
-pub(super) fn comment_in(town: &Town, change: &mut Change<'_>, id: &BeadId, text: &str, nth: usize) -> Result<Bead> {
+/// Adds a remark to a bead, as a part of a larger change.
+pub(super) fn comment_in(town: &Town, change: &mut Change<'_>, id: &BeadId, text: &str) -> Result<Bead> {
     if text.trim().is_empty() {
         return Err(Error::usage("the comment is empty").hint("say something"));
     }
     check_texts(&[("comment", text)])?;
     let mut bead = change.bead(id)?;
-    let rev = change.rev();
-    let name = if nth == 0 { rev.to_string() } else { format!("{rev}.{nth}") };
-    bead.comment(name, &town.actor.name, text, town.now);
+    bead.comment(change.rev().to_string(), &town.actor.name, text, town.now);
     write(town, change, &bead)?;
     Ok(bead)
 }

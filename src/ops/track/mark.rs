@@ -49,7 +49,7 @@ pub fn label(town: &Town, ids: &[BeadId], label: &str, wanted: bool) -> Result<V
 /// # Errors
 /// Usage, when it is empty or too long; not found; refused, when the bead is archived.
 pub fn comment(town: &Town, id: &BeadId, text: &str) -> Result<Comment> {
-    let beads = in_each_scope(town, std::slice::from_ref(id), "comment", |change, id| comment_in(town, change, id, text, 0))?;
+    let beads = in_each_scope(town, std::slice::from_ref(id), "comment", |change, id| comment_in(town, change, id, text))?;
     let said = beads.into_iter().next().and_then(|mut bead| bead.comments.pop());
     said.ok_or_else(|| Error::bug("a remark was made and is not there"))
 }
