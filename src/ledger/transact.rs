@@ -4,6 +4,7 @@
 //! or push that knows no lock: then the closure runs again on the new state, and its own checks refuse what
 //! has lost the race.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -13,9 +14,12 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::ledger::commit::{commit_of, edit_tree, message};
+use crate::ledger::index::Catalog;
 use crate::ledger::{Ledger, State, tree};
 use crate::model::address::Address;
 use crate::model::bead::Bead;
+use crate::model::brief::Facts as _;
+use crate::model::dependency::parent_of;
 use crate::model::mail::Letter;
 use crate::model::record::{self, Class, Object, Rev};
 use crate::model::tombstone::Tombstone;
@@ -71,7 +75,10 @@ pub struct Change<'s> {
     now: Moment,
     ids: Ids,
     edits: BTreeMap<String, Edit>,
-    beads: BTreeSet<BeadId>,
+    // Beads written or removed, each with its parent, and the same the other way round.
+    beads: BTreeMap<BeadId, Option<BeadId>>,
+    kin: BTreeMap<BeadId, BTreeSet<BeadId>>,
+    catalog: OnceCell<Catalog>,
 }
 
 impl Ledger {
@@ -115,7 +122,8 @@ impl Ledger {
         let state = State::at(&self.store, tip)?;
         let rev = Rev { number: state.rev_number() + 1, machine: self.machine().to_owned() };
         let ids = Ids::from_env(rev.number);
-        Ok(Change { state, rev, now, ids, edits: BTreeMap::new(), beads: BTreeSet::new() })
+        let (edits, beads, kin, catalog) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), OnceCell::new());
+        Ok(Change { state, rev, now, ids, edits, beads, kin, catalog })
     }
 }
 
@@ -267,7 +275,7 @@ impl<'s> Change<'s> {
     /// # Errors
     /// As [`Change::put`].
     pub fn put_bead(&mut self, bead: &Bead) -> Result<()> {
-        self.beads.insert(bead.id.clone());
+        self.note(&bead.id, parent_of(bead));
         let stone = tree::tombstone(&bead.id);
         if self.has(&stone)? {
             self.remove(&stone);
@@ -277,13 +285,45 @@ impl<'s> Change<'s> {
 
     /// Takes a bead out of the ledger and names it in the commit.
     pub fn remove_bead(&mut self, id: &BeadId) {
-        self.beads.insert(id.clone());
+        self.note(id, None);
         self.remove(&tree::bead(id));
+    }
+
+    fn note(&mut self, id: &BeadId, parent: Option<&BeadId>) {
+        if let Some(old) = self.beads.insert(id.clone(), parent.cloned()).flatten() {
+            self.kin.entry(old).or_default().remove(id);
+        }
+        if let Some(parent) = parent {
+            self.kin.entry(parent.clone()).or_default().insert(id.clone());
+        }
     }
 
     /// The beads written or removed so far.
     pub fn touched(&self) -> impl Iterator<Item = &BeadId> {
-        self.beads.iter()
+        self.beads.keys()
+    }
+
+    /// The beads of the state that the change starts from, in brief; looked up once.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn catalog(&self) -> Result<&Catalog> {
+        if self.catalog.get().is_none() {
+            let _ = self.catalog.set(self.state.catalog()?);
+        }
+        self.catalog.get().ok_or_else(|| Error::bug("a catalog was made and is not there"))
+    }
+
+    /// The children of `parent` with edits made so far; archived ones are left out.
+    ///
+    /// # Errors
+    /// Corrupt, when a tree cannot be read.
+    pub fn children(&self, parent: &BeadId) -> Result<Vec<BeadId>> {
+        let before = self.catalog()?.children(parent).into_iter().filter_map(|row| row.id().parse().ok());
+        let mut ids: Vec<BeadId> = before.filter(|id| !self.beads.contains_key(id)).collect();
+        ids.extend(self.kin.get(parent).into_iter().flatten().cloned());
+        ids.sort();
+        Ok(ids)
     }
 
     /// Puts a letter into its recipient's mailbox in this scope.
@@ -379,7 +419,7 @@ impl<'s> Change<'s> {
         let blobs: Vec<(&str, Option<ObjectId>)> = blobs.iter().map(|(path, blob)| (path.as_str(), *blob)).collect();
         self.state.forget_trees();
         let root = edit_tree(&ledger.store, self.state.tree(), &blobs, batch)?;
-        let message = message(deed, &self.beads, &self.rev);
+        let message = message(deed, self.beads.keys(), &self.rev);
         Ok(Some(batch.add_value(&commit_of(deed, root, self.state.commit(), message))))
     }
 }

@@ -1,10 +1,12 @@
 //! The town at a glance.
 
+use std::rc::Rc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::ledger::index::Catalog;
+use crate::ledger::index::Row;
 use crate::ledger::{Damaged, Ledger, State};
 use crate::model::address::Address;
 use crate::model::bead::{IssueType, Status};
@@ -13,6 +15,7 @@ use crate::model::merge_request::MrState;
 use crate::name::Name;
 use crate::ops::polecat::{self, Listed};
 use crate::ops::remote;
+use crate::ops::track::reach::Shelves;
 use crate::town::{RigPlace, Town};
 
 /// Beads by where they stand.
@@ -93,11 +96,12 @@ pub fn look(town: &Town) -> Result<TownStatus> {
 
 fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
     let state = place.ledger.state()?;
-    let catalog = state.catalog()?;
+    let catalog = Rc::new(state.catalog()?);
     let archive = state.archive()?.map(State::catalog).transpose()?;
-    let archived = archive.iter().flat_map(Catalog::rows).filter(|row| !catalog.has(row.id()));
+    let shelves = Shelves::new(catalog.clone(), archive.map(Rc::new));
     let mut counts = Counts::default();
-    for bead in catalog.rows().chain(archived).filter(|row| row.issue_type().is_work() || *row.issue_type() == IssueType::Epic) {
+    let is_counted = |row: &Row<'_>| row.issue_type().is_work() || *row.issue_type() == IssueType::Epic;
+    for bead in shelves.rows().filter(is_counted) {
         match bead.status() {
             Status::Open => counts.open += 1,
             Status::Hooked | Status::InProgress => counts.in_work += 1,

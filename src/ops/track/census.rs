@@ -9,12 +9,12 @@ use crate::error::Result;
 use crate::ledger::index::Row;
 use crate::model::bead::{Bead, Status};
 use crate::model::brief::Facts as _;
-use crate::name::{BeadId, Prefix};
+use crate::name::BeadId;
 use crate::ops::track::edit::{Closed, close_in, in_each_scope, settle_convoys};
 use crate::ops::track::filter::Filter;
 use crate::ops::track::find::{Found, Listed, Pick, Scopes, list};
 use crate::ops::track::order::Sort;
-use crate::ops::track::reach::Reach;
+use crate::ops::track::reach::{Reach, Shelves};
 use crate::time::Moment;
 use crate::town::Town;
 
@@ -81,17 +81,17 @@ pub fn count(town: &Town, scopes: &Scopes, filter: &Filter, by: Option<By>) -> R
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     let catalogs = found.catalogs(&mut reach, scopes)?;
     let archives = found.archives(&mut reach, &catalogs);
-    let own = catalogs.iter().flat_map(|(prefix, catalog)| catalog.rows().map(move |row| (*prefix, row)));
-    let archived = archives.iter().flat_map(|(prefix, archive, catalog)| {
-        archive.rows().filter(|row| !catalog.has(row.id())).map(move |row| (*prefix, row))
-    });
-    for (prefix, row) in own.chain(archived).filter(|(_, row)| filter.keeps_found(row)) {
-        if !filter.keeps_more(&mut reach, prefix, row, &mut found.damaged) {
-            continue;
-        }
-        found.total += 1;
-        for group in by.map_or(Ok(Vec::new()), |by| by.groups(&mut reach, prefix, row))? {
-            *groups.entry(group).or_default() += 1;
+    for (prefix, catalog) in &catalogs {
+        let archive = archives.iter().find(|(other, ..)| other == prefix).map(|(_, archive, _)| archive.clone());
+        let shelves = Shelves::new(catalog.clone(), archive);
+        for row in shelves.rows().filter(|row| filter.keeps_found(row)) {
+            if !filter.keeps_more(&mut reach, prefix, row, &mut found.damaged) {
+                continue;
+            }
+            found.total += 1;
+            for group in by.map_or(Ok(Vec::new()), |by| by.groups(&mut reach, prefix, row))? {
+                *groups.entry(group).or_default() += 1;
+            }
         }
     }
     let damaged = |shelf: &crate::ledger::index::Catalog| shelf.damaged();
@@ -165,14 +165,11 @@ pub fn epics(town: &Town, scopes: &Scopes, filter: &Filter) -> Result<Found<Prog
 /// # Errors
 /// Not found or corrupt, when its scope cannot be read.
 pub fn progress(reach: &mut Reach<'_>, epic: Bead) -> Result<Progress> {
-    let prefix: Prefix = epic.id.prefix();
-    let catalog = reach.catalog(&prefix)?;
-    let children = catalog.children(&epic.id);
-    let unreadable = catalog.lost_children(&epic.id);
+    let shelves = reach.shelves(&epic.id.prefix())?;
+    let children = shelves.children(&epic.id);
+    let unreadable = shelves.lost_children(&epic.id);
     let open = children.iter().filter(|child| !child.status().is_closed()).count() + unreadable.len();
-    let archive = reach.archive(&prefix)?;
-    let archived = archive.iter().flat_map(|archive| archive.children(&epic.id));
-    let total_children = children.len() + unreadable.len() + archived.filter(|row| !catalog.has(row.id())).count();
+    let total_children = children.len() + unreadable.len();
     let eligible_for_close = total_children > 0 && open == 0 && !epic.status.is_closed();
     Ok(Progress { epic, total_children, closed_children: total_children - open, eligible_for_close, unreadable })
 }
@@ -183,7 +180,7 @@ pub fn progress(reach: &mut Reach<'_>, epic: Bead) -> Result<Progress> {
 /// As [`crate::ops::track::close`].
 pub fn close_eligible(town: &Town, ids: &[BeadId]) -> Result<Vec<Closed>> {
     let close = |change: &mut crate::ledger::Change<'_>, id: &BeadId| {
-        let catalog = change.before().catalog()?;
+        let catalog = change.catalog()?;
         // What left the ledger for the archive is closed.
         let are_closed = catalog.children(id).iter().all(|child| child.status().is_closed());
         let is_done = are_closed && catalog.lost_children(id).is_empty();

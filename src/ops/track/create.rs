@@ -185,7 +185,9 @@ pub(super) fn create_in(
     let id = new_id(change, prefix, draft)?;
     let bead = written(town, id, draft)?;
     change.put_bead(&bead)?;
-    if !bead.dependencies.is_empty() || bead.parent.is_some() {
+    // What nobody spoke of yet waits for itself only through its parent, whose children others may wait for.
+    let may_be_awaited = draft.id.is_some() || bead.parent.is_some();
+    if may_be_awaited && (!bead.dependencies.is_empty() || bead.parent.is_some()) {
         depend::check_no_ring(change, prefix, reach, &bead.id)?;
     }
     for waiting in &draft.blocks {
@@ -236,7 +238,7 @@ fn child_id(change: &Change<'_>, parent: &BeadId) -> Result<BeadId> {
     let start = format!("{parent}.");
     let mut siblings = change.before().ids_beside(parent)?;
     siblings.extend(change.before().tombstones_beside(parent)?);
-    siblings.extend(change.touched().cloned());
+    siblings.extend(change.touched().filter(|id| id.as_str().starts_with(&start)).cloned());
     let number = |id: &BeadId| -> Option<u64> {
         let rest = id.as_str().strip_prefix(&start)?;
         rest.split(['.', '-']).next()?.parse().ok()

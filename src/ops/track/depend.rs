@@ -209,10 +209,8 @@ pub(super) fn needed_by(reach: &mut Reach<'_>, scopes: &[Prefix], bead: &BeadId)
     let mut found = Vec::new();
     for prefix in scopes {
         // A scope that cannot be reached has edges that nobody here can list.
-        let (Ok(catalog), Ok(archive)) = (reach.catalog(prefix), reach.archive(prefix)) else { continue };
-        let archived = archive.iter().flat_map(|archive| archive.needed_by(bead));
-        let archived = archived.filter(|(row, _)| !catalog.has(row.id()));
-        for (row, kind) in catalog.needed_by(bead).into_iter().chain(archived) {
+        let Ok(shelves) = reach.shelves(prefix) else { continue };
+        for (row, kind) in shelves.needed_by(bead) {
             let Ok(id) = row.id().parse() else { continue };
             let title = reach.brief_of(prefix, row).ok().map(|other| other.title);
             found.push(Neighbour { id, kind, title, status: Some(row.status().clone()) });
@@ -235,26 +233,15 @@ fn waits_for(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, id: &Bea
     let mut next: Vec<BeadId> = parent_of(&bead).into_iter().cloned().collect();
     for edge in bead.blockers() {
         match &edge.kind {
-            DependencyKind::WaitsFor => next.extend(children(change, here, reach, &edge.depends_on_id)?),
+            DependencyKind::WaitsFor if edge.depends_on_id.prefix() == *here => {
+                next.extend(change.children(&edge.depends_on_id)?);
+            }
+            DependencyKind::WaitsFor => {
+                let children = reach.children(&edge.depends_on_id).unwrap_or_default();
+                next.extend(children.into_iter().map(|bead| bead.id));
+            }
             _ => next.push(edge.depends_on_id.clone()),
         }
     }
     Ok(next)
-}
-
-fn children(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, parent: &BeadId) -> Result<Vec<BeadId>> {
-    if parent.prefix() != *here {
-        return Ok(reach.children(parent).unwrap_or_default().into_iter().map(|bead| bead.id).collect());
-    }
-    let before = change.before().catalog()?;
-    let mut ids: Vec<BeadId> = before.children(parent).iter().filter_map(|row| row.id().parse().ok()).collect();
-    ids.extend(change.touched().cloned());
-    ids.sort();
-    ids.dedup();
-    let is_child = |id: &BeadId| {
-        let bead: Option<Bead> = change.get(&tree::bead(id)).unwrap_or_default();
-        bead.as_ref().and_then(parent_of) == Some(parent)
-    };
-    ids.retain(is_child);
-    Ok(ids)
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::index::{Catalog, Hit, Query, Row};
 use crate::ledger::{Ledger, State, read, tree};
-use crate::model::bead::Bead;
+use crate::model::bead::{Bead, DependencyKind};
 use crate::model::brief::{Brief, Facts as _};
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
@@ -37,6 +37,51 @@ struct Seen {
 
 /// How many archived beads are read one by one before all of them are looked at in brief.
 const READS_MAX: usize = 32;
+
+/// All beads of a scope in brief: those of its ledger, and behind them those that only its archive has.
+pub struct Shelves {
+    catalog: Rc<Catalog>,
+    archive: Option<Rc<Catalog>>,
+}
+
+impl Shelves {
+    /// Those of a ledger and of the archive behind it; where both have a bead the ledger is right.
+    #[must_use]
+    pub fn new(catalog: Rc<Catalog>, archive: Option<Rc<Catalog>>) -> Self {
+        Self { catalog, archive }
+    }
+
+    fn both<'a, T>(&'a self, find: impl Fn(&'a Catalog) -> Vec<T>, row: impl Fn(&T) -> Row<'a>) -> Vec<T> {
+        let mut found = find(&self.catalog);
+        let archived = self.archive.iter().flat_map(|archive| find(archive));
+        found.extend(archived.filter(|one| !self.catalog.has(row(one).id())));
+        found
+    }
+
+    /// All of them.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let archived = self.archive.iter().flat_map(|archive| archive.rows());
+        self.catalog.rows().chain(archived.filter(|row| !self.catalog.has(row.id())))
+    }
+
+    /// The children of `id`.
+    #[must_use]
+    pub fn children(&self, id: &BeadId) -> Vec<Row<'_>> {
+        self.both(|catalog| catalog.children(id), |row| *row)
+    }
+
+    /// Records of the ledger that cannot be read and whose ids are those of children of `id`.
+    #[must_use]
+    pub fn lost_children(&self, id: &BeadId) -> Vec<BeadId> {
+        self.catalog.lost_children(id)
+    }
+
+    /// Those that depend on `id`, and how.
+    #[must_use]
+    pub fn needed_by(&self, id: &BeadId) -> Vec<(Row<'_>, DependencyKind)> {
+        self.both(|catalog| catalog.needed_by(id), |(row, _)| *row)
+    }
+}
 
 impl Seen {
     fn state(&self) -> Result<State<'_>> {
@@ -181,6 +226,14 @@ impl<'t> Reach<'t> {
         }
         let catalog = seen.ledger.archive()?.map(|archive| archive.catalog()).transpose()?.map(Rc::new);
         Ok(seen.archive.get_or_init(|| catalog).clone())
+    }
+
+    /// All beads of the scope with `prefix` in brief, archived ones too.
+    ///
+    /// # Errors
+    /// As [`Reach::catalog`].
+    pub fn shelves(&mut self, prefix: &Prefix) -> Result<Shelves> {
+        Ok(Shelves::new(self.catalog(prefix)?, self.archive(prefix)?))
     }
 
     /// Beads of the scope with `prefix`, or of its archive, that `query` fits.

@@ -148,8 +148,6 @@ fn next(
 /// The children of `id`, archived ones last.
 fn children(reach: &mut Reach<'_>, id: &BeadId) -> Vec<BeadId> {
     // A scope that cannot be reached has children that nobody here can list.
-    let (Ok(catalog), Ok(archive)) = (reach.catalog(&id.prefix()), reach.archive(&id.prefix())) else { return Vec::new() };
-    let archived = archive.iter().flat_map(|archive| archive.children(id));
-    let archived = archived.filter(|row| !catalog.has(row.id()));
-    catalog.children(id).into_iter().chain(archived).filter_map(|row| row.id().parse().ok()).collect()
+    let Ok(shelves) = reach.shelves(&id.prefix()) else { return Vec::new() };
+    shelves.children(id).into_iter().filter_map(|row| row.id().parse().ok()).collect()
 }
