@@ -129,11 +129,13 @@ pub fn pack(store: &Store, how: How) -> Result<Packing> {
     ];
     for (_, words, packing) in steps.into_iter().filter(|(is_time, ..)| *is_time) {
         let threads: &[&str] = if how == How::Behind { &["-c", "pack.threads=1"] } else { &[] };
-        if door.is_none() {
-            door = Some(SideDoor::open(store)?);
-        }
-        let Some(Ok(output)) = door.as_ref().map(|door| door.run(&[threads, words].concat())) else {
-            return Ok(Packing::NoGit);
+        let door = match &door {
+            Some(door) => door,
+            None => door.insert(SideDoor::open(store)?),
+        };
+        let output = match door.run(&[threads, words].concat()) {
+            Err(error) if program::is_absent(&error) => return Ok(Packing::NoGit),
+            other => other?,
         };
         if !output.is_success() {
             let line = format!("pack {}: {}", store.dir().display(), output.last_line());

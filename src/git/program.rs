@@ -3,6 +3,7 @@
 //! Promises: an inherited `GIT_DIR` or `GIT_INDEX_FILE` never makes a child act on another repository, no hook
 //! or file-system monitor of a project runs, and nothing asks on the terminal. Does not promise a timeout.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -168,6 +169,13 @@ fn finish(mut command: Command, args: &[&str]) -> Result<Output> {
     let finished = command.output().or_fail(Kind::External, deed).map_err(|error| error.hint("is git installed and on PATH?"))?;
     let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
     Ok(Output { code: finished.status.code(), stdout: finished.stdout, stderr })
+}
+
+/// Whether git could not be started since there is none, and not for another reason.
+#[must_use]
+pub fn is_absent(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn expect_success(output: &Output, args: &[&str]) -> Result<String> {
