@@ -202,6 +202,75 @@ fn ephemeral_beads_go_when_their_time_is_up_unless_somebody_spoke_of_them() {
     assert_eq!(town.show("wi-said0")["archived"], true);
 }
 
+/// A closed ephemeral bead of the rig, whose time is up on the second day.
+fn wisp(town: &Town, id: &str) {
+    let line = format!(
+        r#"{{"id":"{id}","title":"t","status":"closed","closed_at":"2026-01-01T00:00:00Z","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","ephemeral":true}}"#
+    );
+    let file = town.base().join("lines.jsonl");
+    std::fs::write(&file, line).unwrap();
+    town.gt_args(&["bead", "import", file.to_str().unwrap()]).succeeds();
+}
+
+#[test]
+fn while_it_cannot_be_told_what_another_scope_speaks_of_nothing_goes_for_good() {
+    let (town, rig) = Town::with_rig();
+    let other = town.rig("gadgets");
+    wisp(&town, "wi-walk0");
+    let far = town.bead(&other, "Far");
+    let ledger = Ledger::open(&repo(&other), "looker").unwrap();
+    let actor = crate::merge::world::actor();
+    let deed = gastown::ledger::Deed { actor: &actor, op: "test", subject: "damage".into(), now: Moment::from_millis(0) };
+    let path = gastown::ledger::tree::bead(&far.parse().unwrap());
+    let good = ledger.state().unwrap().object(&path).unwrap().unwrap();
+    let mut bad = good.clone();
+    bad.insert("dependencies".into(), 7.into());
+    ledger.transact(&deed, |change| change.put_object(&path, bad.clone())).unwrap();
+    let gone = |count: usize| serde_json::json!({"archived": 0, "ephemeral": count, "letters": 0});
+    assert_eq!(decay(&town, 2), gone(0), "a record there cannot be read");
+    ledger.transact(&deed, |change| change.put_object(&path, good.clone())).unwrap();
+
+    let name = repo(&other).join("refs/gt/ledger");
+    let tip = std::fs::read(&name).unwrap();
+    std::fs::write(&name, "garbage\n").unwrap();
+    let old = closed(&town, &rig, "Long done");
+    let told = on_day(&town, 2).gt("--json maintain --rig widgets").json();
+    assert_eq!(told[0]["decayed"]["ephemeral"], 0);
+    assert!(text_at(&told[0], &["/decayed/unread/0"]).contains("gadgets"), "{told}");
+    let page = on_day(&town, 31).gt("maintain --rig widgets").succeeds().stdout;
+    assert!(page.contains("archived") && page.contains("gadgets"), "{page}");
+    assert_eq!(town.show(&old)["archived"], true, "what is archived is not lost, whoever speaks of it");
+    assert_eq!(town.show("wi-walk0")["archived"], true);
+    std::fs::write(&name, tip).unwrap();
+    wisp(&town, "wi-walk1");
+    assert_eq!(decay(&town, 2), gone(1));
+    town.gt("show wi-walk1").fails_with(3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_spoken_of_while_a_decay_waits_for_its_turn_stays() {
+    let (town, rig) = Town::with_rig();
+    wisp(&town, "wi-walk0");
+    let set = |to: &str| town.git(&repo(&rig), &["update-ref", "refs/gt/ledger", to]);
+    let tip = || town.git(&repo(&rig), &["rev-parse", "refs/gt/ledger"]);
+    let before = tip();
+    town.gt("bead q 'Look into it' --deps related:wi-walk0 --rig widgets").succeeds();
+    let after = tip();
+    set(&before);
+    let turn = std::fs::File::open(repo(&rig).join("gt/ledger.flock")).unwrap();
+    turn.lock().unwrap();
+    let mut command = on_day(&town, 2).command(&["maintain", "--rig", "widgets"]);
+    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let waits = |line: &str| line.contains("-> FLOCK") && line.split_whitespace().any(|word| word == child.id().to_string());
+    town.until("the decay waits", || std::fs::read_to_string("/proc/locks").unwrap().lines().any(waits));
+    set(&after);
+    turn.unlock().unwrap();
+    let told = child.wait_with_output().unwrap();
+    assert!(told.status.success());
+    assert_eq!(town.status("wi-walk0"), "closed");
+}
+
 #[test]
 fn letters_that_were_read_go_and_a_second_delivery_finds_the_first() {
     let (town, rig) = Town::with_rig();

@@ -75,7 +75,7 @@ fn line(done: &Maintained) -> String {
     if !done.left_overs.is_empty() {
         line.push_str(&format!(", removed {} left-overs", done.left_overs.len()));
     }
-    let decayed = done.decayed.unwrap_or_default();
+    let decayed = done.decayed.clone().unwrap_or_default();
     let moved = [
         (decayed.given_back, "given back"),
         (decayed.archived, "archived"),
@@ -84,6 +84,9 @@ fn line(done: &Maintained) -> String {
     ];
     for (count, words) in moved.into_iter().filter(|(count, _)| *count > 0) {
         line.push_str(&format!(", {count} {words}"));
+    }
+    for scope in &decayed.unread {
+        line.push_str(&format!(", nothing ephemeral gone, since this cannot be read: {scope}"));
     }
     line.push_str(&format!("; {} → {}", told(&done.before), told(&done.after)));
     if let Some(error) = &done.error {

@@ -18,13 +18,13 @@ use crate::model::hook::Hook;
 use crate::model::merge_request::MergeRequest;
 use crate::ops::track::lease;
 use crate::time::{Moment, parse_millis};
-use crate::town::{RigPlace, Town};
+use crate::town::{RigPlace, Town, is_whole};
 
 /// Records that one transaction moves: few enough that nobody waits for it.
 const SHARE: usize = 2_000;
 
 /// What left the ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Decayed {
     /// Claims that had run out: their beads are open again.
     pub given_back: usize,
@@ -34,6 +34,9 @@ pub struct Decayed {
     pub ephemeral: usize,
     /// Letters that went.
     pub letters: usize,
+    /// Scopes that cannot be read, and why: since nobody knows what they speak of, nothing ephemeral went for good.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// Lets the records of the town's own ledger, or of the rig at `place`, decay.
@@ -46,17 +49,17 @@ pub fn decay(town: &Town, place: Option<&RigPlace>) -> Result<Decayed> {
     if ledger.tip()?.is_none() {
         return Ok(Decayed::default());
     }
-    let ages = ages(town, place)?;
-    let found = judge(town, ledger, &ages)?;
-    let mut decayed = Decayed { given_back: lease::sweep(town, ledger)?, ..Decayed::default() };
+    let court = Court { town, ledger, ages: ages(town, place)? };
+    let found = court.judge()?;
+    let mut decayed = Decayed { given_back: lease::sweep(town, ledger)?, unread: found.unread, ..Decayed::default() };
     for share in found.archived.chunks(SHARE) {
         let deed = town.deed("archive", format!("archive {}", counted(share.len(), "bead")));
         let standing = ledger.put_into_archive(&deed, share)?;
         crate::env::crash_point("decay.archived");
-        decayed.archived += take_out(town, ledger, &standing, "to the archive")?;
+        decayed.archived += court.take_out(&standing, Fate::Archived)?;
     }
     for share in found.ephemeral.chunks(SHARE) {
-        decayed.ephemeral += take_out(town, ledger, share, "that were ephemeral")?;
+        decayed.ephemeral += court.take_out(share, Fate::Gone)?;
     }
     for share in found.letters.chunks(SHARE) {
         decayed.letters += take_out_letters(town, ledger, share)?;
@@ -84,92 +87,126 @@ struct Due {
     archived: Vec<Standing>,
     ephemeral: Vec<Standing>,
     letters: Vec<(String, gix::ObjectId)>,
+    /// Scopes that cannot be read, and why.
+    unread: Vec<String>,
 }
 
-fn judge(town: &Town, ledger: &Ledger, ages: &Ages) -> Result<Due> {
-    let state = ledger.state()?;
-    let catalog = state.catalog()?;
-    let shortest = [ages.closed, ages.heartbeat, ages.patrol, ages.error].into_iter().min().unwrap_or_default();
-    let before = |millis: u64| Moment::from_millis(town.now.millis().saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)));
-    let mut due = Due::default();
-    let mut known = None;
-    // Those that are too young in any case need not be read, nor does anything else when all are.
-    for row in catalog.rows().filter(|row| row.status().is_closed() && row.created_at() <= before(shortest)) {
-        let at_least = if row.is_ephemeral() { shortest } else { ages.closed };
-        // One that cannot be read stays where it is.
-        let (true, Ok(bead)) = (row.created_at() <= before(at_least), state.bead_of(row)) else { continue };
-        let ties = match known.take() {
-            Some(ties) => ties,
-            None => ties(town, ledger, &state)?,
-        };
-        let path = tree::bead(&bead.id);
-        let Some(blob) = row.blob() else { continue };
-        match fate_of(&bead, known.insert(ties), ages, town.now) {
-            Fate::Stays => {}
-            Fate::Archived => due.archived.push(Standing { id: bead.id, path, blob }),
-            Fate::Gone => due.ephemeral.push(Standing { id: bead.id, path, blob }),
-        }
-    }
-    for (slip, blob) in state.mailroom()?.read_before(before(ages.mail)) {
-        let Ok(letter) = state.letter_of(&slip, blob) else { continue };
-        if has_expired(&letter, ages, town.now) {
-            due.letters.push((tree::letter(&letter.to, letter.sent_at, &letter.id), blob));
-        }
-    }
-    // Neighbours lie in one directory, so that each is rewritten once.
-    due.archived.sort_by(|a, b| a.path.cmp(&b.path));
-    due.ephemeral.sort_by(|a, b| a.path.cmp(&b.path));
-    due.letters.sort();
-    Ok(due)
+/// Whose records decay, and when.
+struct Court<'a> {
+    town: &'a Town,
+    ledger: &'a Ledger,
+    ages: Ages,
 }
 
-/// What the scope's open beads and hooks rest on, and what open beads of the other scopes here speak of.
-fn ties(town: &Town, ledger: &Ledger, state: &State<'_>) -> Result<Ties> {
-    let mut ties = Ties::default();
-    let (hooks, damaged) = state.all::<Hook>("hooks")?;
-    ties.is_partial |= !damaged.is_empty();
-    for hook in &hooks {
-        ties.hold(hook.bead.as_str());
+impl Court<'_> {
+    fn judge(&self) -> Result<Due> {
+        let (now, ages) = (self.town.now, &self.ages);
+        let state = self.ledger.state()?;
+        let catalog = state.catalog()?;
+        let shortest = [ages.closed, ages.heartbeat, ages.patrol, ages.error].into_iter().min().unwrap_or_default();
+        let before = |millis: u64| Moment::from_millis(now.millis().saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)));
+        let mut due = Due::default();
+        let mut known = None;
+        // Those that are too young in any case need not be read, nor does anything else when all are.
+        for row in catalog.rows().filter(|row| row.status().is_closed() && row.created_at() <= before(shortest)) {
+            let at_least = if row.is_ephemeral() { shortest } else { ages.closed };
+            // One that cannot be read stays where it is.
+            let (true, Ok(bead)) = (row.created_at() <= before(at_least), state.bead_of(row)) else { continue };
+            let ties = match known.take() {
+                Some(ties) => ties,
+                None => self.ties(&state, &mut due.unread)?,
+            };
+            let path = tree::bead(&bead.id);
+            let Some(blob) = row.blob() else { continue };
+            match fate_of(&bead, known.insert(ties), ages, now) {
+                Fate::Stays => {}
+                Fate::Archived => due.archived.push(Standing { id: bead.id, path, blob }),
+                Fate::Gone => due.ephemeral.push(Standing { id: bead.id, path, blob }),
+            }
+        }
+        for (slip, blob) in state.mailroom()?.read_before(before(ages.mail)) {
+            let Ok(letter) = state.letter_of(&slip, blob) else { continue };
+            if has_expired(&letter, ages, now) {
+                due.letters.push((tree::letter(&letter.to, letter.sent_at, &letter.id), blob));
+            }
+        }
+        // Neighbours lie in one directory, so that each is rewritten once.
+        due.archived.sort_by(|a, b| a.path.cmp(&b.path));
+        due.ephemeral.sort_by(|a, b| a.path.cmp(&b.path));
+        due.letters.sort();
+        Ok(due)
     }
-    let catalog = state.catalog()?;
+
+    /// What the scope's open beads and hooks rest on in `state`, and what open beads of the other scopes here speak of;
+    /// those of them that cannot be read are told in `unread`.
+    fn ties(&self, state: &State<'_>, unread: &mut Vec<String>) -> Result<Ties> {
+        let mut ties = Ties::default();
+        let (hooks, damaged) = state.all::<Hook>("hooks")?;
+        ties.is_partial |= !damaged.is_empty();
+        for hook in &hooks {
+            ties.hold(hook.bead.as_str());
+        }
+        let catalog = state.catalog()?;
+        ties.is_partial |= !catalog.damaged().is_empty();
+        for row in catalog.rows().filter(|row| !row.status().is_closed()) {
+            ties.open(row.id());
+            row.edges().for_each(|(_, target)| ties.need(catalog.target_id(target)));
+            if let Some(parent) = row.parent() {
+                ties.hold(catalog.target_id(parent));
+            }
+            if *row.issue_type() == IssueType::MergeRequest {
+                match state.bead_of(row).and_then(|bead| MergeRequest::of(&bead)) {
+                    Ok(request) => request.source_beads.iter().for_each(|id| ties.hold(id.as_str())),
+                    Err(_) => ties.is_partial = true,
+                }
+            }
+        }
+        let rigs = self.town.rigs();
+        if let Err(error) = &rigs {
+            unread.push(format!("the registry of rigs: {}", error.line()));
+        }
+        let here = rigs.into_iter().flatten().filter(|rig| is_whole(&self.town.root.join(rig.name.as_str())));
+        let rigs = here.map(|rig| (format!("rig {}", rig.name), self.town.rig(&rig.name).map(|place| place.ledger)));
+        for (name, other) in rigs.chain([("town".to_owned(), Ok(self.town.hq.clone()))]) {
+            let is_own = |other: &Ledger| other.store.dir() == self.ledger.store.dir();
+            let spoken_of = |other: Ledger| if is_own(&other) { Ok(()) } else { add_needs(&other, &mut ties) };
+            if let Err(error) = other.and_then(spoken_of) {
+                unread.push(format!("{name}: {}", error.line()));
+            }
+        }
+        ties.is_partial |= !unread.is_empty();
+        Ok(ties)
+    }
+
+    /// Takes beads out of the ledger that still stand as they did and deserve their `fate` still; tells how many.
+    fn take_out(&self, share: &[Standing], fate: Fate) -> Result<usize> {
+        let whereto = if fate == Fate::Archived { "to the archive" } else { "that were ephemeral" };
+        let deed = self.town.deed("decay", format!("decay of {} {whereto}", counted(share.len(), "bead")));
+        self.ledger.transact(&deed, |change| {
+            let ties = self.ties(change.before(), &mut Vec::new())?;
+            let mut count = 0;
+            for one in share {
+                if change.before().blob_id(&one.path)? != Some(one.blob) {
+                    continue;
+                }
+                if fate_of(&change.bead(&one.id)?, &ties, &self.ages, self.town.now) == fate {
+                    change.remove_bead(&one.id);
+                    count += 1;
+                }
+            }
+            Ok(count)
+        })
+    }
+}
+
+/// Adds what the open beads of another scope speak of.
+fn add_needs(other: &Ledger, ties: &mut Ties) -> Result<()> {
+    let catalog = other.state()?.catalog()?;
     ties.is_partial |= !catalog.damaged().is_empty();
     for row in catalog.rows().filter(|row| !row.status().is_closed()) {
-        ties.open(row.id());
         row.edges().for_each(|(_, target)| ties.need(catalog.target_id(target)));
-        if let Some(parent) = row.parent() {
-            ties.hold(catalog.target_id(parent));
-        }
-        if *row.issue_type() == IssueType::MergeRequest {
-            match state.bead_of(row).and_then(|bead| MergeRequest::of(&bead)) {
-                Ok(request) => request.source_beads.iter().for_each(|id| ties.hold(id.as_str())),
-                Err(_) => ties.is_partial = true,
-            }
-        }
     }
-    let mut others: Vec<Ledger> = town.places()?.into_iter().map(|place| place.ledger).collect();
-    others.push(town.hq.clone());
-    for other in others.iter().filter(|other| other.store.dir() != ledger.store.dir()) {
-        let catalog = other.state()?.catalog()?;
-        for row in catalog.rows().filter(|row| !row.status().is_closed()) {
-            row.edges().for_each(|(_, target)| ties.need(catalog.target_id(target)));
-        }
-    }
-    Ok(ties)
-}
-
-/// Takes beads out of the ledger that still stand as they did; tells how many.
-fn take_out(town: &Town, ledger: &Ledger, share: &[Standing], whereto: &str) -> Result<usize> {
-    let deed = town.deed("decay", format!("decay of {} {whereto}", counted(share.len(), "bead")));
-    ledger.transact(&deed, |change| {
-        let mut count = 0;
-        for bead in share {
-            if change.before().blob_id(&bead.path)? == Some(bead.blob) {
-                change.remove_bead(&bead.id);
-                count += 1;
-            }
-        }
-        Ok(count)
-    })
+    Ok(())
 }
 
 fn take_out_letters(town: &Town, ledger: &Ledger, share: &[(String, gix::ObjectId)]) -> Result<usize> {

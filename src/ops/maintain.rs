@@ -84,7 +84,7 @@ fn scope(town: &Town, place: Option<&RigPlace>, how: How) -> Maintained {
         kind: None,
     };
     let decayed = if how == How::Behind { Ok(None) } else { decay::decay(town, place).map(Some) };
-    done.decayed = decayed.as_ref().ok().copied().flatten();
+    done.decayed = decayed.as_ref().ok().cloned().flatten();
     if let Err(error) = work(ledger, home, how, town.now, &mut done).and(decayed) {
         done.error = Some(error.line());
         done.kind = Some(error.kind);
