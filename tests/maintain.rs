@@ -135,6 +135,39 @@ fn left_overs_go_when_they_are_old_and_their_maker_is_dead() {
 }
 
 #[test]
+fn what_a_killed_writer_of_an_index_left_goes_when_it_is_old_and_nobody_is_at_it() {
+    let (town, rig) = Town::with_rig();
+    let private = repo(&rig).join("gt");
+    let names = ["index.new", "index-mail.new", "index-archive.new", "texts.new", "texts-archive.new"];
+    let are_there = || names.map(|name| private.join(name).exists());
+    maintain(&town, "--rig widgets", 0);
+    for name in names {
+        std::fs::write(private.join(name), "half").unwrap();
+    }
+    maintain(&town, "--rig widgets", 0);
+    assert_eq!(are_there(), [true; 5], "young");
+    let lock = std::fs::File::create(private.join("texts.flock")).unwrap();
+    lock.lock().unwrap();
+    maintain(&town, "--rig widgets", 1);
+    assert_eq!(are_there(), [false, false, false, true, false], "somebody is at it");
+    drop(lock);
+    assert_eq!(maintain(&town, "--rig widgets", 1)["left_overs"], serde_json::json!(["texts.new"]));
+    assert_eq!(are_there(), [false; 5]);
+}
+
+#[test]
+fn a_git_that_is_not_there_is_told_apart_from_one_that_cannot_be_started() {
+    let (town, _) = Town::with_rig();
+    let bin = town.base().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let full = |path: &Path| town.here().var("PATH", path.to_str().unwrap()).gt("maintain --full --rig widgets");
+    assert!(full(&bin).succeeds().stdout.contains("no git on this machine"));
+    std::fs::write(bin.join("git"), "#!/bin/sh\n").unwrap();
+    let told = full(&bin).ends_with(6).stdout;
+    assert!(told.contains("start git") && told.contains("ermission denied"), "{told}");
+}
+
+#[test]
 fn only_old_objects_that_nothing_refers_to_are_pruned() {
     let (town, rig) = Town::with_rig();
     let bead = town.bead(&rig, "Kept");

@@ -90,7 +90,7 @@ pub struct BackedUp {
 /// look whole; external, when git fails; io otherwise.
 pub fn backup(town: &Town, file: &Path, force: bool) -> Result<BackedUp> {
     let file = town.dir.join(file);
-    let name = file.file_name().or_fail(Kind::Usage, || "name a file to write the backup to")?.to_owned();
+    file.file_name().or_fail(Kind::Usage, || "name a file to write the backup to")?;
     let is_free = || if force || file.symlink_metadata().is_err() { Ok(()) } else { Err(taken(&file)) };
     is_free()?;
     if file.is_dir() {
@@ -98,13 +98,13 @@ pub fn backup(town: &Town, file: &Path, force: bool) -> Result<BackedUp> {
     }
     let dir = file.parent().unwrap_or(Path::new("/"));
     dir.is_dir().then_some(()).ok_or_else(|| Error::not_found(format!("there is no directory {}", dir.display())))?;
-    leftovers::clear_beside(&file);
+    leftovers::clear_beside(&file, town.now);
     let places = town.places()?;
     let rigs = places.iter().map(|place| (format!("rigs/{}", place.rig.name), &place.ledger, Some(place.project.as_str())));
     let scopes: Vec<_> = std::iter::once(("town".to_owned(), &town.hq, None)).chain(rigs).collect();
-    let own_name = format!("backup.tmp-{}", std::process::id());
+    let scratch = leftovers::beside(&town.hq.store.private_dir().join("backup"));
     let stores: Vec<&Store> = scopes.iter().map(|(_, ledger, _)| &ledger.store).collect();
-    let mut gathering = Gathering::begin(&town.hq.store.private_dir().join(own_name), &stores)?;
+    let mut gathering = Gathering::begin(&scratch, &stores)?;
     let mut manifest = Manifest { v: VERSION, made_at: town.now, machine: town.machine.clone(), scopes: Vec::new() };
     let ledgers: Vec<&Ledger> = scopes.iter().map(|(_, ledger, _)| *ledger).collect();
     for ((scope, ledger, project), refs) in scopes.into_iter().zip(refs_of_one_moment(&ledgers)?) {
@@ -118,7 +118,7 @@ pub fn backup(town: &Town, file: &Path, force: bool) -> Result<BackedUp> {
     let text = serde_json::to_vec_pretty(&manifest).or_fail(Kind::Bug, || "write the manifest of a backup")?;
     let (actor, (name_there, file_there)) = (&town.actor, MANIFEST);
     gathering.add_file(name_there, file_there, text, (&actor.name, &actor.email), town.now)?;
-    let staging = Staging::make(file.with_file_name(format!("{}.tmp-{}", name.display(), std::process::id())))?;
+    let staging = Staging::make(leftovers::beside(&file))?;
     let bytes = gathering.write(&staging.0.join("bundle")).map_err(|mut error| {
         error.message = format!("write the backup {}: {}", file.display(), error.message);
         error

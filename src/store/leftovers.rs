@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Kind, OrFail, Result};
+use crate::name::base36;
 use crate::store::Store;
 use crate::store::lock::KernelLock;
 use crate::store::refs::start_time_of;
@@ -28,6 +29,12 @@ pub fn clear(store: &Store, now: Moment) -> Result<Vec<String>> {
     remove_where(&store.dir().join("objects"), now, AGE_MILLIS_MIN, staged, &mut gone)?;
     let written = |name: &str| dead_maker(name.rsplit_once(".tmp-")?.1);
     remove_where(&store.private_dir(), now, AGE_MILLIS_MIN, written, &mut gone)?;
+    // Whoever writes `X.new` holds the lock of `X` meanwhile.
+    let replacing = |name: &str| {
+        let lock = store.private_dir().join(format!("{}.flock", name.strip_suffix(".new")?));
+        KernelLock::try_take(&lock).ok().flatten()
+    };
+    remove_where(&store.private_dir(), now, AGE_MILLIS_MIN, replacing, &mut gone)?;
     if let (Some(beside), Some(own)) = (store.dir().parent(), store.dir().file_name().and_then(|name| name.to_str())) {
         let cloned = |name: &str| dead_maker(name.strip_prefix(own)?.strip_prefix(".gt-tmp-")?);
         remove_where(beside, now, AGE_MILLIS_MIN, cloned, &mut gone)?;
@@ -46,17 +53,22 @@ pub fn clear(store: &Store, now: Moment) -> Result<Vec<String>> {
     Ok(gone)
 }
 
-/// Removes what dead processes left beside `file` under its name followed by `.tmp-<pid>`, whatever its age.
-pub fn clear_beside(file: &Path) {
-    let (Some(dir), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else { return };
-    for entry in std::fs::read_dir(dir).into_iter().flatten().filter_map(std::result::Result::ok) {
-        let found = entry.file_name();
-        let maker = found.to_str().and_then(|found| found.strip_prefix(name)?.strip_prefix(".tmp-"));
-        if maker.and_then(dead_maker).is_some() {
-            // Best effort: whoever writes the file is not kept from it by a left-over.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
+/// Removes what dead processes left beside `file`, as [`beside`] names it.
+pub fn clear_beside(file: &Path, now: Moment) {
+    let (Some(dir), Some(own)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else { return };
+    let staged = |name: &str| dead_maker(name.strip_prefix(own)?.strip_prefix(".tmp-")?);
+    // Best effort: whoever writes the file is not kept from it by a left-over.
+    let _ = remove_where(dir, now, AGE_MILLIS_MIN, staged, &mut Vec::new());
+}
+
+/// A name beside `path` that nobody else has, and that tells a later process whose it was.
+#[must_use]
+pub fn beside(path: &Path) -> PathBuf {
+    let pid = std::process::id();
+    let started = start_time_of(pid).unwrap_or(0);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".tmp-{pid}-{started}-{}", base36(fastrand::u64(..))));
+    name.into()
 }
 
 /// Whether registrations of worktrees that are gone are still kept: they may be the last to name some commits.
@@ -81,11 +93,12 @@ fn dead_maker(text: &str) -> Option<()> {
     }
 }
 
-fn remove_where(
+/// Removes what is old enough and of which `is_left_over` gives something, which is held until it is gone.
+fn remove_where<T>(
     dir: &Path,
     now: Moment,
     age_millis_min: u64,
-    is_left_over: impl Fn(&str) -> Option<()>,
+    is_left_over: impl Fn(&str) -> Option<T>,
     gone: &mut Vec<String>,
 ) -> Result<()> {
     let entries = match std::fs::read_dir(dir) {
@@ -96,9 +109,10 @@ fn remove_where(
         let name = entry.file_name().to_string_lossy().into_owned();
         let Ok(meta) = entry.metadata() else { continue };
         let changed = Moment::from_millis(meta.mtime().max(meta.ctime()).saturating_mul(1000));
-        if now.millis_since(changed) < age_millis_min || is_left_over(&name).is_none() {
+        if now.millis_since(changed) < age_millis_min {
             continue;
         }
+        let Some(_held) = is_left_over(&name) else { continue };
         let path = entry.path();
         let removed = if meta.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         match removed {
