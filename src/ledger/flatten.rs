@@ -187,17 +187,31 @@ impl Ledger {
 pub(crate) fn keep(ledger: &Ledger, pins: &[(usize, ObjectId)], backups: &[ObjectId], now: Option<Moment>) -> Result<()> {
     let store = &ledger.store;
     for (epoch, tip) in pins {
-        if let Swap::Lost(Some(other)) = store.swap_ref(&tree::flattened(*epoch), None, *tip)?
-            && other != *tip
-        {
-            tracing::warn!("{} holds {other}, not {tip}; it was left as it is", tree::flattened(*epoch));
-        }
+        pin(store, &tree::flattened(*epoch), *tip)?;
     }
     for tip in backups {
         back_up(store, *tip, now.unwrap_or_else(|| Moment::from_millis(0)))?;
     }
     crate::env::crash_point("flatten.kept");
     Ok(())
+}
+
+/// Pins `tip` at `name`. What a flatten that was killed pinned there before it went on is taken forward, never elsewhere.
+fn pin(store: &Store, name: &str, tip: ObjectId) -> Result<()> {
+    let mut old = None;
+    loop {
+        match store.swap_ref(name, old, tip)? {
+            Swap::Lost(Some(other)) if other != tip => {
+                if !store.repo.has_object(other) || !store.is_ancestor(other, tip)? {
+                    tracing::warn!("{name} holds {other}, which does not lead to {tip}; it was left as it is");
+                    return Ok(());
+                }
+                old = Some(other);
+            }
+            Swap::Lost(None) => old = None,
+            Swap::Moved | Swap::Lost(Some(_)) => return Ok(()),
+        }
+    }
 }
 
 /// Keeps `tip` among the newest backups; the oldest beyond [`BACKUPS_MAX`] go.
