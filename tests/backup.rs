@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use gastown::ledger::{Actor, Change, Deed, Ledger, tree};
+use gastown::time::Moment;
+
+use crate::race::all_at_once;
 use crate::town::{Outcome, Rig, Town, text_at};
 
 const TOAST: &str = "widgets/polecats/toast";
@@ -97,7 +101,53 @@ fn who_takes_over_goes_on_where_the_lost_machine_was() {
     again.gt("mq run --once --rig widgets").succeeds();
     assert_eq!(again.status(&bead), "closed");
     assert!(again.git(&rig.origin, &["ls-tree", "--name-only", "main"]).contains("work.txt"));
+    // The home of every ledger is here too, and nobody waits for the machine that is gone.
+    let told = again.gt("--json flatten --force").json();
+    let outcomes: Vec<&str> = told.as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["flattened", "flattened"], "{told}");
+    let (old, record) = (machine(&town), |id: &str| format!("refs/gt/ledger:machines/{id}.json"));
+    for repo in [".repo.git", "widgets/.repo.git"] {
+        let old = again.git(&again.root.join(repo), &["show", &record(&old)]);
+        let old: serde_json::Value = serde_json::from_str(&old).unwrap();
+        assert_eq!(old["replaced_by"], machine(&again).as_str(), "{repo}");
+    }
     town.fsck();
+}
+
+#[test]
+fn who_takes_over_is_told_which_sandboxes_stand() {
+    let (town, rig, bead) = lived_in();
+    let other = town.bead(&rig, "Its branch is gone");
+    town.gt(&format!("sling {other} widgets/polecats/nux --no-start")).succeeds();
+    let branch = town.git(&town.root.join("widgets/polecats/nux"), &["symbolic-ref", "HEAD"]);
+    town.git(&rig.dir.join(".repo.git"), &["update-ref", "-d", &branch]);
+    let file = backup(&town, "town.bundle");
+    let again = town.beside("again");
+    let told = restore(&again, &file, &["--take-over"]).succeeds().stdout;
+    assert!(told.contains(&format!("{TOAST} has {bead} on its hook; its sandbox stands at its last commit")), "{told}");
+    assert!(told.contains(&format!("widgets/polecats/nux has {other} on its hook; it has no sandbox")), "{told}");
+    assert!(again.root.join(TOAST).is_dir() && !again.root.join("widgets/polecats/nux").exists());
+}
+
+#[test]
+fn a_town_that_names_no_home_has_that_of_its_first_machine_or_of_who_took_its_place() {
+    let (town, _, _) = lived_in();
+    let ledger = Ledger::open(&town.root.join(".repo.git"), &machine(&town)).unwrap();
+    let actor = Actor { name: "overseer".into(), email: "a@example.org".into(), model: None };
+    let deed = Deed { actor: &actor, op: "test", subject: "as an older gt founded it".into(), now: Moment::from_millis(0) };
+    let forget = |change: &mut Change<'_>| {
+        let mut scope = change.before().object(tree::SCOPE)?.unwrap();
+        assert_eq!(scope.remove("home").unwrap(), machine(&town).as_str());
+        change.put_object(tree::SCOPE, scope)
+    };
+    ledger.transact(&deed, forget).unwrap();
+    let outcome = |town: &Town| text_at(&town.gt("--json flatten --dry-run --force").json()[0], &["/outcome"]);
+    assert_eq!(outcome(&town), "would-flatten");
+    let file = backup(&town, "town.bundle");
+    let (beside, instead) = (town.beside("beside"), town.beside("instead"));
+    restore(&beside, &file, &[]).succeeds();
+    restore(&instead, &file, &["--take-over"]).succeeds();
+    assert_eq!((outcome(&beside), outcome(&instead)), ("elsewhere".to_owned(), "would-flatten".to_owned()));
 }
 
 #[test]
@@ -167,11 +217,15 @@ fn nothing_is_overwritten_that_was_not_meant() {
     let words = ["backup", file.to_str().unwrap()];
     assert!(town.gt_args(&words).fails_with(4).stderr.contains("--force"));
     assert_eq!(std::fs::read(&file).unwrap(), before);
-    // What a dead one left goes.
-    std::fs::create_dir(town.base().join("town.bundle.tmp-4194305")).unwrap();
-    town.gt_args(&[words[0], words[1], "--force"]).succeeds();
+    // What a dead one left goes when it is old; until then it may be another host's, whose processes nobody here knows.
+    let left_over = town.base().join("town.bundle.tmp-4194305");
+    std::fs::create_dir(&left_over).unwrap();
+    let again = [words[0], words[1], "--force"];
+    town.gt_args(&again).succeeds();
     assert_ne!(std::fs::read(&file).unwrap(), before);
-    assert!(!town.base().join("town.bundle.tmp-4194305").exists());
+    assert!(left_over.exists());
+    town.here().var("GT_NOW", "2999-01-01T00:00:00Z").args(&again).succeeds();
+    assert!(!left_over.exists());
     town.gt_args(&["backup", town.root.to_str().unwrap()]).fails_with(4);
     town.gt("backup /nowhere/at/all.bundle").fails_with(3);
     let again = town.beside("again");
@@ -184,6 +238,44 @@ fn nothing_is_overwritten_that_was_not_meant() {
     std::fs::write(rig.dir.join(".repo.git/refs/heads/damaged"), "").unwrap();
     assert!(town.gt("backup other.bundle").fails_with(70).stderr.contains("refs/heads/damaged"));
     assert!(!town.root.join("other.bundle").exists());
+}
+
+#[test]
+fn what_an_earlier_process_of_the_same_number_left_is_in_nobodys_way() {
+    let (town, _) = Town::with_rig();
+    let file = town.base().join("town.bundle");
+    // Each shell makes the left-overs of the process that it becomes.
+    let script = "mkdir -p ../town.bundle.tmp-$$/x .repo.git/gt/backup.tmp-$$/x; exec gt backup ../town.bundle --force";
+    for _ in 0..2 {
+        let output = town.command("sh", &town.root).args(["-c", script]).output().unwrap();
+        Outcome::of("a backup".into(), output).succeeds();
+    }
+    restore(&town.beside("again"), &file, &[]).succeeds();
+}
+
+#[test]
+fn of_many_that_restore_to_one_directory_one_does_and_its_town_stands() {
+    let (town, rig) = Town::with_rig();
+    let bead = town.bead(&rig, "Kept");
+    let file = backup(&town, "town.bundle");
+    for round in 0..2 {
+        let again = town.beside(&format!("again-{round}"));
+        let words = ["restore", file.to_str().unwrap(), "--into", again.root.to_str().unwrap()];
+        let commands = (0..8).map(|n| {
+            // They come while the first is at it, and as it ends.
+            let mut late = again.from(again.base()).command(&words);
+            let mut command = again.command("sh", &again.base());
+            command.args(["-c", &format!("sleep 0.{:02}; exec \"$@\"", n * 7), "gt"]).arg(late.get_program());
+            command.args(late.get_args());
+            late.env_clear();
+            command
+        });
+        let codes: Vec<i32> = all_at_once(commands.collect()).iter().map(|outcome| outcome.code).collect();
+        assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+        assert!(codes.iter().all(|code| [0, 4, 5].contains(code)), "{codes:?}");
+        assert_eq!(again.show(&bead)["title"], "Kept");
+        assert!(!again.root.join(".restoring").exists());
+    }
 }
 
 #[test]

@@ -327,7 +327,14 @@ fn a_restore_killed_at_any_step_is_begun_anew() {
         let words = ["restore", file.to_str().unwrap(), "--into", &root];
         assert_eq!(again.from(again.base()).var("GT_CRASH_AT", step).args(&words).code, -1, "{step}");
         if *step == "restore.whole" {
+            // The town was whole already; whoever comes next takes the mark of its making away.
+            assert!(again.root.join(".restoring").exists());
             again.from(again.base()).args(&words).fails_with(4);
+            assert!(!again.root.join(".restoring").exists());
+            std::fs::write(again.root.join(".restoring"), "").unwrap();
+            let told = again.gt("--json maintain --town").json();
+            assert_eq!(told[0]["left_overs"], serde_json::json!([".restoring"]));
+            assert!(!again.root.join(".restoring").exists());
         } else {
             again.gt_args(&["status"]).fails_with(3);
             again.from(again.base()).args(&words).succeeds();

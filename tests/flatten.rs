@@ -7,6 +7,7 @@ use gastown::git::progress::Progress;
 use gastown::ledger::sync::{Options, Sent, send_root};
 use gastown::ledger::{Deed, Ledger, flatten, tree};
 use proptest::prelude::*;
+use serde_json::Value;
 
 use crate::merge::world::{actor, git};
 use crate::race::all_at_once;
@@ -313,9 +314,42 @@ fn a_ledger_that_goes_nowhere_is_flattened_and_a_kill_leaves_the_old_or_the_new(
         }
         flatten_town(&town).succeeds();
     }
+    // Each pin is at what was really replaced, wherever the kill was; so the log needs no backups, which do not last.
+    let scope: Value = serde_json::from_str(&town.git(&repo(&town), &["show", "refs/gt/ledger:ledger.json"])).unwrap();
+    let replaced = scope["flattened"].as_array().unwrap();
+    for (n, tip) in replaced.iter().enumerate() {
+        assert_eq!(town.git(&repo(&town), &["rev-parse", &tree::flattened(n + 1)]), tip.as_str().unwrap(), "flatten {}", n + 1);
+    }
+    let whole = log(&town);
     let kept = town.git(&repo(&town), &["for-each-ref", "refs/gt/backup"]).lines().count();
     assert!((1..=flatten::BACKUPS_MAX).contains(&kept), "{kept}");
+    for name in town.git(&repo(&town), &["for-each-ref", "--format=%(refname)", "refs/gt/backup"]).lines() {
+        town.git(&repo(&town), &["update-ref", "-d", name]);
+    }
+    town.git(&repo(&town), &["-c", "extensions.preciousObjects=false", "reflog", "expire", "--expire=now", "--all"]);
+    town.gt("maintain --full --town").succeeds();
+    assert_eq!(log(&town), whole);
     town.fsck();
+}
+
+#[test]
+fn a_flatten_of_all_goes_on_where_the_home_of_one_cannot_be_told() {
+    let (town, rig) = Town::with_rig();
+    town.gt_args(&["bead", "q", "Work", "--rig", &rig.name]).succeeds();
+    let ledger = Ledger::open(&repo(&town), "looker").unwrap();
+    let actor = actor();
+    let deed = Deed { actor: &actor, op: "test", subject: "damage".into(), now: now() };
+    let damage = |change: &mut gastown::ledger::Change<'_>| {
+        let mut scope = change.before().object(tree::SCOPE)?.unwrap();
+        scope.remove("home");
+        change.put_object(tree::SCOPE, scope)?;
+        change.put(&tree::machine("0damaged"), &serde_json::json!({"v": 1, "id": 7}))
+    };
+    ledger.transact(&deed, damage).unwrap();
+    let told = town.gt("--json flatten --force").ends_with(70);
+    let report: Value = serde_json::from_str(&told.stdout).unwrap();
+    let outcomes: Vec<&str> = report.as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["failed", "flattened"], "{report}");
 }
 
 #[test]

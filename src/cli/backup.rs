@@ -100,11 +100,12 @@ impl Show for Restored {
         let path = escape(&self.path.display().to_string());
         page.line(format!("restored {path} as of {}: {}", self.made_at, told(&self.scopes)));
         for one in &self.assignments {
-            page.line(if self.took_over {
-                format!("{} has {} on its hook; its sandbox stands at its last commit", one.agent, one.bead)
-            } else {
-                format!("{} has {} on its hook, on the machine that was backed up", one.agent, one.bead)
-            });
+            let rest = match (self.took_over, one.has_sandbox) {
+                (true, true) => "; its sandbox stands at its last commit",
+                (true, false) => "; it has no sandbox, since its branch is not in the backup",
+                (false, _) => ", on the machine that was backed up",
+            };
+            page.line(format!("{} has {} on its hook{rest}", one.agent, one.bead));
         }
         if self.took_over {
             page.line("the machine that was backed up must not work on this town any more");

@@ -194,7 +194,7 @@ impl Ledger {
     fn title(&self) -> Result<Object> {
         let scope = self.state()?.object(tree::SCOPE)?;
         let mut title = scope.ok_or_else(|| Error::corrupt("the ledger has no ledger.json"))?;
-        for field in ["epoch", "flattened", "rev", "revs"] {
+        for field in ["home", "epoch", "flattened", "rev", "revs"] {
             title.remove(field);
         }
         Ok(title)

@@ -261,6 +261,7 @@ mod tests {
             prefix: "wi".parse().unwrap(),
             name: "widgets".into(),
             created_at: now,
+            home: None,
             epoch: 0,
             flattened: Vec::new(),
             rev: Rev::default(),

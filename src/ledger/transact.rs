@@ -266,7 +266,7 @@ impl<'s> Change<'s> {
     /// # Errors
     /// As [`Change::put`].
     pub fn put_tombstone(&mut self, stone: &Tombstone) -> Result<()> {
-        self.beads.insert(stone.id.clone());
+        self.note(&stone.id, None);
         self.put(&tree::tombstone(&stone.id), stone)
     }
 

@@ -32,6 +32,9 @@ pub struct Scope {
     pub name: String,
     /// When it was founded.
     pub created_at: Moment,
+    /// A town's home: id of the machine that founded it, or took that one's place. A rig's is in the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
     /// How often history was flattened.
     #[serde(default)]
     pub epoch: u64,
@@ -59,6 +62,9 @@ pub struct Machine {
     pub name: String,
     /// The operating system's id of the host and the place of the `.repo.git`.
     pub host: String,
+    /// Id of the machine that took its place, since it is gone for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
     /// Clock.
     #[serde(default)]
     pub rev: Rev,

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
 use crate::ledger::flatten::{self, Root};
 use crate::ledger::sync::{self, Options, Sent};
@@ -92,30 +92,46 @@ pub struct Report(pub Vec<Flattened>);
 pub fn flatten(town: &Town, which: &Which, wish: Wish, progress: &Progress) -> Result<Report> {
     let mut scopes = Vec::new();
     if which.has_town() {
-        scopes.push(("town".to_owned(), town.hq.clone(), town_home(town)?));
+        scopes.push(("town".to_owned(), town.hq.clone(), town_home(town)));
     }
     let places = which.places(town)?;
-    scopes.extend(places.into_iter().map(|place| (format!("rig {}", place.rig.name), place.ledger, place.rig.home)));
+    scopes.extend(places.into_iter().map(|place| (format!("rig {}", place.rig.name), place.ledger, Ok(place.rig.home))));
     let mut report = Report(Vec::new());
     for (scope, ledger, home) in scopes {
-        let outcome = if home == town.machine {
-            let deed = town.deed("flatten", format!("flatten the history of {scope}"));
-            work(&ledger, &deed, wish, progress).unwrap_or_else(|error| Outcome::Failed { error: error.line(), kind: error.kind })
-        } else if matches!(which, Which::All) {
-            Outcome::Elsewhere { home }
-        } else {
-            return Err(Error::refused(format!("the home of {scope} is machine {home}, not this one"))
-                .hint("only a ledger's home machine flattens it: run it there"));
+        let outcome = match home {
+            Ok(home) if home == town.machine => {
+                let deed = town.deed("flatten", format!("flatten the history of {scope}"));
+                work(&ledger, &deed, wish, progress)
+            }
+            Ok(home) if matches!(which, Which::All) => Ok(Outcome::Elsewhere { home }),
+            Ok(home) => {
+                return Err(Error::refused(format!("the home of {scope} is machine {home}, not this one"))
+                    .hint("only a ledger's home machine flattens it: run it there"));
+            }
+            Err(error) => Err(error),
         };
+        let outcome = outcome.unwrap_or_else(|error| Outcome::Failed { error: error.line(), kind: error.kind });
         report.0.push(Flattened { scope, outcome });
     }
     Ok(report)
 }
 
-/// The town's home: the machine of the lowest slot, which is the one that founded it.
+/// The town's home. An older gt wrote none down: then it is the machine of the lowest slot, which founded the town, or
+/// the one that took its place.
 fn town_home(town: &Town) -> Result<String> {
-    let first = town.hq.state()?.machines()?.into_iter().min_by_key(|machine| machine.slot.0);
-    first.map(|machine| machine.id).ok_or_else(|| Error::corrupt("the town's ledger names no machine"))
+    let state = town.hq.state()?;
+    if let Some(home) = state.scope()?.home {
+        return Ok(home);
+    }
+    let machines = state.machines()?;
+    let first = machines.iter().min_by_key(|machine| machine.slot.0);
+    let mut home = first.or_fail(Kind::Corrupt, || "the town's ledger names no machine")?;
+    // No longer than there are machines: records that lead in a ring end it too.
+    for _ in &machines {
+        let next = home.replaced_by.as_ref().and_then(|id| machines.iter().find(|machine| machine.id == *id));
+        home = next.unwrap_or(home);
+    }
+    Ok(home.id.clone())
 }
 
 fn work(ledger: &Ledger, deed: &Deed<'_>, wish: Wish, progress: &Progress) -> Result<Outcome> {
@@ -156,7 +172,7 @@ fn work(ledger: &Ledger, deed: &Deed<'_>, wish: Wish, progress: &Progress) -> Re
 
 /// Refuses to flatten apart from machines that take part in the ledger.
 fn check_reach(ledger: &Ledger, remotes: &[Remote]) -> Result<()> {
-    let others = ledger.state()?.machines()?.len() > 1;
+    let others = ledger.state()?.machines()?.iter().filter(|machine| machine.replaced_by.is_none()).count() > 1;
     if others && remotes.is_empty() {
         return Err(Error::refused("other machines take part in this ledger, and no remote to meet them is named here")
             .hint("name it first: gt remote add NAME URL"));

@@ -67,6 +67,7 @@ pub enum Installed {
 pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installed> {
     let path = std::path::absolute(&plan.path).or_fail(Kind::Usage, || format!("use {} as a path", plan.path.display()))?;
     if path.join(MARK).is_file() {
+        unmark(&path);
         return Ok(Installed::AlreadyThere { path });
     }
     if let Some(above) = path.ancestors().skip(1).find(|dir| dir.join(MARK).is_file()) {
@@ -84,11 +85,12 @@ pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installe
     let existed = path.exists();
     create_dir(&path)?;
     // Held as a lock too: what another call is making right now is not what a dead one left.
-    let turn = KernelLock::try_take(&path.join(UNFINISHED))?;
+    let turn = KernelLock::try_take_standing(&path.join(UNFINISHED))?;
     let _turn = turn.ok_or_else(|| {
         Error::conflict(format!("another command is making the town {}", path.display())).hint("wait until it has ended")
     })?;
     if path.join(MARK).is_file() {
+        let _ = std::fs::remove_file(path.join(UNFINISHED));
         return Ok(Installed::AlreadyThere { path });
     }
     store::sync_dir(&path)?;
@@ -110,6 +112,25 @@ pub fn install(plan: &Plan, now: Moment, progress: &Progress) -> Result<Installe
 
 /// The file that marks a town as not finished, from before its first file until it is whole or gone again.
 const UNFINISHED: &str = ".founding";
+/// The file that marks a town as not restored yet.
+pub(crate) const RESTORING: &str = ".restoring";
+
+/// Removes the mark of a making that was killed when the town at `path` was whole already; tells which ones went.
+pub(crate) fn unmark(path: &Path) -> Vec<String> {
+    let mut gone = Vec::new();
+    for name in [UNFINISHED, RESTORING] {
+        let mark = path.join(name);
+        // Who is at it removes it himself.
+        let Ok(Some(_turn)) = mark.is_file().then(|| KernelLock::try_take_standing(&mark)).transpose().map(Option::flatten)
+        else {
+            continue;
+        };
+        if path.join(MARK).is_file() && std::fs::remove_file(&mark).is_ok() {
+            gone.push(name.to_owned());
+        }
+    }
+    gone
+}
 
 /// The directories of a town that only a town has.
 pub(crate) const OWN_PARTS: [&str; 4] = [".repo.git", "mayor", "deacon", ".runtime"];
@@ -210,6 +231,7 @@ pub fn put_scope(change: &mut Change<'_>, kind: ScopeKind, prefix: &Prefix, name
         prefix: prefix.clone(),
         name: name.to_owned(),
         created_at: change.now(),
+        home: (kind == ScopeKind::Town).then(|| change.rev().machine.clone()),
         epoch: 0,
         flattened: Vec::new(),
         rev: Rev::default(),
@@ -229,6 +251,7 @@ pub fn put_machine(change: &mut Change<'_>, local: &LocalMachine, slot: Slot) ->
         slot,
         name: local.name.clone(),
         host: local.host.clone(),
+        replaced_by: None,
         rev: Rev::default(),
         extra: Object::new(),
     };

@@ -12,6 +12,7 @@ use crate::git::maintenance::{self, How, Packing, Sizes};
 use crate::git::mend;
 use crate::ledger::Ledger;
 use crate::ops::decay::{self, Decayed};
+use crate::ops::install;
 use crate::ops::scopes::Which;
 use crate::ops::upkeep;
 use crate::store::leftovers;
@@ -107,6 +108,9 @@ fn work(ledger: &Ledger, home: &Path, how: How, now: Moment, done: &mut Maintain
     }
     done.mended = mend::mend(store, home)?;
     done.left_overs = leftovers::clear(store, now)?;
+    if done.scope == "town" {
+        done.left_overs.extend(install::unmark(home));
+    }
     done.packing = Some(maintenance::pack(store, how)?);
     if done.packing != Some(Packing::NoGit) {
         maintenance::guard(store)?;

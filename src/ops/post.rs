@@ -333,6 +333,7 @@ mod tests {
             slot: Slot(3),
             name: "test".into(),
             host: "h".into(),
+            replaced_by: None,
             rev: Rev::default(),
             extra: record::Object::new(),
         };

@@ -18,17 +18,16 @@ use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
 use crate::model::hook::Hook;
-use crate::model::scope::{LocalMachine, Rig};
+use crate::model::scope::{self, LocalMachine, Rig};
 use crate::name::{BeadId, Name};
 use crate::ops::backup::{MANIFEST, Manifest, SCOPES, Saved, Scope, VERSION};
+use crate::ops::install::RESTORING as UNFINISHED;
 use crate::ops::{install, polecat, remote, rig};
 use crate::store;
 use crate::store::lock::KernelLock;
 use crate::time::Moment;
 use crate::town::{self, MARK, RigPlace};
 
-/// The file that marks a town as not restored yet.
-const UNFINISHED: &str = ".restoring";
 /// Where the bundle is unpacked.
 const SCRATCH: &str = ".restoring.git";
 
@@ -67,6 +66,8 @@ pub struct Assignment {
     pub agent: Address,
     /// What hangs on it.
     pub bead: BeadId,
+    /// Whether its sandbox stands here, at the last commit of its branch.
+    pub has_sandbox: bool,
 }
 
 /// Makes a town of a backup, as a machine of its own; nothing is left behind when it fails.
@@ -81,9 +82,13 @@ pub fn restore(plan: &Plan, now: Moment) -> Result<Restored> {
     if !file.is_file() || !bundle::is_bundle(&file)? {
         return Err(Error::refused(format!("{} is no backup of a town", file.display())).hint("gt backup FILE makes one"));
     }
+    let is_town = |above: &Path| {
+        Error::refused(format!("{} is or lies inside the town {}", dir.display(), above.display()))
+            .hint("restore into a new directory: --into DIR")
+    };
     if let Some(above) = dir.ancestors().find(|dir| dir.join(MARK).is_file()) {
-        return Err(Error::refused(format!("{} is or lies inside the town {}", dir.display(), above.display()))
-            .hint("restore into a new directory: --into DIR"));
+        install::unmark(above);
+        return Err(is_town(above));
     }
     let (existed, was_begun) = (dir.exists(), dir.join(UNFINISHED).is_file());
     if !was_begun {
@@ -91,16 +96,21 @@ pub fn restore(plan: &Plan, now: Moment) -> Result<Restored> {
     }
     install::create_dir(&dir)?;
     // Held as a lock too: what another call is making right now is not what a dead one left.
-    let turn = KernelLock::try_take(&dir.join(UNFINISHED))?;
+    let turn = KernelLock::try_take_standing(&dir.join(UNFINISHED))?;
     let _turn = turn.ok_or_else(|| {
         Error::conflict(format!("another command is restoring to {}", dir.display())).hint("wait until it has ended")
     })?;
+    if dir.join(MARK).is_file() {
+        // Somebody else has made it since.
+        let _ = std::fs::remove_file(dir.join(UNFINISHED));
+        return Err(is_town(&dir));
+    }
     store::sync_dir(&dir)?;
-    clear(&dir);
-    let made = check_empty(&dir).and_then(|()| make(plan, &file, &dir, now));
-    if made.is_err() {
+    if was_begun {
         clear(&dir);
     }
+    // What is there now is another's, and not cleared away.
+    let made = check_empty(&dir).and_then(|()| make(plan, &file, &dir, now).inspect_err(|_| clear(&dir)));
     let _ = std::fs::remove_file(dir.join(UNFINISHED));
     if made.is_err() && !existed {
         let _ = std::fs::remove_dir(&dir);
@@ -181,14 +191,18 @@ fn make_rig(scratch: &Path, dir: &Path, saved: &Saved, rig: Rig, entering: &Ente
     let hooks: Vec<Hook> = place.ledger.state()?.hooks()?.into_iter().filter(|hook| hook.machine == entering.old).collect();
     entering.enter(&place.ledger)?;
     rig::lay_out(&place)?;
-    for hook in hooks.iter().filter(|_| entering.takes_over) {
+    let mut assignments = Vec::new();
+    for Hook { agent, bead, branch, .. } in hooks {
         let store = &place.ledger.store;
-        let tip = store.read_ref(&format!("refs/heads/{}", hook.branch)).ok().flatten();
-        if let (Address::Polecat(_, name), Some(at)) = (&hook.agent, tip) {
-            worktree::add(store, &polecat::sandbox(&place, name), Head::Branch { name: &hook.branch, at })?;
+        let tip = store.read_ref(&format!("refs/heads/{branch}")).ok().flatten().filter(|_| entering.takes_over);
+        let mut has_sandbox = false;
+        if let (Address::Polecat(_, name), Some(at)) = (&agent, tip) {
+            worktree::add(store, &polecat::sandbox(&place, name), Head::Branch { name: &branch, at })?;
+            has_sandbox = true;
         }
+        assignments.push(Assignment { agent, bead, has_sandbox });
     }
-    Ok(hooks.into_iter().map(|hook| Assignment { agent: hook.agent, bead: hook.bead }).collect())
+    Ok(assignments)
 }
 
 fn read_manifest(scratch: &Path, file: &Path, refs: &[(String, ObjectId)]) -> Result<Manifest> {
@@ -266,6 +280,15 @@ impl Entering<'_> {
             for mut rig in change.before().rigs()?.into_iter().filter(|rig| rig.home == old) {
                 rig.home.clone_from(new);
                 change.put(&tree::rig(&rig.name.clone()), &rig)?;
+            }
+            let scope: Option<scope::Scope> = change.get(tree::SCOPE)?;
+            if let Some(mut scope) = scope.filter(|scope| scope.home.as_deref() == Some(old)) {
+                scope.home = Some(new.clone());
+                change.put(tree::SCOPE, &scope)?;
+            }
+            if let Some(mut gone) = change.get::<scope::Machine>(&tree::machine(old))? {
+                gone.replaced_by = Some(new.clone());
+                change.put(&tree::machine(old), &gone)?;
             }
             for mut parcel in change.before().parcels()?.into_iter().filter(|parcel| parcel.machine == old) {
                 parcel.machine.clone_from(new);

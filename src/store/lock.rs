@@ -1,8 +1,10 @@
 //! Kernel locks: released by the death of their holder, so that nobody ever has to break one.
 //!
-//! The lock file itself is never removed; two holders of two files of one name would both think they hold it.
+//! The lock file itself stays; two holders of two files of one name would both think they hold it. Where one is removed
+//! all the same, it is taken by [`KernelLock::try_take_standing`].
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -29,6 +31,21 @@ impl KernelLock {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).or_fail(Kind::Io, || format!("lock {}", path.display())),
+        }
+    }
+
+    /// As [`KernelLock::try_take`], for a lock file that its holder may remove: what is held then stands at `path`.
+    ///
+    /// # Errors
+    /// Io, when the lock file cannot be opened.
+    pub fn try_take_standing(path: &Path) -> Result<Option<Self>> {
+        loop {
+            let Some(lock) = Self::try_take(path)? else { return Ok(None) };
+            let held = lock.0.metadata().or_fail(Kind::Io, || format!("look at the lock {}", path.display()))?;
+            let is_same = |there: std::fs::Metadata| (there.dev(), there.ino()) == (held.dev(), held.ino());
+            if std::fs::metadata(path).is_ok_and(is_same) {
+                return Ok(Some(lock));
+            }
         }
     }
 
@@ -84,6 +101,25 @@ fn open(path: &Path) -> Result<File> {
 #[allow(clippy::disallowed_methods, clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_whose_file_is_removed_is_held_by_one_at_a_time() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("mark");
+        let held = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let Some(_lock) = KernelLock::try_take_standing(&path).unwrap() else { continue };
+                        assert_eq!(held.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        std::fs::remove_file(&path).unwrap();
+                        held.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
 
     #[test]
     fn a_lent_lock_is_held_until_the_child_has_ended() {

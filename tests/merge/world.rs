@@ -129,6 +129,7 @@ pub fn found(ledger: &Ledger, prefix: &str) {
         prefix: prefix.parse().unwrap(),
         name: "widgets".into(),
         created_at: now,
+        home: None,
         epoch: 0,
         flattened: Vec::new(),
         rev: gastown::model::record::Rev::default(),

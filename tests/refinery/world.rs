@@ -307,6 +307,7 @@ fn found(change: &mut Change<'_>, name: &str, kind: ScopeKind, prefix: &str) -> 
         prefix: prefix.parse()?,
         name: name.into(),
         created_at: change.now(),
+        home: None,
         epoch: 0,
         flattened: vec![],
         rev: Rev::default(),
@@ -318,6 +319,7 @@ fn found(change: &mut Change<'_>, name: &str, kind: ScopeKind, prefix: &str) -> 
         slot: Slot(0),
         name: "test".into(),
         host: "h".into(),
+        replaced_by: None,
         rev: Rev::default(),
         extra: Object::new(),
     };

@@ -52,6 +52,7 @@ pub fn enter(ledger: &Ledger, local: &LocalMachine, actor: &Actor, now: Moment) 
             slot: next_free(&machines)?,
             name: local.name.clone(),
             host: local.host.clone(),
+            replaced_by: None,
             rev: Rev::default(),
             extra: Object::new(),
         };

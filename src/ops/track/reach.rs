@@ -70,7 +70,7 @@ impl Shelves {
         self.both(|catalog| catalog.children(id), |row| *row)
     }
 
-    /// Records of the ledger that cannot be read and whose ids are those of children of `id`.
+    /// Beads of the ledger that cannot be read and may be children of `id`.
     #[must_use]
     pub fn lost_children(&self, id: &BeadId) -> Vec<BeadId> {
         self.catalog.lost_children(id)
