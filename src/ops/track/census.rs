@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ledger::index::Row;
 use crate::model::bead::{Bead, Status};
 use crate::model::brief::Facts as _;
-use crate::name::BeadId;
+use crate::name::{BeadId, Prefix};
 use crate::ops::track::edit::{Closed, close_in, in_each_scope, settle_convoys};
 use crate::ops::track::filter::Filter;
 use crate::ops::track::find::{Found, Listed, Pick, Scopes, list};
