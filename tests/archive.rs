@@ -226,7 +226,7 @@ fn while_it_cannot_be_told_what_another_scope_speaks_of_nothing_goes_for_good() 
     let mut bad = good.clone();
     bad.insert("dependencies".into(), 7.into());
     ledger.transact(&deed, |change| change.put_object(&path, bad.clone())).unwrap();
-    let gone = |count: usize| serde_json::json!({"archived": 0, "ephemeral": count, "letters": 0});
+    let gone = |count: usize| serde_json::json!({"given_back": 0, "archived": 0, "ephemeral": count, "letters": 0});
     assert_eq!(decay(&town, 2), gone(0), "a record there cannot be read");
     ledger.transact(&deed, |change| change.put_object(&path, good.clone())).unwrap();
 
