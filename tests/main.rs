@@ -33,6 +33,7 @@ mod refusals;
 mod runtime;
 mod schema;
 mod store;
+mod swarms;
 mod sync;
 mod tidy;
 mod town;

@@ -6,6 +6,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::convoy::line_of;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
@@ -95,11 +96,20 @@ impl StatusArgs {
     }
 }
 
+/// Convoys that a person is shown.
+const CONVOYS: usize = 10;
+
 impl Show for TownStatus {
     fn show(&self, page: &mut Page) {
         page.line(format!("town {} at {}", escape(&self.town), self.root.display()));
         page.line(format!("you are {}, with {} unread", self.me, letters(self.mail_unread)));
         page.line(format!("town ledger: {}", sync_line(&self.sync)));
+        for convoy in self.convoys.iter().take(CONVOYS) {
+            page.line(format!("convoy {}", line_of(page, convoy)));
+        }
+        if self.convoys.len() > CONVOYS {
+            page.line(format!("and {} convoys more: gt convoy list", self.convoys.len() - CONVOYS));
+        }
         for rig in &self.rigs {
             page.gap();
             let name = page.paint(Style::Bold, rig.rig.as_str());

@@ -15,13 +15,13 @@ use crate::ops::hook::{self, Hung};
 use crate::ops::polecat::{self, Listed, Nuked};
 use crate::ops::post;
 use crate::ops::prime::{self, Failure, Primed};
-use crate::ops::sling::{self, Slung, Unslung};
+use crate::ops::sling::{self, Slung, Thrown, Tracking, Tried, Unslung};
 use crate::runtime::process;
 use crate::town::Town;
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[
-    Answer::of::<Slung>("sling"),
+    Answer::of::<Thrown>("sling"),
     Answer::of::<Unslung>("unsling"),
     Answer::of::<Hung>("hook"),
     Answer::of::<Primed>("prime"),
@@ -31,15 +31,15 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<Stopped>("session stop"),
 ];
 
-/// Give a bead to a worker: hook, sandbox, session
+/// Give beads to workers: hook, sandbox, session; one convoy tracks them
 ///
 /// Example: gt sling wi-x7k2m widgets
 #[derive(Args)]
 pub struct SlingArgs {
-    /// The bead, or a unique abbreviation of its id
-    bead: String,
-    /// A rig (an idle or new polecat) or a polecat; the bead's rig when not given
-    target: Option<String>,
+    /// Beads, or unique abbreviations of their ids; then a rig (idle or new polecats) or for one bead a polecat, the
+    /// beads' own rigs when not given
+    #[arg(required = true, value_names = ["BEAD", "TARGET"])]
+    words: Vec<String>,
     /// Further words for the agent
     #[arg(long, default_value = "", hide_default_value = true)]
     args: String,
@@ -52,24 +52,75 @@ pub struct SlingArgs {
     /// Only assign; a second sling starts the session
     #[arg(long)]
     no_start: bool,
+    /// Make no convoy
+    #[arg(long)]
+    no_convoy: bool,
+    /// Make a convoy that you land with gt convoy land
+    #[arg(long, conflicts_with = "no_convoy")]
+    owned: bool,
 }
 
 impl SlingArgs {
     /// Slings.
     ///
     /// # Errors
-    /// As [`sling::sling`].
-    pub fn run(&self, town: &Town) -> Result<Slung> {
+    /// As [`sling::throw`].
+    pub fn run(&self, town: &Town) -> Result<Thrown> {
+        let (beads, target) = sling::parse(town, &self.words)?;
         let plan = sling::Plan {
-            bead: self.bead.clone(),
-            target: self.target.clone(),
+            bead: String::new(),
+            target,
             args: self.args.clone(),
             model: self.model.clone(),
             force: self.force,
             no_start: self.no_start,
         };
-        sling::sling(town, &plan)
+        let tracking = match (self.no_convoy, self.owned) {
+            (true, _) => Tracking::Nothing,
+            (false, true) => Tracking::Owned,
+            (false, false) => Tracking::Convoy,
+        };
+        sling::throw(town, &beads, &plan, tracking)
     }
+}
+
+impl Show for Thrown {
+    fn show(&self, page: &mut Page) {
+        let (convoy, fault) = match self {
+            Self::One { slung, convoy, convoy_fault } => {
+                slung.show(page);
+                (convoy, convoy_fault)
+            }
+            Self::Several { beads, convoy, convoy_fault } => {
+                page.table(&["BEAD", "OUTCOME", "WHERE"], &beads.iter().map(tried).collect::<Vec<_>>());
+                (convoy, convoy_fault)
+            }
+        };
+        if let Some(convoy) = convoy {
+            page.line(format!("convoy {convoy} tracks it: gt convoy status {convoy}"));
+        }
+        if let Some(fault) = fault {
+            page.line(format!("no convoy could be made, slinging again makes it: {}", escape(fault)));
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        Self::exit_code(self)
+    }
+}
+
+/// A bead of a batch as a row: what, how it ended, where it is or why not.
+fn tried(one: &Tried) -> Vec<String> {
+    let (bead, outcome, rest) = match one {
+        Tried::Slung(Slung::Assigned { bead, agent, pid, .. }) => {
+            let session = pid.map_or("not started".to_owned(), |pid| format!("process {pid}"));
+            (bead.to_string(), "slung", format!("{agent}, {session}"))
+        }
+        Tried::Slung(Slung::Restarted { bead, agent, pid }) => (bead.to_string(), "restarted", format!("{agent}, process {pid}")),
+        Tried::Slung(Slung::AlreadyThere { bead, agent }) => (bead.to_string(), "already there", agent.to_string()),
+        Tried::Failed { bead, error, .. } => (bead.clone(), "failed", error.message.clone()),
+    };
+    vec![bead, outcome.to_owned(), rest]
 }
 
 impl Show for Slung {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, DependencyKind, IssueType};
 use crate::model::record::{self, Object};
-use crate::name::BeadId;
+use crate::name::{BeadId, Name};
 use crate::time::Moment;
 
 /// What ids of convoys have between prefix and suffix.
@@ -32,6 +32,15 @@ pub struct Convoy {
     /// How often it has landed: once, unless it was opened again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub landings: u32,
+    /// When its first work was slung.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_at: Option<Moment>,
+    /// When the witnesses of its rigs were told of it; from then on they tell the mayor when their share is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced_at: Option<Moment>,
+    /// Rigs whose share is done, and of which the mayor knows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub done_rigs: BTreeSet<Name>,
     /// Fields of a newer version and of other views of the bead.
     #[serde(flatten)]
     pub extra: Object,

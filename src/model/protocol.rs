@@ -101,6 +101,24 @@ pub enum Protocol {
         /// The other side's commits.
         theirs: Vec<String>,
     },
+    /// Town to the witness of each rig of a batch, when its first work was slung.
+    SwarmStart {
+        /// The convoy.
+        convoy: BeadId,
+        /// The rig's share.
+        beads: Vec<BeadId>,
+        /// Who works on it.
+        workers: Vec<String>,
+    },
+    /// Witness to mayor, when its rig's share of a batch is closed.
+    SwarmComplete {
+        /// The convoy.
+        convoy: BeadId,
+        /// The rig's share.
+        beads: Vec<BeadId>,
+        /// How it ended, in a line.
+        outcome: String,
+    },
     /// Town to a convoy's owner and watchers.
     ConvoyLanded {
         /// The convoy.
@@ -130,6 +148,8 @@ impl Protocol {
             Self::Merged { mr, .. } => format!("MERGED {mr}"),
             Self::MergeFailed { mr, .. } => format!("MERGE_FAILED {mr}"),
             Self::ReworkRequest { mr, .. } => format!("REWORK_REQUEST {mr}"),
+            Self::SwarmStart { convoy, .. } => format!("SWARM_START {convoy}"),
+            Self::SwarmComplete { convoy, .. } => format!("SWARM_COMPLETE {convoy}"),
             Self::ConvoyLanded { convoy, .. } => format!("CONVOY_LANDED {convoy}"),
             Self::Help { bead, .. } => format!("HELP {bead}"),
         }
@@ -145,6 +165,9 @@ impl Protocol {
             | Self::Merged { mr, bead, .. }
             | Self::MergeFailed { mr, bead, .. }
             | Self::ReworkRequest { mr, bead, .. } => vec![bead.clone(), mr.clone()],
+            Self::SwarmStart { convoy, beads, .. } | Self::SwarmComplete { convoy, beads, .. } => {
+                std::iter::once(convoy).chain(beads).cloned().collect()
+            }
             Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
         }
     }
@@ -197,7 +220,9 @@ impl Protocol {
         for (key, text) in letter.body.lines().filter_map(|line| line.split_once(':')) {
             let (key, text) = (key.trim().to_ascii_lowercase(), text.trim());
             let value = match key.as_str() {
-                "files" | "theirs" | "evidence" => text.split(',').map(|item| Value::from(item.trim())).collect(),
+                "files" | "theirs" | "evidence" | "beads" | "workers" => {
+                    text.split(',').map(|item| Value::from(item.trim())).collect()
+                }
                 "exit" if kind == "MERGE_FAILED" => text.parse::<i32>().map_or(Value::Null, Value::from),
                 _ => Value::from(text),
             };
@@ -235,6 +260,12 @@ mod tests {
                 ours: "c".into(),
                 theirs: vec!["d".into()],
             },
+            Protocol::SwarmStart {
+                convoy: "hq-cv-a".parse().unwrap(),
+                beads: vec![bead.clone()],
+                workers: vec!["w/polecats/t".into()],
+            },
+            Protocol::SwarmComplete { convoy: "hq-cv-a".parse().unwrap(), beads: vec![bead.clone()], outcome: "done".into() },
             Protocol::ConvoyLanded { convoy: "hq-cv-a".parse().unwrap(), summary: "2 of 2 beads: done".into() },
             Protocol::Help { agent: "w/polecats/t".into(), bead, problem: "stuck".into() },
         ]

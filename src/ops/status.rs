@@ -13,6 +13,7 @@ use crate::model::bead::{IssueType, Status};
 use crate::model::brief::Facts as _;
 use crate::model::merge_request::MrState;
 use crate::name::Name;
+use crate::ops::convoy::{self, Asked, Summary};
 use crate::ops::polecat::{self, Listed};
 use crate::ops::remote;
 use crate::ops::track::reach::Shelves;
@@ -67,6 +68,8 @@ pub struct TownStatus {
     pub sync: Vec<String>,
     /// Unread mail of whoever asks.
     pub mail_unread: usize,
+    /// Its open convoys.
+    pub convoys: Vec<Summary>,
     /// Its rigs on this machine.
     pub rigs: Vec<RigStatus>,
     /// Rigs that are registered but not on this machine.
@@ -89,6 +92,7 @@ pub fn look(town: &Town) -> Result<TownStatus> {
         me: town.me.clone(),
         sync: urls(&town.hq),
         mail_unread: unread.letters.len(),
+        convoys: convoy::list(town, &Asked::default())?.stories.into_iter().map(|story| story.summary).collect(),
         rigs: places.iter().map(|place| look_at(town, place)).collect::<Result<_>>()?,
         elsewhere,
     })

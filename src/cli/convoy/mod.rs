@@ -17,6 +17,7 @@ use crate::ops::convoy::{self, Asked, Draft};
 use crate::ops::mailbox;
 use crate::ops::track::LIMIT;
 use crate::town::Town;
+pub use pages::line_of;
 use pages::{Stories, StrandedOnes, Summaries};
 
 /// What these commands print with `--json`.

@@ -22,19 +22,11 @@ pub struct Stories(pub Vec<Story>);
 #[serde(transparent)]
 pub struct StrandedOnes(pub Vec<Stranded>);
 
-/// Characters of a progress bar.
-const BAR: usize = 10;
-
-/// How far a convoy is, as a bar with figures.
-#[must_use]
-pub fn progress(closed: usize, total: usize) -> String {
-    let filled = (closed * BAR).checked_div(total).unwrap_or(0);
-    format!("[{}{}] {closed}/{total}", "#".repeat(filled), "-".repeat(BAR - filled))
-}
-
 /// A convoy's line: id, progress, title, and what is special about it.
-fn line_of(convoy: &Summary) -> String {
-    let mut line = format!("{}  {}  {}", convoy.id, progress(convoy.closed, convoy.total), escape(&convoy.title));
+#[must_use]
+pub fn line_of(page: &Page, convoy: &Summary) -> String {
+    let bar = page.bar(convoy.closed, convoy.total);
+    let mut line = format!("{}  {bar} {}/{}  {}", convoy.id, convoy.closed, convoy.total, escape(&convoy.title));
     if convoy.status.is_closed() {
         line.push_str("  (closed)");
     } else if convoy.total > 0 && convoy.closed == convoy.total {
@@ -52,7 +44,7 @@ fn line_of(convoy: &Summary) -> String {
 impl Show for Summaries {
     fn show(&self, page: &mut Page) {
         for convoy in &self.0 {
-            page.line(line_of(convoy));
+            page.line(line_of(page, convoy));
         }
     }
 }
@@ -63,7 +55,7 @@ impl Show for Stories {
             if n > 0 {
                 page.gap();
             }
-            page.line(line_of(&story.summary));
+            page.line(line_of(page, &story.summary));
             let owner = story.summary.owner.as_deref().unwrap_or("nobody");
             let watchers: Vec<String> = story.summary.watchers.iter().map(ToString::to_string).collect();
             let watched = if watchers.is_empty() { String::new() } else { format!(", watched by {}", watchers.join(", ")) };
@@ -174,23 +166,14 @@ fn show_settled(page: &mut Page, settled: &Settled) {
         Settling::Unreadable => format!("cannot be settled: {}", escape(settled.fault.as_deref().unwrap_or_default())),
     };
     page.line(format!("{} {}: {what}", settled.id, escape(&settled.title)));
+    for rig in &settled.done_rigs {
+        page.line(format!("  the share of {rig} is done, and the mayor knows"));
+    }
     for unknown in &settled.unknown {
         page.line(format!("  {} counts as not closed: {}", unknown.id, escape(&unknown.why)));
     }
     told(page, &settled.told);
     for to in &settled.untold {
         page.line(format!("  {to} has no mailbox any more and was not told"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_is_as_long_as_what_is_done() {
-        assert_eq!(progress(0, 0), "[----------] 0/0");
-        assert_eq!(progress(1, 3), "[###-------] 1/3");
-        assert_eq!(progress(3, 3), "[##########] 3/3");
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::settle::{self, Settling, settle_in};
+use super::swarm;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::model::address::Address;
@@ -120,7 +121,7 @@ pub fn create(town: &Town, draft: &Draft) -> Result<Changed> {
 }
 
 /// Writes a new convoy that tracks `beads`.
-fn create_in(town: &Town, change: &mut Change<'_>, draft: &Draft, beads: &[BeadId]) -> Result<Bead> {
+pub(super) fn create_in(town: &Town, change: &mut Change<'_>, draft: &Draft, beads: &[BeadId]) -> Result<Bead> {
     let id = change.mint(&Prefix::hq(), INFIX)?;
     let mut bead = Bead::new(id, IssueType::Convoy, &draft.title, &town.actor.name, town.now)?;
     bead.owner = Some(draft.owner.to_string());
@@ -247,6 +248,7 @@ pub fn add(town: &Town, id: &BeadId, beads: &[BeadId]) -> Result<Changed> {
         if bead.status.is_closed() && is_open {
             bead.become_status(Status::Open, town.now)?;
         }
+        swarm::reopen_shares(&change.before().rigs()?, fields, &added);
         put(change, bead, fields)?;
         let changed = Changed::of(bead, Ending::Added, added);
         if bead.status.is_closed() { Ok(changed) } else { changed.settled(change, &mut Reach::new(town)) }

@@ -7,6 +7,7 @@
 mod look;
 mod make;
 mod settle;
+mod swarm;
 
 use crate::error::{Error, Result};
 use crate::ledger::State;
@@ -19,6 +20,7 @@ use crate::town::Town;
 pub use look::{Asked, Held, Listing, Member, Request, Rest, Story, Stranded, Summary, list, stories, stranded};
 pub use make::{Changed, Draft, Ending, add, close, create, land, remove, unwatch, watch, work_below};
 pub use settle::{Checked, Settled, Settling, Unknown, after_close, check, closed_in};
+pub use swarm::{Batch, for_slung};
 
 /// The convoy that `text` names: its id, or what follows `hq-` or `hq-cv-` in it, as far as that is unique.
 ///

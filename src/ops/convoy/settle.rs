@@ -3,11 +3,12 @@
 //! The moment, the reason and the letters follow from the closed beads alone, so that two machines that settle the same
 //! convoy write the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::swarm;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Change, Damaged, tree};
 use crate::model::address::Address;
@@ -15,7 +16,7 @@ use crate::model::bead::{Bead, IssueType};
 use crate::model::brief::Facts as _;
 use crate::model::convoy::{self, Convoy, INFIX, Standing, Verdict};
 use crate::model::protocol::Protocol;
-use crate::name::BeadId;
+use crate::name::{BeadId, Name};
 use crate::ops::post;
 use crate::ops::track::reach::{Reach, Sight};
 use crate::time::Moment;
@@ -63,6 +64,9 @@ pub struct Settled {
     pub open: Vec<BeadId>,
     /// Which of them cannot be read, or are not there: they count as not closed.
     pub unknown: Vec<Unknown>,
+    /// Rigs whose share of a batch is done since the mayor was told last; the mayor knows now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub done_rigs: Vec<Name>,
     /// Who was told.
     pub told: Vec<Address>,
     /// Who was to be told and has no mailbox any more.
@@ -91,6 +95,7 @@ impl Settled {
             total: convoy::tracked(bead).count(),
             open: Vec::new(),
             unknown: Vec::new(),
+            done_rigs: Vec::new(),
             told: Vec::new(),
             untold: Vec::new(),
             fault: None,
@@ -149,29 +154,51 @@ pub(super) fn settle_in(change: &mut Change<'_>, reach: &mut Reach<'_>, id: &Bea
     if bead.status.is_closed() {
         return Ok(settled);
     }
-    let at = match convoy::judge(&bead, |id| standing_in(change, reach, id)) {
-        Verdict::Complete(at) => at,
+    let mut standings = BTreeMap::new();
+    for id in convoy::tracked(&bead) {
+        standings.insert(id.clone(), standing_in(change, reach, id));
+    }
+    let shares = swarm::done_shares(&change.before().rigs()?, &bead, &fields, &standings);
+    fields.done_rigs.extend(shares.iter().map(|share| share.rig.clone()));
+    settled.done_rigs = shares.iter().map(|share| share.rig.clone()).collect();
+    let landed_at = match convoy::judge(&bead, |id| standings[id].clone()) {
+        Verdict::Complete(_) if fields.owned => {
+            settled.outcome = Settling::Complete;
+            None
+        }
+        Verdict::Complete(at) => Some(at),
         Verdict::Empty => {
             settled.outcome = Settling::Empty;
-            return Ok(settled);
+            None
         }
         Verdict::Waits(open, unknown) => {
             settled.outcome = Settling::Waits;
             settled.open = open;
             settled.unknown = unknown.into_iter().map(|(id, why)| Unknown { id, why }).collect();
-            return Ok(settled);
+            None
         }
     };
-    if fields.owned {
-        settled.outcome = Settling::Complete;
+    if landed_at.is_none() && shares.is_empty() {
         return Ok(settled);
     }
-    match land_in(change, &mut bead, &mut fields, at, "gt") {
-        Ok(()) => {}
-        Err(error) => return Ok(settled.unreadable(&error)),
+    let written = match landed_at {
+        Some(at) => land_in(change, &mut bead, &mut fields, at, "gt"),
+        None => {
+            fields.put_into(&mut bead);
+            change.put_bead(&bead)
+        }
+    };
+    if let Err(error) = written {
+        settled.done_rigs.clear();
+        return Ok(settled.unreadable(&error));
     }
-    settled.outcome = Settling::Landed;
-    (settled.told, settled.untold) = tell(change, &bead, &fields, at)?;
+    for share in &shares {
+        share.tell(change, &bead)?;
+    }
+    if let Some(at) = landed_at {
+        settled.outcome = Settling::Landed;
+        (settled.told, settled.untold) = tell(change, &bead, &fields, at)?;
+    }
     Ok(settled)
 }
 
@@ -267,10 +294,11 @@ pub(super) fn deliver_told(town: &Town) -> Result<()> {
 /// Settles one convoy; the town is written to only when there is something to write.
 fn settle(town: &Town, id: &BeadId) -> Result<Settled> {
     let dry = town.hq.rehearse(town.now, |change| settle_in(change, &mut Reach::new(town), id))?;
-    if dry.outcome != Settling::Landed {
-        return Ok(dry);
-    }
-    let deed = town.deed("convoy-land", format!("convoy {id} landed"));
+    let deed = match (dry.outcome, dry.done_rigs.is_empty()) {
+        (Settling::Landed, _) => town.deed("convoy-land", format!("convoy {id} landed")),
+        (_, false) => town.deed("convoy-share", format!("a share of convoy {id} is done")),
+        (_, true) => return Ok(dry),
+    };
     let mut reach = Reach::new(town);
     town.hq.transact(&deed, |change| settle_in(change, &mut reach, id))
 }

@@ -3,6 +3,8 @@
 //! Order: checks, worktree, one transaction, session. The assignment is durable before anything runs; a
 //! failure before it removes what was made, a failure after it leaves work on a hook that a second sling starts.
 
+mod batch;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -24,6 +26,7 @@ use crate::ops::track::reach::Reach;
 use crate::ops::track::ready;
 use crate::runtime::process;
 use crate::town::{RigPlace, Town};
+pub use batch::{Fault, Thrown, Tracking, Tried, parse, throw};
 
 /// What to sling, where, and how.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +78,16 @@ pub enum Slung {
         /// To whom.
         agent: Address,
     },
+}
+
+impl Slung {
+    /// The bead.
+    #[must_use]
+    pub fn bead(&self) -> &BeadId {
+        match self {
+            Self::Assigned { bead, .. } | Self::Restarted { bead, .. } | Self::AlreadyThere { bead, .. } => bead,
+        }
+    }
 }
 
 /// Where a sling goes.

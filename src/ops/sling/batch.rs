@@ -1,0 +1,182 @@
+//! One sling or several: each has its own outcome, and together they get one convoy.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Plan, Slung, sling};
+use crate::error::{Error, Kind, Result};
+use crate::model::bead::IssueType;
+use crate::model::brief::Facts as _;
+use crate::name::{BeadId, Name};
+use crate::ops::convoy::{self, Batch};
+use crate::ops::track::reach::{Reach, Sight};
+use crate::town::Town;
+
+/// Whether the work gets a convoy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tracking {
+    /// It gets one, unless one tracks it already.
+    #[default]
+    Convoy,
+    /// It gets one that the slinger lands.
+    Owned,
+    /// It gets none.
+    Nothing,
+}
+
+/// Why a bead of a batch was not slung.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct Fault {
+    /// What sort of failure.
+    pub kind: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Its exit code.
+    #[serde(skip)]
+    pub exit_code: u8,
+}
+
+/// What became of one bead of a batch.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(untagged)]
+pub enum Tried {
+    /// It was slung.
+    Slung(Slung),
+    /// It was not.
+    Failed {
+        /// As it was named.
+        bead: String,
+        /// `failed`.
+        outcome: &'static str,
+        /// Why.
+        error: Fault,
+    },
+}
+
+/// What became of what was slung.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(untagged)]
+pub enum Thrown {
+    /// One bead.
+    One {
+        /// What became of it.
+        #[serde(flatten)]
+        slung: Slung,
+        /// The convoy that tracks it.
+        convoy: Option<BeadId>,
+        /// Why it has none, when it was to have one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        convoy_fault: Option<String>,
+    },
+    /// Several.
+    Several {
+        /// Of each, in order.
+        beads: Vec<Tried>,
+        /// The convoy that tracks them.
+        convoy: Option<BeadId>,
+        /// Why they have none, when they were to have one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        convoy_fault: Option<String>,
+    },
+}
+
+/// Takes beads and target apart: the last of several words is the target when it is a rig, an address, or no bead.
+///
+/// # Errors
+/// Corrupt, when the registry of rigs cannot be read.
+pub fn parse(town: &Town, words: &[String]) -> Result<(Vec<String>, Option<String>)> {
+    let mut beads: Vec<String> = words.to_vec();
+    let Some(last) = beads.pop().filter(|_| words.len() > 1) else { return Ok((words.to_vec(), None)) };
+    let is_rig = match last.trim_end_matches('/').parse::<Name>() {
+        Ok(name) => town.hq.state()?.rig(&name)?.is_some(),
+        Err(_) => false,
+    };
+    let is_target = is_rig || last.contains('/') || !is_bead(town, &last);
+    if is_target {
+        return Ok((beads, Some(last)));
+    }
+    beads.push(last);
+    Ok((beads, None))
+}
+
+/// Whether `text` is meant as a bead: an id of a scope that there is, or what fits some bead.
+fn is_bead(town: &Town, text: &str) -> bool {
+    let is_id = text.parse().is_ok_and(|id: BeadId| town.scope_of(&id.prefix()).is_ok());
+    is_id || town.resolve_bead(text).map_or_else(|error| error.kind == Kind::Refused, |_| true)
+}
+
+/// Slings `beads` as `plan` says, each on its own, and lets one convoy track them.
+///
+/// # Errors
+/// As [`sling`], for one bead; usage, when several go to one polecat. What becomes of each of several is in the answer.
+pub fn throw(town: &Town, beads: &[String], plan: &Plan, tracking: Tracking) -> Result<Thrown> {
+    if let [bead] = beads {
+        let slung = sling(town, &Plan { bead: bead.clone(), ..plan.clone() })?;
+        let (convoy, convoy_fault) = track(town, vec![slung.bead().clone()], tracking);
+        return Ok(Thrown::One { slung, convoy, convoy_fault });
+    }
+    if let Some(target) = plan.target.as_ref().filter(|target| target.trim_end_matches('/').contains('/')) {
+        return Err(Error::usage(format!("{target} takes one bead at a time")).hint("sling several to a rig"));
+    }
+    let (mut tried, mut seen, mut named) = (Vec::new(), BTreeSet::new(), Vec::new());
+    for text in beads {
+        let id = town.resolve_bead(text).map(|(_, id)| id);
+        if id.as_ref().is_ok_and(|id| !seen.insert(id.clone())) {
+            continue;
+        }
+        let result = sling(town, &Plan { bead: text.clone(), ..plan.clone() });
+        named.extend(id.ok().filter(|id| result.is_ok() || is_unfinished_work(town, id)));
+        tried.push(result.map_or_else(|error| Tried::failed(text, &error), Tried::Slung));
+    }
+    // When nothing was slung there is nothing to track.
+    let is_any = tried.iter().any(|one| matches!(one, Tried::Slung(_)));
+    let (convoy, convoy_fault) = if is_any { track(town, named, tracking) } else { (None, None) };
+    Ok(Thrown::Several { beads: tried, convoy, convoy_fault })
+}
+
+/// Whether a bead that could not be slung now is still to be done: then the batch is not done before it is.
+fn is_unfinished_work(town: &Town, id: &BeadId) -> bool {
+    match Reach::new(town).brief(id) {
+        Sight::Seen(brief) => {
+            !brief.status().is_closed() && (brief.issue_type().is_work() || *brief.issue_type() == IssueType::Epic)
+        }
+        Sight::Missing | Sight::Unreadable(_) => false,
+    }
+}
+
+/// The convoy of what was slung. That there is none is no failure of slinging; the next sling makes it.
+fn track(town: &Town, beads: Vec<BeadId>, tracking: Tracking) -> (Option<BeadId>, Option<String>) {
+    if tracking == Tracking::Nothing {
+        return (None, None);
+    }
+    match convoy::for_slung(town, &Batch { beads, owned: tracking == Tracking::Owned }) {
+        Ok(convoy) => (convoy, None),
+        Err(error) => (None, Some(error.line())),
+    }
+}
+
+impl Tried {
+    fn failed(bead: &str, error: &Error) -> Self {
+        let hint = error.hint.clone().or_else(|| Some(error.kind.hint().to_owned()));
+        let error = Fault { kind: error.kind.word(), message: error.line(), hint, exit_code: error.kind.exit_code() };
+        Self::Failed { bead: bead.to_owned(), outcome: "failed", error }
+    }
+}
+
+impl Thrown {
+    /// 0, or the exit code of the first failure.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let Self::Several { beads, .. } = self else { return 0 };
+        let failed = beads.iter().find_map(|one| match one {
+            Tried::Slung(_) => None,
+            Tried::Failed { error, .. } => Some(error.exit_code),
+        });
+        failed.unwrap_or(0)
+    }
+}
