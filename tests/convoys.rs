@@ -11,8 +11,8 @@ use crate::many::with_input;
 use crate::race::all_at_once;
 use crate::town::{Town, text_at};
 
-/// Steps between the close of a bead and that of its convoys.
-pub const STEPS: &[&str] = &["convoy.settling"];
+/// Steps between the close of a bead and that of its convoys, and of a launch.
+pub const STEPS: &[&str] = &["convoy.settling", "convoy.launched", "convoy.fed"];
 
 fn answer(town: &Town, line: &str) -> Value {
     town.gt(&format!("--json {line}")).json()

@@ -40,4 +40,5 @@ mod town;
 mod transport;
 mod trees;
 mod verbs;
+mod waves;
 mod work;

@@ -2,7 +2,7 @@
 //!
 //! What a convoy tracks are its edges of kind `tracks`; whose it is, is the bead's `owner`. The rest are the fields here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,21 @@ pub struct Convoy {
     /// How often it has landed: once, unless it was opened again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub landings: u32,
+    /// Its work in the order in which it is slung, when it was staged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<Vec<BeadId>>,
+    /// The machine that launched it, and that slings what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// Whether what follows is only assigned, and its sessions are started by hand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_assign: bool,
+    /// How often each bead was slung for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub feeds: BTreeMap<BeadId, u32>,
+    /// When that moved last after which its owner was told that it has stalled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled_at: Option<Moment>,
     /// When its first work was slung.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<Moment>,

@@ -20,4 +20,5 @@ pub mod protocol;
 pub mod record;
 pub mod scope;
 pub mod tombstone;
+pub mod waves;
 pub mod words;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::bead::Status;
 use crate::name::BeadId;
-use crate::ops::convoy::{self, Asked, Draft};
+use crate::ops::convoy::{self, Asked, Draft, Order};
 use crate::ops::mailbox;
 use crate::ops::track::LIMIT;
 use crate::town::Town;
@@ -29,6 +29,9 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<convoy::Changed>("convoy land"),
     Answer::of::<convoy::Changed>("convoy watch"),
     Answer::of::<convoy::Changed>("convoy unwatch"),
+    Answer::of::<convoy::Changed>("convoy mountain"),
+    Answer::of::<convoy::Staged>("convoy stage"),
+    Answer::of::<convoy::Launched>("convoy launch"),
     Answer::of::<convoy::Checked>("convoy check"),
     Answer::of::<StrandedOnes>("convoy stranded"),
     Answer::of::<Summaries>("convoy list"),
@@ -56,6 +59,9 @@ enum Verb {
     Stranded(StrandedArgs),
     Watch(Watch),
     Unwatch(Watch),
+    Stage(Stage),
+    Launch(Launch),
+    Mountain(Mountain),
 }
 
 /// Make a convoy, for example: gt convoy create 'Summer repairs' wi-x7k2m ga-b3d1a
@@ -157,6 +163,69 @@ struct Watch {
     address: Option<String>,
 }
 
+/// Order work into waves, to be launched: an epic, beads, or a convoy again
+///
+/// Example: gt convoy stage wi-x7k2m
+#[derive(Args)]
+struct Stage {
+    /// An epic, epics and work beads, or one convoy
+    #[arg(required = true, value_name = "EPIC|BEAD|CONVOY")]
+    beads: Vec<String>,
+    /// The convoy's title; that of the first bead when not given
+    #[arg(long)]
+    title: Option<String>,
+}
+
+/// Stage work and sling what waits for nothing; the rest follows as its blockers are closed
+///
+/// Example: gt convoy launch hq-cv-a1b2c
+#[derive(Args)]
+struct Launch {
+    #[command(flatten)]
+    work: Stage,
+    /// Though something is doubtful
+    #[arg(long)]
+    force: bool,
+    /// Only assign, now and later; sessions are started by a second sling
+    #[arg(long)]
+    no_start: bool,
+}
+
+/// Keep feeding a launched convoy: what comes back is slung again, three times in all
+#[derive(Args)]
+struct Mountain {
+    /// The convoy, or the epic that it was launched for
+    #[arg(value_name = "CONVOY|EPIC")]
+    id: String,
+    /// No longer
+    #[arg(long)]
+    off: bool,
+}
+
+impl Stage {
+    fn order(&self, town: &Town) -> Result<Order> {
+        let id = |text: &String| match convoy::resolve(town, text) {
+            Ok(id) => Ok(id),
+            Err(_) => bead_id(town, text),
+        };
+        let beads = self.beads.iter().map(id).collect::<Result<_>>()?;
+        Ok(Order { beads, title: self.title.clone(), ..Order::default() })
+    }
+}
+
+impl Mountain {
+    fn convoy(&self, town: &Town) -> Result<BeadId> {
+        let error = match convoy::resolve(town, &self.id) {
+            Ok(id) => return Ok(id),
+            Err(error) => error,
+        };
+        let Ok(epic) = bead_id(town, &self.id) else { return Err(error) };
+        convoy::staged_for(town, &epic)?.ok_or_else(|| {
+            Error::refused(format!("{epic} has no convoy that was launched")).hint(format!("first: gt convoy launch {epic}"))
+        })
+    }
+}
+
 impl ConvoyArgs {
     /// Runs the verb and tells the exit code.
     ///
@@ -188,6 +257,12 @@ impl ConvoyArgs {
                 let one = args.convoy.as_ref().map(|text| convoy::resolve(town, text)).transpose()?;
                 Ok(out.show(&convoy::check(town, one.as_ref())?))
             }
+            Verb::Stage(args) => Ok(out.show(&convoy::stage(town, &args.order(town)?)?)),
+            Verb::Launch(args) => {
+                let order = Order { force: args.force, no_start: args.no_start, ..args.work.order(town)? };
+                Ok(out.show(&convoy::launch(town, &order)?))
+            }
+            Verb::Mountain(args) => Ok(out.show(&convoy::mountain(town, &args.convoy(town)?, !args.off)?)),
             Verb::Stranded(_) => Ok(out.show(&StrandedOnes(convoy::stranded(town)?))),
             Verb::Watch(args) => Ok(out.show(&convoy::watch(town, &convoy::resolve(town, &args.convoy)?, &args.who(town)?)?)),
             Verb::Unwatch(args) => Ok(out.show(&convoy::unwatch(town, &convoy::resolve(town, &args.convoy)?, &args.who(town)?)?)),

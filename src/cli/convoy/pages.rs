@@ -5,7 +5,10 @@ use serde::Serialize;
 
 use crate::cli::out::{Page, Show, escape};
 use crate::model::bead::Status;
-use crate::ops::convoy::{Changed, Checked, Ending, Member, Rest, Settled, Settling, Story, Stranded, Summary};
+use crate::ops::convoy::{
+    Changed, Checked, Ending, Fed, Launched, Member, Rest, Settled, Settling, Staged, Story, Stranded, Summary, TRIES_MAX,
+};
+use crate::ops::sling::Tried;
 
 /// Convoys, a line each.
 #[derive(JsonSchema, Serialize)]
@@ -32,6 +35,8 @@ pub fn line_of(page: &Page, convoy: &Summary) -> String {
     } else if convoy.total > 0 && convoy.closed == convoy.total {
         let next = if convoy.owned { format!("gt convoy land {}", convoy.id) } else { "gt convoy check".to_owned() };
         line.push_str(&format!("  (complete: {next})"));
+    } else if convoy.is_staged {
+        line.push_str(&format!("  (staged: gt convoy launch {})", convoy.id));
     } else if convoy.status != Status::Open {
         line.push_str(&format!("  ({})", escape(convoy.status.word())));
     }
@@ -74,11 +79,12 @@ fn member_line(member: &Member) -> String {
     let Some(status) = &member.status else {
         return format!("? {} cannot be read: {}", member.id, escape(member.fault.as_deref().unwrap_or_default()));
     };
+    let wave = member.wave.map(|wave| format!("wave {wave} ")).unwrap_or_default();
     let mark = if status.is_closed() { 'x' } else { ' ' };
     let who = member.assignee.as_ref().filter(|_| !status.is_closed()).map(|who| format!(" by {who}")).unwrap_or_default();
     let mr = member.mr.as_ref().map(|mr| format!(", {} {}", mr.id, mr.state.word())).unwrap_or_default();
     let title = escape(member.title.as_deref().unwrap_or_default());
-    format!("[{mark}] {} ({}{}{mr}): {title}", member.id, escape(status.word()), escape(&who))
+    format!("[{mark}] {wave}{} ({}{}{mr}): {title}", member.id, escape(status.word()), escape(&who))
 }
 
 impl Show for StrandedOnes {
@@ -111,6 +117,8 @@ impl Show for Changed {
             Ending::Closed => format!("closed convoy {id}: {title}"),
             Ending::Landed => format!("landed convoy {id}: {title}"),
             Ending::Watched | Ending::Unwatched => format!("convoy {id} is {} now", verb_of(self.outcome)),
+            Ending::Mountain => format!("convoy {id} is fed until all of it is done"),
+            Ending::NoMountain => format!("convoy {id} is no longer fed until all of it is done"),
             Ending::Unchanged => format!("convoy {id} ({}) is so already", self.status),
         });
         if self.has_landed && self.outcome != Ending::Landed {
@@ -155,6 +163,55 @@ impl Show for Checked {
     }
 }
 
+fn show_fed(page: &mut Page, fed: &Fed) {
+    for tried in &fed.beads {
+        match tried {
+            Tried::Slung(slung) => page.line(format!("  slung {}", slung.bead())),
+            Tried::Failed { bead, error, .. } => {
+                page.line(format!("  {} was not slung: {}", escape(bead), escape(&error.message)));
+            }
+        }
+    }
+    for id in &fed.skipped {
+        page.line(format!("  {id} came back {TRIES_MAX} times and is skipped"));
+    }
+}
+
+impl Show for Staged {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("staged convoy {}: {}", self.id, escape(&self.title)));
+        for (wave, n) in self.waves.iter().zip(1..) {
+            let ids: Vec<&str> = wave.iter().map(crate::name::BeadId::as_str).collect();
+            page.line(format!("  wave {n}: {}", ids.join(" ")));
+        }
+        for warning in &self.warnings {
+            page.line(format!("  doubtful: {}", escape(&warning.text)));
+        }
+        let force = if self.warnings.is_empty() { "" } else { " --force" };
+        page.line(format!("launch it: gt convoy launch {}{force}", self.id));
+    }
+}
+
+impl Show for Launched {
+    fn show(&self, page: &mut Page) {
+        page.line(format!("launched convoy {}: {}", self.staged.id, escape(&self.staged.title)));
+        for (wave, n) in self.staged.waves.iter().zip(1..) {
+            let ids: Vec<&str> = wave.iter().map(crate::name::BeadId::as_str).collect();
+            page.line(format!("  wave {n}: {}", ids.join(" ")));
+        }
+        show_fed(page, &self.fed);
+    }
+
+    /// 0, or the exit code of the first bead that could not be slung.
+    fn exit_code(&self) -> u8 {
+        let failed = self.fed.beads.iter().find_map(|one| match one {
+            Tried::Slung(_) => None,
+            Tried::Failed { error, .. } => Some(error.exit_code),
+        });
+        failed.unwrap_or(0)
+    }
+}
+
 fn show_settled(page: &mut Page, settled: &Settled) {
     let done = settled.total - settled.open.len() - settled.unknown.len();
     let what = match settled.outcome {
@@ -168,6 +225,12 @@ fn show_settled(page: &mut Page, settled: &Settled) {
     page.line(format!("{} {}: {what}", settled.id, escape(&settled.title)));
     for rig in &settled.done_rigs {
         page.line(format!("  the share of {rig} is done, and the mayor knows"));
+    }
+    if let Some(fed) = &settled.fed {
+        show_fed(page, fed);
+    }
+    if settled.has_stalled {
+        page.line("  nothing of it has moved for half an hour; its owner was told");
     }
     for unknown in &settled.unknown {
         page.line(format!("  {} counts as not closed: {}", unknown.id, escape(&unknown.why)));

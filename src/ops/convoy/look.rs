@@ -6,6 +6,7 @@ use std::rc::Rc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::feed;
 use crate::error::Result;
 use crate::ledger::Damaged;
 use crate::ledger::index::Catalog;
@@ -38,6 +39,13 @@ pub struct Summary {
     /// The epic whose work it tracks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_epic: Option<BeadId>,
+    /// When it was launched, or its work was slung.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launched_at: Option<Moment>,
+    /// Whether its work is ordered into waves and waits to be launched.
+    pub is_staged: bool,
+    /// Whether it is fed until all of it is done.
+    pub is_mountain: bool,
     /// How many beads it tracks.
     pub total: usize,
     /// How many of them are closed.
@@ -75,6 +83,9 @@ pub struct Member {
     pub status: Option<Status>,
     /// Who has it.
     pub assignee: Option<String>,
+    /// The wave that it belongs to, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wave: Option<usize>,
     /// Its merge request, while that is on its way.
     pub mr: Option<Request>,
     /// Why it cannot be read.
@@ -171,11 +182,14 @@ struct View<'t> {
 
 impl View<'_> {
     fn story(&mut self, bead: &Bead) -> Story {
-        let beads: Vec<Member> = convoy::tracked(bead).map(|id| self.member(id)).collect();
+        let mut beads: Vec<Member> = convoy::tracked(bead).map(|id| self.member(id)).collect();
         let (fields, fault) = match Convoy::of(bead) {
             Ok(fields) => (fields, None),
             Err(error) => (Convoy::default(), Some(error.line())),
         };
+        for (wave, n) in fields.waves.iter().zip(1..) {
+            beads.iter_mut().filter(|one| wave.contains(&one.id)).for_each(|one| one.wave = Some(n));
+        }
         let summary = Summary {
             id: bead.id.clone(),
             title: bead.title.clone(),
@@ -184,6 +198,9 @@ impl View<'_> {
             watchers: fields.watchers.into_iter().collect(),
             owned: fields.owned,
             from_epic: fields.from_epic,
+            launched_at: fields.launched_at,
+            is_staged: !fields.waves.is_empty() && fields.launched_at.is_none(),
+            is_mountain: feed::is_mountain(bead),
             total: beads.len(),
             closed: beads.iter().filter(|one| one.status.as_ref().is_some_and(Status::is_closed)).count(),
             created_at: bead.created_at,
@@ -208,7 +225,7 @@ impl View<'_> {
             None => (None, None, None),
         };
         let mr = if in_review { self.request(id) } else { None };
-        Member { id: id.clone(), title, status, assignee, mr, fault }
+        Member { id: id.clone(), title, status, assignee, wave: None, mr, fault }
     }
 
     fn request(&mut self, id: &BeadId) -> Option<Request> {
@@ -274,9 +291,12 @@ pub fn stranded(town: &Town) -> Result<Vec<Stranded>> {
     let mut known = BTreeMap::new();
     let mut found = Vec::new();
     for story in list(town, &Asked::default())?.stories {
+        if story.summary.is_staged {
+            continue;
+        }
         let (mut ready, mut held, mut is_moving) = (Vec::new(), Vec::new(), false);
         for member in story.beads.iter().filter(|member| member.status.as_ref().is_none_or(|status| !status.is_closed())) {
-            match why_held(town, &mut reach, &mut known, member) {
+            match why_held(town, &mut reach, &mut known, &member.id) {
                 Start::Now => ready.push(member.id.clone()),
                 Start::UnderWay => is_moving = true,
                 Start::Not(why) => held.push(Held { id: member.id.clone(), why }),
@@ -301,10 +321,11 @@ pub(super) enum Start {
     Not(String),
 }
 
-pub(super) fn why_held(town: &Town, reach: &mut Reach<'_>, known: &mut BTreeMap<BeadId, Vec<Blocker>>, member: &Member) -> Start {
-    let brief = match reach.brief(&member.id) {
+pub(super) fn why_held(town: &Town, reach: &mut Reach<'_>, known: &mut BTreeMap<BeadId, Vec<Blocker>>, id: &BeadId) -> Start {
+    let brief = match reach.brief(id) {
         Sight::Seen(brief) => brief,
-        Sight::Missing | Sight::Unreadable(_) => return Start::Not(member.fault.clone().unwrap_or_default()),
+        Sight::Missing => return Start::Not("there is no such bead".to_owned()),
+        Sight::Unreadable(why) => return Start::Not(why),
     };
     if matches!(brief.status, Status::Hooked | Status::InProgress | Status::InReview) {
         return Start::UnderWay;

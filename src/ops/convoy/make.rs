@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::feed::MOUNTAIN;
 use super::settle::{self, Settling, settle_in};
 use super::swarm;
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::model::convoy::{self, Convoy, INFIX, Standing, Verdict};
 use crate::model::mail::Letter;
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
+use crate::ops::track::label;
 use crate::ops::track::reach::{Reach, Sight};
 use crate::town::Town;
 
@@ -54,6 +56,10 @@ pub enum Ending {
     Watched,
     /// Someone less watches it.
     Unwatched,
+    /// It is fed until all of it is done.
+    Mountain,
+    /// It is no longer.
+    NoMountain,
     /// It was so before.
     Unchanged,
 }
@@ -134,7 +140,7 @@ pub(super) fn create_in(town: &Town, change: &mut Change<'_>, draft: &Draft, bea
 }
 
 /// Lets `bead` track those of `beads` that it does not; answers which.
-fn track(town: &Town, bead: &mut Bead, beads: &[BeadId]) -> Vec<BeadId> {
+pub(super) fn track(town: &Town, bead: &mut Bead, beads: &[BeadId]) -> Vec<BeadId> {
     let mut added = Vec::new();
     for id in beads {
         if convoy::tracked(bead).any(|one| one == id) {
@@ -338,6 +344,34 @@ fn check_complete(id: &BeadId, verdict: &Verdict, hint: &str) -> Result<()> {
     let mut names: Vec<String> = open.iter().map(ToString::to_string).collect();
     names.extend(unknown.iter().map(|(id, why)| format!("{id} ({why})")));
     Err(Error::refused(format!("{id} tracks what is not closed: {}", names.join(", "))).hint(hint))
+}
+
+/// Lets the convoy `id` be fed until all of it is done, or no longer (`is_on`); its epic gets the same label.
+///
+/// # Errors
+/// Refused, when it was not launched.
+pub fn mountain(town: &Town, id: &BeadId, is_on: bool) -> Result<Changed> {
+    let mut epic = None;
+    let changed = change_one(town, id, "convoy-mountain", |change, bead, fields| {
+        if is_on && (fields.launched_at.is_none() || fields.waves.is_empty()) {
+            return Err(Error::refused(format!("{id} was not launched")).hint(format!("first: gt convoy launch {id}")));
+        }
+        epic.clone_from(&fields.from_epic);
+        let is_new = if is_on { bead.labels.insert(MOUNTAIN.to_owned()) } else { bead.labels.remove(MOUNTAIN) };
+        if is_new {
+            put(change, bead, fields)?;
+        }
+        let ending = match (is_new, is_on) {
+            (false, _) => Ending::Unchanged,
+            (true, true) => Ending::Mountain,
+            (true, false) => Ending::NoMountain,
+        };
+        Ok(Changed::of(bead, ending, Vec::new()))
+    })?;
+    if let Some(epic) = epic {
+        label(town, std::slice::from_ref(&epic), MOUNTAIN, is_on)?;
+    }
+    Ok(changed)
 }
 
 /// Lets `who` hear of the landing of convoy `id`.

@@ -4,9 +4,12 @@
 //! elsewhere: the command that closes the last bead of a rig settles its convoys right after its own transaction,
 //! and [`check`] finishes what was cut off in between. Settling twice, at once or on two machines lands once.
 
+mod feed;
+mod graph;
 mod look;
 mod make;
 mod settle;
+mod stage;
 mod swarm;
 
 use crate::error::{Error, Result};
@@ -17,9 +20,12 @@ use crate::model::convoy::INFIX;
 use crate::name::{BeadId, Prefix};
 use crate::town::Town;
 
+pub use feed::{Fed, MOUNTAIN, TRIES_MAX, feed};
+pub use graph::{Doubt, WAVE_MAX, Warning};
 pub use look::{Asked, Held, Listing, Member, Request, Rest, Story, Stranded, Summary, list, stories, stranded};
-pub use make::{Changed, Draft, Ending, add, close, create, land, remove, unwatch, watch, work_below};
+pub use make::{Changed, Draft, Ending, add, close, create, land, mountain, remove, unwatch, watch, work_below};
 pub use settle::{Checked, Settled, Settling, Unknown, after_close, check, closed_in};
+pub use stage::{Launched, Order, Staged, launch, stage, staged_for};
 pub use swarm::{Batch, for_slung};
 
 /// The convoy that `text` names: its id, or what follows `hq-` or `hq-cv-` in it, as far as that is unique.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::feed::{self, Fed};
 use super::swarm;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Change, Damaged, tree};
@@ -50,7 +51,7 @@ pub struct Unknown {
 }
 
 /// A convoy that was settled.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Settled {
     /// The convoy.
     pub id: BeadId,
@@ -67,6 +68,12 @@ pub struct Settled {
     /// Rigs whose share of a batch is done since the mayor was told last; the mayor knows now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub done_rigs: Vec<Name>,
+    /// What was slung of it besides, when it was launched here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fed: Option<Fed>,
+    /// Whether its owner was told that nothing of it has moved for half an hour.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_stalled: bool,
     /// Who was told.
     pub told: Vec<Address>,
     /// Who was to be told and has no mailbox any more.
@@ -78,7 +85,7 @@ pub struct Settled {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Checked {
     /// The convoys that were open, by id.
     pub convoys: Vec<Settled>,
@@ -96,6 +103,8 @@ impl Settled {
             open: Vec::new(),
             unknown: Vec::new(),
             done_rigs: Vec::new(),
+            fed: None,
+            has_stalled: false,
             told: Vec::new(),
             untold: Vec::new(),
             fault: None,
@@ -280,7 +289,17 @@ fn settle_trackers<'i>(town: &Town, ids: impl IntoIterator<Item = &'i BeadId>) -
         all.push(settle(town, &id)?);
     }
     deliver_told(town)?;
+    feed_waiting(town, &mut all);
     Ok(all)
+}
+
+/// Slings what those of `settled` that were launched here have ready.
+fn feed_waiting(town: &Town, settled: &mut [Settled]) {
+    let waiting = settled.iter().filter(|one| one.outcome == Settling::Waits).map(|one| one.id.clone());
+    let mut all = feed::feed_all(town, waiting.collect::<Vec<_>>());
+    for one in settled {
+        one.fed = all.remove(&one.id);
+    }
 }
 
 /// Carries letters of the town that wait in its outbox to the rigs of their recipients.
@@ -322,6 +341,10 @@ pub fn check(town: &Town, one: Option<&BeadId>) -> Result<Checked> {
         checked.convoys.push(settle(town, id)?);
     }
     deliver_told(town)?;
+    feed_waiting(town, &mut checked.convoys);
+    for one in checked.convoys.iter_mut().filter(|one| one.outcome == Settling::Waits) {
+        one.has_stalled = feed::tell_of_stall(town, &one.id)?;
+    }
     Ok(checked)
 }
 

@@ -161,7 +161,9 @@ fn track(town: &Town, beads: Vec<BeadId>, tracking: Tracking) -> (Option<BeadId>
 }
 
 impl Tried {
-    fn failed(bead: &str, error: &Error) -> Self {
+    /// What could not be slung, and why.
+    #[must_use]
+    pub fn failed(bead: &str, error: &Error) -> Self {
         let hint = error.hint.clone().or_else(|| Some(error.kind.hint().to_owned()));
         let error = Fault { kind: error.kind.word(), message: error.line(), hint, exit_code: error.kind.exit_code() };
         Self::Failed { bead: bead.to_owned(), outcome: "failed", error }
