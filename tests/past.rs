@@ -1,6 +1,8 @@
 //! What was: deleting and bringing back, history, undoing, and beads that go under other ids.
 
+mod back;
 mod gone;
+mod undo;
 
 /// Steps inside these verbs.
 pub const STEPS: &[&str] = &["bead.deleted", "bead.restored"];

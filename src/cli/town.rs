@@ -15,6 +15,7 @@ use crate::ledger::log::Entry;
 use crate::model::agent::AgentState;
 use crate::name::{Name, Prefix};
 use crate::ops::install::{self, Installed};
+use crate::ops::past::history::once_a_bead;
 use crate::ops::status::{self, TownStatus};
 use crate::time::{self, Moment};
 use crate::town::Town;
@@ -208,8 +209,8 @@ impl LogArgs {
         }
         let (ledger, bead) = match (&self.bead, &self.rig) {
             (Some(text), _) => {
-                let (ledger, id) = town.resolve_bead(text)?;
-                (ledger, Some(id.to_string()))
+                let (ledger, id) = once_a_bead(town, text)?;
+                (ledger, Some(id))
             }
             (None, Some(rig)) => (town.rig(rig)?.ledger, None),
             (None, None) if self.town => (town.scope_of(&Prefix::hq())?, None),
@@ -219,11 +220,13 @@ impl LogArgs {
             },
         };
         let fits = |entry: &Entry| {
-            bead.as_ref().is_none_or(|id| entry.beads.contains(id))
-                && self.by.as_ref().is_none_or(|text| entry.actor.contains(text))
-                && self.op.as_ref().is_none_or(|op| entry.op == *op)
+            self.by.as_ref().is_none_or(|text| entry.actor.contains(text)) && self.op.as_ref().is_none_or(|op| entry.op == *op)
         };
-        let is_filtered = bead.is_some() || self.by.is_some() || self.op.is_some();
+        if let Some(id) = bead {
+            let turns = ledger.turns(&id, self.limit, fits)?;
+            return Ok(Events { entries: turns.into_iter().map(|turn| turn.entry).collect(), now: town.now });
+        }
+        let is_filtered = self.by.is_some() || self.op.is_some();
         let mut entries = ledger.log(if is_filtered { 0 } else { self.limit })?;
         entries.retain(fits);
         if self.limit > 0 {

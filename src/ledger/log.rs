@@ -88,14 +88,14 @@ impl Ledger {
     }
 
     /// Tips of old histories that are whole here, since a ref holds them.
-    fn kept_histories(&self) -> Result<HashSet<ObjectId>> {
+    pub(in crate::ledger) fn kept_histories(&self) -> Result<HashSet<ObjectId>> {
         let mut kept = self.store.refs_below(tree::FLATTENED)?;
         kept.extend(self.store.refs_below(tree::BACKUP)?);
         Ok(kept.into_iter().map(|(_, id)| id).collect())
     }
 
     /// The entry of commit `id`, and the commits before it, those in `kept` old histories included.
-    fn entry(&self, id: ObjectId, kept: &HashSet<ObjectId>) -> Result<(Entry, Vec<ObjectId>)> {
+    pub(in crate::ledger) fn entry(&self, id: ObjectId, kept: &HashSet<ObjectId>) -> Result<(Entry, Vec<ObjectId>)> {
         let deed = || format!("read the ledger commit {id}");
         let object = self.store.repo.find_commit(id).or_fail(Kind::Corrupt, deed)?;
         let commit = object.decode().or_fail(Kind::Corrupt, deed)?;
@@ -112,6 +112,16 @@ impl Ledger {
             machine: field("Gt-Machine"),
             rev: rev_number_of(commit.message),
         };
+        Ok((entry, self.before(id, &commit, kept)))
+    }
+
+    /// The commits before `commit`, whose id is `id`, those in `kept` old histories included.
+    pub(in crate::ledger) fn before(
+        &self,
+        id: ObjectId,
+        commit: &gix::objs::CommitRef<'_>,
+        kept: &HashSet<ObjectId>,
+    ) -> Vec<ObjectId> {
         let mut before: Vec<ObjectId> = commit.parents().collect();
         if before.is_empty() && !kept.is_empty() {
             before.extend(flatten::epochs(&self.store, id).unwrap_or_default().last());
@@ -119,6 +129,6 @@ impl Ledger {
         before.extend(replayed_by(commit.message));
         let parents = commit.parents().count();
         let is_here = |(n, id): &(usize, ObjectId)| *n < parents || kept.contains(id);
-        Ok((entry, before.into_iter().enumerate().filter(is_here).map(|(_, id)| id).collect()))
+        before.into_iter().enumerate().filter(is_here).map(|(_, id)| id).collect()
     }
 }

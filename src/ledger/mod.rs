@@ -13,6 +13,7 @@ pub mod history;
 pub mod index;
 pub mod log;
 pub mod merge;
+pub mod past;
 pub mod read;
 pub mod sync;
 pub mod transact;

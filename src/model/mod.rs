@@ -8,6 +8,7 @@ pub mod config_keys;
 pub mod convoy;
 pub mod decay;
 pub mod dependency;
+pub mod difference;
 pub mod exchange;
 pub mod gate;
 pub mod hook;

@@ -7,6 +7,7 @@ use crate::cli::out::Out;
 use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::model::bead::Bead;
+use crate::ops::past::history::{self, Point};
 use crate::ops::track::{self, Filter, Found, Listed, Order};
 use crate::town::Town;
 use clap::Args;
@@ -25,6 +26,9 @@ pub struct Show {
     /// Ids, or unique beginnings of them
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
+    /// As they stood then: a time, a length of time such as 2d (two days ago), a commit or a rev of gt bead history
+    #[arg(long, value_name = "REV")]
+    at: Option<String>,
 }
 
 impl Show {
@@ -33,6 +37,9 @@ impl Show {
     /// # Errors
     /// Not found; refused, when an abbreviation fits several; corrupt, when a bead cannot be read.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        if let Some(at) = &self.at {
+            return self.as_they_stood(town, &Point::read(at, town.now)?, out);
+        }
         let mut beads = Vec::new();
         for text in &self.ids {
             let (ledger, id) = town.resolve_bead(text)?;
@@ -47,6 +54,19 @@ impl Show {
             let depends_on = track::depends_on(town, &bead);
             let is_archived = state.archived_bead(&id)?.is_some();
             beads.push(ShownBead { bead, children, is_archived, depends_on });
+        }
+        Ok(out.show(&Shown { beads, now: town.now }))
+    }
+
+    fn as_they_stood(&self, town: &Town, point: &Point, out: Out) -> Result<u8> {
+        let mut beads = Vec::new();
+        for text in &self.ids {
+            let (ledger, id) = history::once_a_bead(town, text)?;
+            let stood = history::stood(&ledger, &id, point)?;
+            out.note(&format!("{id} as it stood on {} in {}", stood.at, &stood.commit[..12]));
+            let bead = stood.bead(&id)?;
+            let depends_on = track::depends_on(town, &bead);
+            beads.push(ShownBead { bead, children: Vec::new(), is_archived: false, depends_on });
         }
         Ok(out.show(&Shown { beads, now: town.now }))
     }

@@ -6,6 +6,7 @@ pub mod change;
 pub mod create;
 pub mod edit;
 pub mod gone;
+pub mod history;
 pub mod look;
 pub mod many;
 pub mod mark;
@@ -14,6 +15,7 @@ mod rows;
 mod sheet;
 pub mod survey;
 pub mod tree;
+pub mod undo;
 pub mod update;
 mod which;
 pub(super) mod words;
@@ -30,6 +32,7 @@ pub use change::{Close, Dep, Reopen};
 pub use create::Create;
 pub use look::{List, Ready, Search, Show};
 pub use survey::{Blocked, Count, Stale};
+pub use undo::Undo;
 pub use update::Update;
 use words::known;
 
@@ -76,6 +79,9 @@ enum Verb {
     Delete(gone::Delete),
     Restore(gone::Restore),
     Deleted(gone::Graves),
+    Undo(Undo),
+    History(history::History),
+    Diff(history::Diff),
     Batch(many::Batch),
     Import(many::Import),
     Export(many::Export),
@@ -124,6 +130,9 @@ impl BeadArgs {
             Verb::Delete(args) => args.run(town, out),
             Verb::Restore(args) => args.run(town, out),
             Verb::Deleted(args) => args.run(town, out),
+            Verb::Undo(args) => args.run(town, out),
+            Verb::History(args) => args.run(town, out),
+            Verb::Diff(args) => args.run(town, out),
             Verb::Batch(args) => args.run(town, out),
             Verb::Import(args) => args.run(town, out),
             Verb::Export(args) => args.run(town, out),

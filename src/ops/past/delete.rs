@@ -284,6 +284,14 @@ fn far_edges(
     Ok(found)
 }
 
+/// All edges to the bead `id`, of this scope and of others that can be read.
+pub(super) fn edges_to(town: &Town, change: &Change<'_>, reach: &mut Reach<'_>, id: &BeadId) -> Result<Vec<Dependency>> {
+    let all = BTreeSet::from([id]);
+    let mut held = leaning(change, std::slice::from_ref(id), &all)?;
+    held.extend(far_edges(town, reach, Some(&id.prefix()), &all, &mut Vec::new())?);
+    Ok(held.into_iter().map(|(edge, _)| edge).collect())
+}
+
 /// Refuses to delete what something that is still to be done waits for.
 fn check_unneeded(near: &[Held], far: &[Held]) -> Result<()> {
     let needs = |held: &&Held| held.1 && (held.0.kind.is_blocking() || held.0.kind == DependencyKind::ParentChild);
@@ -300,14 +308,14 @@ fn edge_line(edge: &Dependency) -> String {
 }
 
 /// Cuts edges of beads in other scopes, a transaction a scope.
-fn cut_far(town: &Town, edges: &[Dependency]) -> Result<Vec<Cut>> {
+pub(super) fn cut_far(town: &Town, edges: &[Dependency]) -> Result<Vec<Cut>> {
     let mut scopes: BTreeMap<Prefix, Vec<&Dependency>> = BTreeMap::new();
     for edge in edges {
         scopes.entry(edge.issue_id.prefix()).or_default().push(edge);
     }
     let mut cut = Vec::new();
     for (prefix, edges) in scopes {
-        let deed = town.deed("delete", format!("cut {} edges to what was deleted", edges.len()));
+        let deed = town.deed("cut", format!("cut {} edges to what was deleted", edges.len()));
         let done = town.scope_of(&prefix)?.transact(&deed, |change| {
             let mut done = Vec::new();
             for edge in &edges {

@@ -4,7 +4,9 @@
 //! about earlier states is read from the commits of the ledger.
 
 pub mod delete;
+pub mod history;
 pub mod restore;
+pub mod undo;
 
 pub use delete::{Cut, Deleted, Gone, Graves, delete, graves};
 pub use restore::{Back, Restored, restore};

@@ -13,7 +13,7 @@ use crate::model::dependency::parent_of;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
 use crate::ops::past::delete::Cut;
-use crate::ops::track::depend::{check_no_ring, connect};
+use crate::ops::track::depend::{check_no_ring, connect_in};
 use crate::ops::track::reach::Reach;
 use crate::town::Town;
 
@@ -62,9 +62,7 @@ pub fn restore(town: &Town, ids: &[BeadId], cascade: bool) -> Result<Restored> {
         told.reconnected.extend(part.reconnected);
         told.left_out.extend(part.left_out);
         crate::env::crash_point("bead.restored");
-        for edge in far {
-            connect_again(town, &edge, &mut told);
-        }
+        connect_far(town, &far, &mut told);
     }
     Ok(told)
 }
@@ -203,13 +201,18 @@ fn connect_near(
     Ok(())
 }
 
-/// Puts an edge of another scope back that was cut.
-fn connect_again(town: &Town, edge: &Dependency, told: &mut Restored) {
-    let done = town
-        .scope_of(&edge.issue_id.prefix())
-        .and_then(|ledger| connect(town, &ledger, &edge.issue_id, &edge.depends_on_id, &edge.kind));
-    match done {
-        Ok(_) => told.reconnected.push(Cut::of(edge)),
-        Err(error) => told.left_out.push(format!("{} on {}: {}", edge.issue_id, edge.depends_on_id, error.line())),
+/// Puts edges of other scopes back that were cut.
+pub(super) fn connect_far(town: &Town, edges: &[Dependency], told: &mut Restored) {
+    for edge in edges {
+        let Dependency { issue_id, depends_on_id, kind, .. } = edge;
+        let mut reach = Reach::new(town);
+        let deed = town.deed("reconnect", format!("connect {issue_id} with {depends_on_id} again"));
+        let connected = town.scope_of(&issue_id.prefix()).and_then(|ledger| {
+            ledger.transact(&deed, |change| connect_in(town, change, &mut reach, issue_id, depends_on_id, kind))
+        });
+        match connected {
+            Ok(_) => told.reconnected.push(Cut::of(edge)),
+            Err(error) => told.left_out.push(format!("{issue_id} on {depends_on_id}: {}", error.line())),
+        }
     }
 }

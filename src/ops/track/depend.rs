@@ -54,7 +54,7 @@ pub fn connect(town: &Town, ledger: &Ledger, bead: &BeadId, target: &BeadId, kin
 }
 
 /// As [`connect`], as a part of a larger change to the scope of `bead`.
-pub(super) fn connect_in(
+pub(in crate::ops) fn connect_in(
     town: &Town,
     change: &mut Change<'_>,
     reach: &mut Reach<'_>,
