@@ -20,6 +20,8 @@ mod report;
 mod syncs;
 #[path = "bench/times.rs"]
 mod times;
+#[path = "bench/tracked.rs"]
+mod tracked;
 #[path = "bench/world.rs"]
 mod world;
 #[path = "bench/writes.rs"]
@@ -89,6 +91,7 @@ const GROUPS: &[Group] = &[
     ("create", writes::create),
     ("claim", crowds::claims),
     ("crowd", crowds::creates),
+    ("children", crowds::children),
     ("import", writes::import),
     ("memory", memory::all),
 ];
@@ -133,6 +136,9 @@ fn measure(asked: &Asked, place: &Place, report: &mut Report) {
     }
     if asked.wants("disk") {
         writes::disk(place, report);
+    }
+    if asked.wants("tracked") {
+        tracked::all(place, report);
     }
     if asked.wants("sling") {
         writes::sling(place, report);

@@ -106,6 +106,16 @@ fn what_thirty_write_at_once_is_all_there_once() {
     town.fsck();
 }
 
+#[test]
+fn thirty_children_that_are_filed_at_once_have_thirty_numbers() {
+    let (town, rig) = Town::with_rig();
+    let parent = town.bead(&rig, "Parent");
+    let create = |n: usize| town.here().command(&["bead", "q", &format!("Child {n}"), "--parent", &parent]);
+    let outcomes = all_at_once((0..MANY).map(create).collect());
+    let ids: BTreeSet<String> = outcomes.into_iter().map(|outcome| outcome.succeeds().stdout.trim().to_owned()).collect();
+    assert_eq!(ids, (1..=MANY).map(|n| format!("{parent}.{n}")).collect());
+}
+
 fn commits(town: &Town, rig: &Rig) -> usize {
     town.git(&rig.dir.join(".repo.git"), &["rev-list", "--count", "refs/gt/ledger"]).parse().unwrap()
 }

@@ -147,3 +147,27 @@ pub fn claims(world: &mut World<'_>, report: &mut Report) {
     let is_sound = won.len() == 1 && bead.assignee.as_ref() == won.first() && bead.status == Status::InProgress;
     report.fact(format!("{WRITERS} processes claim one bead: {} won", won.len()), is_sound);
 }
+
+/// Thirty writers of ten children each, all of one parent.
+pub fn children(world: &mut World<'_>, report: &mut Report) {
+    let parent = output(&mut create(world, "To have children", "")).trim().to_owned();
+    let made = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (made, parent, world) = (&made, &parent, &*world);
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let mut command = world.gt(&["bead", "q", &format!("Child {n} of {writer}"), "--parent", parent]);
+                    let id = output(command.stdin(Stdio::null()));
+                    made.lock().unwrap().push(id.trim().to_owned());
+                }
+            });
+        }
+    });
+    let made = made.into_inner().unwrap();
+    let ids: BTreeSet<&String> = made.iter().collect();
+    let numbers = ids.iter().filter_map(|id| id.strip_prefix(&format!("{parent}."))?.parse::<usize>().ok());
+    let is_each_there = numbers.collect::<BTreeSet<usize>>() == (1..=WRITERS * EACH).collect();
+    let what = format!("{WRITERS} processes × {EACH} children of one parent: {} made, {} ids", made.len(), ids.len());
+    report.fact(what, made.len() == WRITERS * EACH && is_each_there);
+}

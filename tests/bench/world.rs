@@ -166,21 +166,34 @@ impl<'p> World<'p> {
         let mut bead = self.bead(id, n, change.now());
         if n > 0 && self.random.u8(..5) == 0 {
             for _ in 0..self.random.usize(1..=2) {
-                let target = self.ids[self.random.usize(..self.ids.len())].clone();
-                if bead.dependencies.iter().all(|edge| edge.depends_on_id != target) && target != bead.id {
-                    bead.dependencies.push(Dependency {
-                        issue_id: bead.id.clone(),
-                        depends_on_id: target,
-                        kind: DependencyKind::Blocks,
-                        created_by: "overseer".into(),
-                        created_at: bead.created_at,
-                        extra: gastown::model::record::Object::new(),
-                    });
-                }
+                depend(&mut bead, self.ids[self.random.usize(..self.ids.len())].clone());
             }
         }
         change.put_bead(&bead).unwrap();
         self.ids.push(bead.id);
+    }
+
+    /// A town whose rig has `count` beads of which each depends on two older ones, but for the last `chain`: each of
+    /// these depends on the one before it and nothing else.
+    pub fn connected(place: &'p Place, count: usize, chain: usize) -> Self {
+        let mut world = Self { scale: count, ..Self::empty(place, "connected", 20) };
+        world.fill("create", |world, change| {
+            for n in 0..count {
+                let id = change.mint(&"wi".parse().unwrap(), "").unwrap();
+                let mut bead = world.bead(id, n, change.now());
+                if n > count - chain {
+                    depend(&mut bead, world.ids[n - 1].clone());
+                }
+                while n >= 2 && n < count - chain && bead.dependencies.len() < 2 {
+                    let target = world.random.usize(..n);
+                    depend(&mut bead, world.ids[target].clone());
+                }
+                change.put_bead(&bead).unwrap();
+                world.ids.push(bead.id);
+            }
+        });
+        timed(&mut world.gt(&["maintain", "--full"]));
+        world
     }
 
     /// A bead as there are many, of about 1 KB.
@@ -298,5 +311,19 @@ impl<'p> World<'p> {
     /// The number of beads in the rig's ledger now, by git.
     pub fn count_beads(&self) -> usize {
         output(&mut self.git(&["ls-tree", "-r", "--name-only", tree::LEDGER, "beads/"])).lines().count()
+    }
+}
+
+/// Lets `bead` wait for `target`.
+fn depend(bead: &mut Bead, target: BeadId) {
+    if target != bead.id && bead.dependencies.iter().all(|edge| edge.depends_on_id != target) {
+        bead.dependencies.push(Dependency {
+            issue_id: bead.id.clone(),
+            depends_on_id: target,
+            kind: DependencyKind::Blocks,
+            created_by: "overseer".into(),
+            created_at: bead.created_at,
+            extra: gastown::model::record::Object::new(),
+        });
     }
 }
