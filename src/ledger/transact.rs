@@ -303,6 +303,12 @@ impl<'s> Change<'s> {
         self.beads.keys()
     }
 
+    /// Whether `id` was written or removed so far.
+    #[must_use]
+    pub fn has_touched(&self, id: &BeadId) -> bool {
+        self.beads.contains_key(id)
+    }
+
     /// The beads of the state that the change starts from, in brief; looked up once.
     ///
     /// # Errors

@@ -219,9 +219,19 @@ pub(super) fn needed_by(reach: &mut Reach<'_>, scopes: &[Prefix], bead: &BeadId)
     found
 }
 
+/// What `id` waits for, as the index has it, or the record where this change wrote one.
 fn waits_for(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, id: &BeadId) -> Result<Vec<BeadId>> {
+    let is_here = id.prefix() == *here;
+    if is_here && !change.has_touched(id) {
+        let catalog = change.catalog()?;
+        let Some(row) = catalog.find(id.as_str()) else { return Ok(Vec::new()) };
+        let parent = row.parent_id().and_then(|id| id.parse().ok());
+        let edges = row.edges().filter(|(kind, _)| kind.is_blocking());
+        let edges = edges.filter_map(|(kind, target)| Some((kind.clone(), catalog.target_id(target).parse().ok()?)));
+        return leads_to(change, here, reach, parent, edges);
+    }
     // A bead that cannot be read blocks its dependents by itself, but nobody can tell what it waits for.
-    let bead: Option<Bead> = if id.prefix() == *here {
+    let bead: Option<Bead> = if is_here {
         change.get(&tree::bead(id)).unwrap_or_default()
     } else {
         match reach.bead(id) {
@@ -230,17 +240,26 @@ fn waits_for(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, id: &Bea
         }
     };
     let Some(bead) = bead else { return Ok(Vec::new()) };
-    let mut next: Vec<BeadId> = parent_of(&bead).into_iter().cloned().collect();
-    for edge in bead.blockers() {
-        match &edge.kind {
-            DependencyKind::WaitsFor if edge.depends_on_id.prefix() == *here => {
-                next.extend(change.children(&edge.depends_on_id)?);
-            }
+    let edges = bead.blockers().map(|edge| (edge.kind.clone(), edge.depends_on_id.clone()));
+    leads_to(change, here, reach, parent_of(&bead).cloned(), edges)
+}
+
+fn leads_to(
+    change: &Change<'_>,
+    here: &Prefix,
+    reach: &mut Reach<'_>,
+    parent: Option<BeadId>,
+    edges: impl Iterator<Item = (DependencyKind, BeadId)>,
+) -> Result<Vec<BeadId>> {
+    let mut next: Vec<BeadId> = parent.into_iter().collect();
+    for (kind, target) in edges {
+        match kind {
+            DependencyKind::WaitsFor if target.prefix() == *here => next.extend(change.children(&target)?),
             DependencyKind::WaitsFor => {
-                let children = reach.children(&edge.depends_on_id).unwrap_or_default();
+                let children = reach.children(&target).unwrap_or_default();
                 next.extend(children.into_iter().map(|bead| bead.id));
             }
-            _ => next.push(edge.depends_on_id.clone()),
+            _ => next.push(target),
         }
     }
     Ok(next)
