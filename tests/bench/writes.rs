@@ -85,16 +85,18 @@ fn plain_repository(world: &World<'_>, name: &str, is_small: bool) -> PathBuf {
 }
 
 /// What any program must do: five files and a ref, each under a temporary name, synced and renamed.
-struct Raw(PathBuf);
+pub struct Raw(PathBuf);
 
 impl Raw {
-    fn new(dir: PathBuf) -> Self {
+    /// In `dir`.
+    pub fn new(dir: PathBuf) -> Self {
         std::fs::create_dir_all(dir.join("refs")).unwrap();
         (0..=255).for_each(|n| std::fs::create_dir_all(dir.join(format!("{n:02x}"))).unwrap());
         Self(dir)
     }
 
-    fn write(&self, n: usize) -> f64 {
+    /// The `n`th; milliseconds.
+    pub fn write(&self, n: usize) -> f64 {
         let put = |temporary: &Path, to: &Path, bytes: &[u8]| {
             let mut file = File::create_new(temporary).unwrap();
             file.write_all(bytes).unwrap();
