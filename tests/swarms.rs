@@ -113,7 +113,12 @@ fn when_none_of_several_can_be_slung_there_is_no_convoy() {
     let done = town.bead(&rig, "Done");
     town.gt(&format!("close {done}")).succeeds();
     town.gt(&format!("sling {epic} {done} widgets --no-start")).ends_with(4);
-    town.gt(&format!("sling {done} nowhere")).fails_with(3);
+    let open = town.bead(&rig, "Open");
+    town.gt(&format!("sling {open} nowhere")).fails_with(3);
+    for target in ["mayor", "refinery", "deacon"] {
+        town.gt(&format!("sling {open} {target} --no-start")).fails_with(2);
+    }
+    assert_eq!(town.status(&open), "open", "a wrong target slings nothing");
     assert!(convoys(&town).is_empty());
 }
 

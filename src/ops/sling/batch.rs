@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Plan, Slung, sling};
 use crate::error::{Error, Kind, Result};
+use crate::model::address::Typed;
 use crate::model::bead::IssueType;
 use crate::model::brief::Facts as _;
 use crate::name::{BeadId, Name};
@@ -88,7 +89,7 @@ pub enum Thrown {
 /// Takes beads and target apart: the last of several words is the target when it is a rig, an address, or no bead.
 ///
 /// # Errors
-/// Corrupt, when the registry of rigs cannot be read.
+/// Corrupt, when the registry of rigs cannot be read; refused, when the last word fits several beads.
 pub fn parse(town: &Town, words: &[String]) -> Result<(Vec<String>, Option<String>)> {
     let mut beads: Vec<String> = words.to_vec();
     let Some(last) = beads.pop().filter(|_| words.len() > 1) else { return Ok((words.to_vec(), None)) };
@@ -96,7 +97,8 @@ pub fn parse(town: &Town, words: &[String]) -> Result<(Vec<String>, Option<Strin
         Ok(name) => town.hq.state()?.rig(&name)?.is_some(),
         Err(_) => false,
     };
-    let is_target = is_rig || last.contains('/') || !is_bead(town, &last);
+    // One word may be an address too: mayor. What is none of all that is refused as a target.
+    let is_target = is_rig || last.parse::<Typed>().is_ok() || last.contains('/') || !is_bead(town, &last)?;
     if is_target {
         return Ok((beads, Some(last)));
     }
@@ -104,10 +106,19 @@ pub fn parse(town: &Town, words: &[String]) -> Result<(Vec<String>, Option<Strin
     Ok((beads, None))
 }
 
-/// Whether `text` is meant as a bead: an id of a scope that there is, or what fits some bead.
-fn is_bead(town: &Town, text: &str) -> bool {
-    let is_id = text.parse().is_ok_and(|id: BeadId| town.scope_of(&id.prefix()).is_ok());
-    is_id || town.resolve_bead(text).map_or_else(|error| error.kind == Kind::Refused, |_| true)
+/// Whether `text` is meant as a bead: an id of a scope that there is, or what fits one that is no record of gt's own.
+fn is_bead(town: &Town, text: &str) -> Result<bool> {
+    if text.parse().is_ok_and(|id: BeadId| town.scope_of(&id.prefix()).is_ok()) {
+        return Ok(true);
+    }
+    match town.resolve_bead(text) {
+        Ok((ledger, id)) => {
+            let found = ledger.state()?.find_bead(&id)?;
+            Ok(found.is_some_and(|bead| bead.issue_type.is_work() || bead.issue_type == IssueType::Epic))
+        }
+        Err(error) if matches!(error.kind, Kind::NotFound | Kind::Usage) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Slings `beads` as `plan` says, each on its own, and lets one convoy track them.
