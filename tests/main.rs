@@ -35,6 +35,7 @@ mod schema;
 mod store;
 mod swarms;
 mod sync;
+mod tending;
 mod tidy;
 mod town;
 mod transport;

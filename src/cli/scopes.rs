@@ -19,8 +19,8 @@ pub struct ScopeArgs {
 impl ScopeArgs {
     /// Those that are meant.
     #[must_use]
-    pub fn which(self) -> Which {
-        match (self.rig, self.town) {
+    pub fn which(&self) -> Which {
+        match (self.rig.clone(), self.town) {
             (Some(rig), _) => Which::Rig(rig),
             (None, true) => Which::Town,
             (None, false) => Which::All,

@@ -134,6 +134,12 @@ pub fn config(group: &str) -> String {
     format!("config/{group}.json")
 }
 
+/// The path of what the town keeps under `key`.
+#[must_use]
+pub fn kept(key: &str) -> String {
+    format!("kv/{key}.json")
+}
+
 /// The path of a parcel for another scope.
 #[must_use]
 pub fn parcel(key: &str) -> String {

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::check::cycles;
 use super::pages::{ClosedBeads, Reopened};
 use super::tree::TreeArgs;
 use super::{bead_id, bead_ids};
@@ -10,11 +11,13 @@ use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::model::dependency::parse_kind;
 use crate::ops::track;
+use crate::ops::track::follow::{Followed, close_and_follow};
 use crate::town::Town;
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[
     Answer::of::<ClosedBeads>("bead close"),
+    Answer::of::<Followed>("bead close"),
     Answer::of::<Reopened>("bead reopen"),
     Answer::of::<track::Connected>("bead dep add"),
     Answer::of::<track::Connected>("bead dep remove"),
@@ -30,6 +33,12 @@ pub struct Close {
     /// Why
     #[arg(short, long, default_value = "Closed")]
     reason: String,
+    /// Tell what became ready with that
+    #[arg(long)]
+    suggest_next: bool,
+    /// The same, and claim the next ready bead of the same parent
+    #[arg(long = "continue")]
+    goes_on: bool,
 }
 
 impl Close {
@@ -38,7 +47,15 @@ impl Close {
     /// # Errors
     /// As [`track::close`].
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        Ok(out.show(&ClosedBeads(track::close(town, &bead_ids(town, &self.ids)?, &self.reason)?)))
+        let ids = bead_ids(town, &self.ids)?;
+        if self.suggest_next || self.goes_on {
+            let followed = close_and_follow(town, &ids, &self.reason, self.goes_on)?;
+            if self.goes_on && followed.continued.is_none() {
+                out.note("no further bead of the same parent is ready");
+            }
+            return Ok(out.show(&followed));
+        }
+        Ok(out.show(&ClosedBeads(track::close(town, &ids, &self.reason)?)))
     }
 }
 
@@ -92,6 +109,8 @@ enum DepVerb {
         id: String,
     },
     Tree(TreeArgs),
+    /// Find rings of beads that wait for each other, over all rigs; exit 1 when there are some
+    Cycles,
 }
 
 impl Dep {
@@ -113,6 +132,7 @@ impl Dep {
                 Ok(out.show(&track::neighbours(town, &ledger, &id)?))
             }
             DepVerb::Tree(args) => args.run(town, out),
+            DepVerb::Cycles => cycles(town, out),
         }
     }
 }

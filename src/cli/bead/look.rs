@@ -8,6 +8,7 @@ use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::model::bead::Bead;
 use crate::ops::past::history::{self, Point};
+use crate::ops::track::thread::thread;
 use crate::ops::track::{self, Filter, Found, Listed, Order};
 use crate::town::Town;
 use clap::Args;
@@ -20,15 +21,21 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<Rows<Bead>>("bead search"),
 ];
 
-/// Show beads in full
+/// Show beads in full, for example: gt show wi-x7k2m --long
 #[derive(Args)]
 pub struct Show {
     /// Ids, or unique beginnings of them
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
     /// As they stood then: a time, a length of time such as 2d (two days ago), a commit or a rev of gt bead history
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", conflicts_with_all = ["thread", "long"])]
     at: Option<String>,
+    /// Also what was said around it: what it answers, what answers that, and all remarks
+    #[arg(long)]
+    thread: bool,
+    /// Everything: exact times, and all that depends on it and its children with titles and states
+    #[arg(long)]
+    long: bool,
 }
 
 impl Show {
@@ -53,7 +60,10 @@ impl Show {
             let children = beside.into_iter().filter(|other| other.as_str().starts_with(&start)).collect();
             let depends_on = track::depends_on(town, &bead);
             let is_archived = state.archived_bead(&id)?.is_some();
-            beads.push(ShownBead { bead, children, is_archived, depends_on });
+            let thread = self.thread.then(|| thread(town, &bead)).transpose()?;
+            let needed_by = self.long.then(|| track::neighbours(town, &ledger, &id)).transpose()?.map(|found| found.needed_by);
+            let family = self.long.then(|| track::depend::family(town, &id)).transpose()?;
+            beads.push(ShownBead { bead, children, is_archived, depends_on, needed_by, family, thread });
         }
         Ok(out.show(&Shown { beads, now: town.now }))
     }
@@ -66,7 +76,8 @@ impl Show {
             out.note(&format!("{id} as it stood on {} in {}", stood.at, &stood.commit[..12]));
             let bead = stood.bead(&id)?;
             let depends_on = track::depends_on(town, &bead);
-            beads.push(ShownBead { bead, children: Vec::new(), is_archived: false, depends_on });
+            let (children, is_archived) = (Vec::new(), false);
+            beads.push(ShownBead { bead, children, is_archived, depends_on, needed_by: None, family: None, thread: None });
         }
         Ok(out.show(&Shown { beads, now: town.now }))
     }

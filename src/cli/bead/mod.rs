@@ -3,6 +3,7 @@
 pub mod bd;
 pub mod board;
 pub mod change;
+pub mod check;
 pub mod create;
 pub mod edit;
 pub mod gone;
@@ -13,6 +14,7 @@ pub mod mark;
 mod pages;
 mod rows;
 mod sheet;
+pub mod state;
 pub mod survey;
 pub mod tree;
 pub mod undo;
@@ -76,6 +78,13 @@ enum Verb {
     Count(Count),
     Stale(Stale),
     Dep(Dep),
+    Lint(check::LintArgs),
+    #[command(alias = "find-duplicates")]
+    Duplicates(check::Duplicates),
+    Orphans(check::OrphanArgs),
+    #[command(alias = "set-state")]
+    State(state::StateArgs),
+    Kv(state::KvArgs),
     Delete(gone::Delete),
     Restore(gone::Restore),
     Deleted(gone::Graves),
@@ -127,6 +136,11 @@ impl BeadArgs {
             Verb::Count(args) => args.run(town, out),
             Verb::Stale(args) => args.run(town, out),
             Verb::Dep(args) => args.run(town, out),
+            Verb::Lint(args) => args.run(town, out),
+            Verb::Duplicates(args) => args.run(town, out),
+            Verb::Orphans(args) => args.run(town, out),
+            Verb::State(args) => args.run(town, out),
+            Verb::Kv(args) => args.run(town, out),
             Verb::Delete(args) => args.run(town, out),
             Verb::Restore(args) => args.run(town, out),
             Verb::Deleted(args) => args.run(town, out),

@@ -6,8 +6,11 @@ use serde::Serialize;
 use crate::cli::out::ago::when;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::model::bead::Bead;
+use crate::model::brief::Brief;
 use crate::model::record::ARCHIVE_COPY;
 use crate::name::BeadId;
+use crate::ops::track::follow::Followed;
+use crate::ops::track::thread::Saying;
 use crate::ops::track::{Closed, Connected, Ending, Found, Listed, Neighbour, Neighbours};
 use crate::time::Moment;
 
@@ -42,6 +45,15 @@ pub struct ShownBead {
     pub is_archived: bool,
     #[serde(skip)]
     pub depends_on: Vec<Neighbour>,
+    /// What depends on it; only with `--long`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needed_by: Option<Vec<Neighbour>>,
+    /// Its children with titles and states; only with `--long`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<Vec<Neighbour>>,
+    /// What was said around it; only with `--thread`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<Vec<Saying>>,
 }
 
 /// Beads in full.
@@ -87,10 +99,18 @@ impl ShownBead {
             let archived = if self.is_archived { ", archived" } else { "" };
             page.field("closed", &format!("{} by {by}{archived}: {reason}", when(at, now)));
         }
-        for (word, at) in [("due", bead.due_at), ("not before", bead.defer_until)] {
+        for (word, at) in [("due", bead.due_at), ("not before", bead.defer_until), ("claimed until", bead.lease_until)] {
             if let Some(at) = at {
                 page.field(word, &when(at, now));
             }
+        }
+        if let Some(owner) = &bead.owner {
+            page.field("owner", owner);
+        }
+        if self.needed_by.is_some() {
+            let started = bead.started_at.map(|at| format!("started {at}, ")).unwrap_or_default();
+            let exact = format!("{started}created {}, changed {}, rev {}", bead.created_at, bead.updated_at, bead.rev);
+            page.field("exactly", &exact);
         }
         if !bead.labels.is_empty() {
             let labels: Vec<&str> = bead.labels.iter().map(String::as_str).collect();
@@ -112,7 +132,15 @@ impl ShownBead {
             let line = neighbour_line(page, neighbour);
             page.line(format!("  {} {line}", page.paint(Style::Dim, neighbour.kind.word())));
         }
-        if !self.children.is_empty() {
+        for neighbour in self.needed_by.iter().flatten() {
+            let line = neighbour_line(page, neighbour);
+            page.line(format!("  {} {line}", page.paint(Style::Dim, &format!("needed by ({})", neighbour.kind))));
+        }
+        for child in self.family.iter().flatten() {
+            let line = neighbour_line(page, child);
+            page.line(format!("  child {line}"));
+        }
+        if self.family.is_none() && !self.children.is_empty() {
             let ids: Vec<&str> = self.children.iter().map(BeadId::as_str).collect();
             page.field("children", &ids.join(", "));
         }
@@ -131,12 +159,25 @@ impl ShownBead {
             page.line(page.paint(Style::Bold, &format!("{heading}:")));
             page.block(2, text);
         }
+        if let Some(thread) = &self.thread {
+            page.gap();
+            return show_thread(page, thread, now);
+        }
         for comment in &bead.comments {
             page.gap();
             let said = format!("{} said {}:", comment.author, when(comment.created_at, now));
             page.line(page.paint(Style::Dim, &said));
             page.block(2, &comment.text);
         }
+    }
+}
+
+fn show_thread(page: &mut Page, thread: &[Saying], now: Moment) {
+    for Saying { issue_id, author, title, text, created_at, depth } in thread {
+        let indent = depth * 2;
+        let what = title.as_ref().map(|title| format!(" {issue_id}: {}", escape(title))).unwrap_or_default();
+        page.line(format!("{:indent$}{} said {}:{what}", "", escape(author), when(*created_at, now)));
+        page.block(indent + 2, text);
     }
 }
 
@@ -217,9 +258,25 @@ pub struct ClosedBeads(pub Vec<Closed>);
 
 impl Show for ClosedBeads {
     fn show(&self, page: &mut Page) {
-        for Closed { bead, was_so } in &self.0 {
-            let words = if *was_so { "was closed already" } else { "is closed" };
-            page.line(format!("{} {words}: {}", bead.id, escape(bead.close_reason.as_deref().unwrap_or_default())));
+        closed_lines(&self.0, page);
+    }
+}
+
+fn closed_lines(closed: &[Closed], page: &mut Page) {
+    for Closed { bead, was_so } in closed {
+        let words = if *was_so { "was closed already" } else { "is closed" };
+        page.line(format!("{} {words}: {}", bead.id, escape(bead.close_reason.as_deref().unwrap_or_default())));
+    }
+}
+
+impl Show for Followed {
+    fn show(&self, page: &mut Page) {
+        closed_lines(&self.closed, page);
+        for Brief { id, priority, title, .. } in &self.unblocked {
+            page.line(format!("  now ready: {id}, P{priority}: {}", escape(title)));
+        }
+        if let Some(next) = &self.continued {
+            page.line(format!("next, and yours: {}: {}", next.id, escape(&next.title)));
         }
     }
 }

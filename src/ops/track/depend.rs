@@ -204,6 +204,27 @@ pub fn neighbours(town: &Town, ledger: &Ledger, bead: &BeadId) -> Result<Neighbo
     Ok(Neighbours { id: bead.clone(), depends_on: depends_on(town, &found), needed_by })
 }
 
+/// The children of `parent`, archived ones too.
+///
+/// # Errors
+/// Not found or corrupt, when its scope cannot be read.
+pub fn family(town: &Town, parent: &BeadId) -> Result<Vec<Neighbour>> {
+    let mut reach = Reach::new(town);
+    let prefix = parent.prefix();
+    let (catalog, archive) = (reach.catalog(&prefix)?, reach.archive(&prefix)?);
+    let archived = archive.iter().flat_map(|archive| archive.children(parent));
+    let rows = catalog.children(parent).into_iter().chain(archived.filter(|row| !catalog.has(row.id())));
+    let mut family = Vec::new();
+    for row in rows {
+        let title = reach.brief_of(&prefix, row).ok().map(|child| child.title);
+        let status = Some(row.status().clone());
+        family.push(Neighbour { id: row.id().parse()?, kind: DependencyKind::ParentChild, title, status });
+    }
+    let lost = catalog.lost_children(parent).into_iter().filter(|id| id.as_str().starts_with(parent.as_str()));
+    family.extend(lost.map(|id| Neighbour { id, kind: DependencyKind::ParentChild, title: None, status: None }));
+    Ok(family)
+}
+
 /// What in `scopes` depends on `bead`, archived beads too.
 pub(super) fn needed_by(reach: &mut Reach<'_>, scopes: &[Prefix], bead: &BeadId) -> Vec<Neighbour> {
     let mut found = Vec::new();

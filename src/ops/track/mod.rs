@@ -3,27 +3,35 @@
 //! Every verb takes full ids; [`crate::town::Town::resolve_bead`] makes them of what people type. Beads of one
 //! scope change together in one transaction; a verb on beads of several scopes is one transaction a scope.
 
+pub mod alike;
 pub mod batch;
 pub mod board;
 pub mod census;
 pub mod create;
 pub mod depend;
+pub mod dimension;
 pub mod edit;
 pub mod export;
 pub mod fields;
 pub mod filter;
 pub mod find;
+pub mod follow;
 pub mod import;
+pub mod kv;
 pub mod lease;
 pub mod lines;
+pub mod lint;
 pub mod mark;
 pub mod order;
+pub mod orphans;
 pub mod reach;
 pub mod ready;
 pub mod revise;
+pub mod rings;
 pub mod search;
 pub mod sketch;
 mod step;
+pub mod thread;
 pub mod walk;
 
 pub use batch::{Done, batch};

@@ -1,6 +1,6 @@
 //! What can be started now, and what the rest waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -98,6 +98,25 @@ pub fn ready<B: Listed>(town: &Town, scopes: &Scopes, filter: &Filter, order: Or
     }
     answer.found.take(&mut reach, picks, limit);
     Ok(answer)
+}
+
+/// Ids of all open, unblocked work of the town that nobody has; scopes that cannot be reached are left out.
+///
+/// # Errors
+/// Corrupt, when the town's rigs cannot be listed.
+pub fn ready_ids(town: &Town) -> Result<BTreeSet<BeadId>> {
+    let scopes = Scopes::of(town, None, true)?;
+    let mut reach = Reach::new(town);
+    let (mut known, mut ids) = (BTreeMap::new(), BTreeSet::new());
+    for (prefix, catalog) in &Found::<Brief>::default().catalogs_of(&mut reach, &scopes.asked) {
+        for row in catalog.rows() {
+            let is_free = row.is_open_work(town.now) && row.holder(town.now).is_none();
+            if is_free && is_unblocked(&mut reach, &mut known, (prefix, catalog), row, None) {
+                ids.extend(row.id().parse::<BeadId>());
+            }
+        }
+    }
+    Ok(ids)
 }
 
 /// A bead and what it waits for.

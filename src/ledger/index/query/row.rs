@@ -50,6 +50,18 @@ impl<'c> Row<'c> {
         self.ask(|brief| brief.parent.as_ref().map(|id| Target::Id(id.as_str())), Roll::parent)
     }
 
+    /// Its id, for as long as the catalog lasts.
+    #[must_use]
+    pub fn id_text(&self) -> &'c str {
+        self.ask(|brief| brief.id.as_str(), Roll::id)
+    }
+
+    /// The id at the other end of one of its edges.
+    #[must_use]
+    pub fn target_id(&self, target: Target<'c>) -> &'c str {
+        self.catalog.target_id(target)
+    }
+
     /// The id of its parent, by field or by edge.
     #[must_use]
     pub fn parent_id(&self) -> Option<&'c str> {
