@@ -4,7 +4,7 @@
 //! or the new state stands and never a mix; success means that a fresh process reads it; a failure says so in one
 //! line with the right code; the next command succeeds; git finds no fault. Then crowds: writers that are killed
 //! at random, or work beside git's own maintenance, and locks that were left over.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, dead_code, missing_docs)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, dead_code, missing_docs, unused_imports)]
 
 #[path = "faults/calls.rs"]
 mod calls;
@@ -12,6 +12,7 @@ mod calls;
 mod crowds;
 #[path = "faults/keeping.rs"]
 mod keeping;
+mod schema;
 #[path = "faults/stories.rs"]
 mod stories;
 mod town;

@@ -3,8 +3,9 @@
 //! A town lives on an ext4 of its own in a loop device. Writers report each acknowledged bead through a pipe, then
 //! the file system is shut down without writing its journal, and mounted again. What was acknowledged must be
 //! there, nothing may be empty, git must find no fault, and the next command must work.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, dead_code, missing_docs)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, dead_code, missing_docs, unused_imports)]
 
+mod schema;
 mod town;
 
 use std::io::{BufRead, BufReader, Write};

@@ -104,7 +104,7 @@ pub fn points(command: &Command, log: &Path) -> Vec<Point> {
 pub struct Hit {
     pub outcome: Outcome,
     /// Whether it came to the point at all.
-    pub was_hit: bool,
+    pub took_effect: bool,
     /// Whether a line of its answer was what was hit.
     pub was_muted: bool,
     /// Whether the system's loader was hit, before any of gt ran.
@@ -121,9 +121,9 @@ pub fn run(command: &Command, log: &Path, point: Point, fault: Fault) -> Hit {
     };
     let outcome = Outcome::of(format!("{fault:?} at {call} {nth}"), traced(command, log, Some(&inject)).output().unwrap());
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let was_hit = text.contains("(INJECTED)") || (fault == Fault::Killed && outcome.code != 0);
+    let took_effect = text.contains("(INJECTED)") || (fault == Fault::Killed && outcome.code != 0);
     let is_answer = |line: &str| line.contains(" write(1, ") || line.contains(" write(2, ");
     let was_muted = text.lines().any(|line| is_answer(line) && line.contains("(INJECTED)"));
     let never_began = outcome.code == 127 && outcome.stderr.contains("error while loading shared libraries");
-    Hit { outcome, was_hit, was_muted, never_began }
+    Hit { outcome, took_effect, was_muted, never_began }
 }

@@ -79,7 +79,7 @@ impl<'w> Crowd<'w> {
                 0 => self.acknowledged.lock().unwrap().push((made_id(outcome), title)),
                 -1 => {}
                 code => {
-                    self.failures.lock().unwrap().push(format!("{title}: {code}: {}", (outcome.stderr + &outcome.stdout).trim()))
+                    self.failures.lock().unwrap().push(format!("{title}: {code}: {}", (outcome.stderr + &outcome.stdout).trim()));
                 }
             }
         }

@@ -103,8 +103,8 @@ impl<S> Story<'_, S> {
         for (n, (point, fault)) in plan.iter().enumerate() {
             let subject = (self.prepare)(n + 2);
             let hit = calls::run(&(self.command)(&subject), &log, *point, *fault);
-            hits += usize::from(hit.was_hit);
-            kills += usize::from(hit.was_hit && *fault == Fault::Killed);
+            hits += usize::from(hit.took_effect);
+            kills += usize::from(hit.took_effect && *fault == Fault::Killed);
             // In any case, since the next round starts from where this one ends.
             let judged = [self.judge(&subject, &hit, *fault), (self.go_on)(&subject)];
             for why in judged.into_iter().filter_map(Result::err) {
@@ -138,7 +138,7 @@ impl<S> Story<'_, S> {
         if hit.never_began && !is_new {
             return Ok(());
         }
-        if !hit.was_hit {
+        if !hit.took_effect {
             return Err(format!("not hit, but failed with {}: {}", outcome.code, outcome.stderr));
         }
         let lines = outcome.stderr.lines().filter(|line| !line.starts_with("hint:") && !line.starts_with("warning:"));
