@@ -264,6 +264,40 @@ fn two_machines_in_one_state_replay_into_one_commit() {
 }
 
 #[test]
+fn a_flatten_between_the_look_at_a_hub_and_the_fetch_from_it_is_followed() {
+    let pair = Pair::new(false);
+    bead(&pair.one, "Work 1");
+    pair.equal();
+    bead(&pair.two, "Work 2");
+    bead(&pair.one, "Work 3");
+    pair.one.gt("sync").succeeds();
+    let replaced = tip(&pair.one, &pair.hub);
+    flatten_town(&pair.one).succeeds();
+    let root = tip(&pair.one, &pair.hub);
+    let set = |name: &str, to: &str| format!("git --git-dir={} update-ref {name} {to}\n", pair.hub.display());
+    let run = |script: &str| assert!(pair.one.command("sh", &pair.hub).args(["-c", script]).status().unwrap().success());
+    run(&format!("{}git --git-dir={} update-ref -d refs/gt/flattened/1", set("refs/gt/ledger", &replaced), pair.hub.display()));
+    // The server of the second call sees the hub as the flatten left it.
+    let bin = pair.one.base().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let moves = format!("{}{}", set("refs/gt/flattened/1", &replaced), set("refs/gt/ledger", &root));
+    let count = bin.join("count").display().to_string();
+    let text = format!(
+        "#!/bin/sh\necho x >> {count}\nif [ $(wc -l < {count}) = 2 ]; then\n{moves}fi >&2\nexec git upload-pack \"$@\"\n"
+    );
+    let server = bin.join("git-upload-pack");
+    std::fs::write(&server, text).unwrap();
+    std::fs::set_permissions(&server, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    pair.two.here().var("PATH", &path).gt("sync").succeeds();
+    assert!(std::fs::read_to_string(&count).unwrap().lines().count() > 1, "the server stood in between");
+    pair.equal();
+    assert_eq!(titles(&pair.one), ["Work 1", "Work 2", "Work 3"]);
+    assert_eq!(pair.one.git(&pair.hub, &["rev-parse", "refs/gt/flattened/1"]), replaced);
+    pair.one.fsck();
+}
+
+#[test]
 fn what_is_not_to_be_flattened_stays_as_it_is() {
     let pair = Pair::new(true);
     bead(&pair.one, "Work 1");

@@ -218,6 +218,11 @@ fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<
         // What left the ledger since it was looked at is in an archive that moved before it.
         fetched.extend(fetch::fetch(store, url, &[tree::ARCHIVE.to_owned()], progress)?);
     }
+    if has_moved {
+        // It may have been flattened since; what was replaced is then at a pin that came with the new root.
+        let pins = fetch::advertised(store, url)?.into_iter().filter(|(name, _)| name.starts_with(tree::FLATTENED));
+        there.extend(pins);
+    }
     crate::env::crash_point("sync.fetched");
     there.extend(fetched.iter().map(|(name, id)| (name.clone(), *id)));
     let (tip, archive) = (there.remove(tree::LEDGER), there.remove(tree::ARCHIVE));
