@@ -2,7 +2,8 @@
 
 mod back;
 mod gone;
+mod moved;
 mod undo;
 
 /// Steps inside these verbs.
-pub const STEPS: &[&str] = &["bead.deleted", "bead.restored"];
+pub const STEPS: &[&str] = &["bead.deleted", "bead.restored", "bead.copied", "bead.moved"];

@@ -52,6 +52,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::bead::look::ANSWERS,
         super::bead::many::ANSWERS,
         super::bead::mark::ANSWERS,
+        super::bead::relocate::ANSWERS,
         super::bead::state::ANSWERS,
         super::bead::survey::ANSWERS,
         super::bead::tree::ANSWERS,

@@ -12,6 +12,7 @@ pub mod look;
 pub mod many;
 pub mod mark;
 mod pages;
+pub mod relocate;
 mod rows;
 mod sheet;
 pub mod state;
@@ -88,6 +89,7 @@ enum Verb {
     Delete(gone::Delete),
     Restore(gone::Restore),
     Deleted(gone::Graves),
+    Move(relocate::Move),
     Undo(Undo),
     History(history::History),
     Diff(history::Diff),
@@ -144,6 +146,7 @@ impl BeadArgs {
             Verb::Delete(args) => args.run(town, out),
             Verb::Restore(args) => args.run(town, out),
             Verb::Deleted(args) => args.run(town, out),
+            Verb::Move(args) => args.run(town, out),
             Verb::Undo(args) => args.run(town, out),
             Verb::History(args) => args.run(town, out),
             Verb::Diff(args) => args.run(town, out),

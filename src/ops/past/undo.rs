@@ -196,6 +196,7 @@ fn check_undoable(entry: &Entry) -> Result<()> {
         "release" | "unsling" => format!("gt sling {bead} assigns it again"),
         "land" | "landed" => format!("revert the commit in the repository, then: gt bead reopen {bead}"),
         "batch" | "import" => "gt bead delete and gt update take back what it did one by one; gt log --op names it".to_owned(),
+        "move" => "gt bead move NEW-ID OLD-PREFIX brings it back to its old id".to_owned(),
         "config" => "gt config set KEY VALUE sets what was there before".to_owned(),
         _ => "gt log shows what happened".to_owned(),
     };
