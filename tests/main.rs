@@ -32,6 +32,7 @@ mod refinery;
 mod refusals;
 mod runtime;
 mod schema;
+mod stats;
 mod store;
 mod swarms;
 mod sync;

@@ -17,6 +17,7 @@ pub mod reindex;
 pub mod rig;
 pub mod schema;
 pub mod scopes;
+pub mod stats;
 pub mod sync;
 pub mod template;
 pub mod town;
@@ -108,6 +109,19 @@ enum Command {
     Inbox(mail::Inbox),
     Mq(mq::MqArgs),
     Refinery(mq::RefineryArgs),
+    Stats(stats::StatsArgs),
+    Cv(stats::CvArgs),
+}
+
+impl Command {
+    /// The arguments of `gt stats` or `gt bead stats`, if this is one of them.
+    fn stats(&mut self) -> Option<&mut stats::StatsArgs> {
+        match self {
+            Self::Stats(args) => Some(args),
+            Self::Bead(args) => args.stats(),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the program with `args` (the first is its name) and tells the exit code.
@@ -128,8 +142,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let out = Out { json: cli.global.json, quiet: cli.global.quiet, paper: Paper::here(cli.global.color) };
     diagnose(cli.global.quiet);
-    let start = Start { dir: cli.global.dir, actor: cli.global.actor };
-    let code = run(cli.command, &start, out).unwrap_or_else(|error| out.error(&error));
+    let (mut command, mut actor) = (cli.command, cli.global.actor);
+    if let Some(stats) = command.stats() {
+        // Whoever asks for figures acts as nobody: there the word says whose are meant.
+        stats.of = stats.of.take().or_else(|| actor.take());
+    }
+    let start = Start { dir: cli.global.dir, actor };
+    let code = run(command, &start, out).unwrap_or_else(|error| out.error(&error));
     upkeep::after_write(&start);
     code
 }
@@ -200,6 +219,8 @@ fn deferred() -> clap::Command {
         later::<mail::Inbox>("inbox"),
         later::<mq::MqArgs>("mq"),
         later::<mq::RefineryArgs>("refinery"),
+        later::<stats::StatsArgs>("stats"),
+        later::<stats::CvArgs>("cv"),
     ])
 }
 
@@ -325,6 +346,8 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Inbox(args) => args.run(town, out),
         Command::Mq(args) => args.run(town, out),
         Command::Refinery(args) => args.run(town, out),
+        Command::Stats(args) => args.run(town, out),
+        Command::Cv(args) => args.run(town, out),
     }
 }
 

@@ -62,6 +62,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::mail::ANSWERS,
         super::mq::ANSWERS,
         super::rig::ANSWERS,
+        super::stats::ANSWERS,
         super::sync::ANSWERS,
         super::town::ANSWERS,
         super::work::ANSWERS,

@@ -204,6 +204,9 @@ impl Show for Hung {
             page.line(format!("  branch: {} → {}", escape(&hook.branch), escape(&hook.target)));
         }
         page.line(format!("  slung:  by {} at {}", escape(&hook.slung_by), hook.slung_at));
+        if let Some(model) = &hook.model {
+            page.line(format!("  model:  {}", escape(model)));
+        }
         if !hook.args.is_empty() {
             page.line(format!("  args:   {}", escape(&hook.args)));
         }

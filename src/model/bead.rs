@@ -88,6 +88,15 @@ pub struct Bead {
     /// By how many milliseconds a sign of life of the assignee extends the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_millis: Option<u64>,
+    /// When it was first given out, since it was last opened by hand or given back; what was sent back keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooked_at: Option<Moment>,
+    /// The model that its holder runs, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How often it was opened again after a close.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened_count: u32,
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -137,6 +146,11 @@ pub struct Bead {
     /// Fields of its type, and of a newer version.
     #[serde(flatten)]
     pub extra: Object,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The longest title, in characters.
@@ -194,6 +208,9 @@ impl Bead {
             priority: 2,
             assignee: None,
             assigned_rev: None,
+            hooked_at: None,
+            model: None,
+            reopened_count: 0,
             lease_until: None,
             lease_millis: None,
             owner: None,
@@ -232,6 +249,7 @@ impl Bead {
         self.lease_until = None;
         self.lease_millis = None;
         if self.status.is_closed() {
+            self.reopened_count = self.reopened_count.saturating_add(1);
             self.closed_at = None;
             self.close_reason = None;
             self.closed_by = None;
@@ -239,6 +257,11 @@ impl Bead {
         match next {
             Status::Closed => self.closed_at = Some(now),
             Status::Open => {
+                // What comes back from review is mended by the same effort.
+                if self.status != Status::InReview {
+                    self.hooked_at = None;
+                    self.model = None;
+                }
                 self.assignee = None;
                 self.assigned_rev = None;
                 self.started_at = None;
@@ -250,6 +273,12 @@ impl Bead {
         self.status = next;
         self.updated_at = now;
         Ok(())
+    }
+
+    /// Notes that it is given out at `now`, to somebody who runs `model`.
+    pub fn give_out(&mut self, model: Option<&str>, now: Moment) {
+        self.hooked_at.get_or_insert(now);
+        self.model = model.map(str::to_owned);
     }
 
     /// Closes with who and why.

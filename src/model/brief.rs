@@ -27,6 +27,13 @@ const FAILURE_WORDS: [&str; 11] = [
     "aborted",
 ];
 
+/// Whether the reason that a bead was closed for says that its work failed.
+#[must_use]
+pub fn says_failure(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    FAILURE_WORDS.iter().any(|word| reason.contains(word))
+}
+
 /// What can be asked of a bead without its texts.
 pub trait Facts {
     /// Its id.
@@ -109,8 +116,7 @@ impl Facts for Bead {
         self.extra.get("ephemeral").and_then(serde_json::Value::as_bool) == Some(true)
     }
     fn has_failed(&self) -> bool {
-        let reason = self.close_reason.as_deref().unwrap_or_default().to_lowercase();
-        FAILURE_WORDS.iter().any(|word| reason.contains(word))
+        says_failure(self.close_reason.as_deref().unwrap_or_default())
     }
     /// Only a refinery closes by a merge; it closes requests that did not land, too.
     fn was_merged(&self) -> bool {

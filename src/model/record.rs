@@ -111,8 +111,10 @@ impl Class {
         match self {
             Self::Hook | Self::Machine | Self::Intent | Self::Once | Self::Tombstone => "all",
             Self::Bead => match field {
-                "status" | "assignee" | "assigned_rev" | "lease_until" | "lease_millis" | "started_at" | "closed_at"
-                | "close_reason" | "closed_by" | "defer_until" | "state" | "landed_commit" => "status",
+                "status" | "assignee" | "assigned_rev" | "hooked_at" | "model" | "lease_until" | "lease_millis"
+                | "started_at" | "closed_at" | "close_reason" | "closed_by" | "defer_until" | "state" | "landed_commit" => {
+                    "status"
+                }
                 "head" | "base" | "tree" => "head",
                 other => other,
             },

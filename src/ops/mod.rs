@@ -23,6 +23,7 @@ pub mod rig;
 pub mod scopes;
 pub mod session;
 pub mod sling;
+pub mod stats;
 pub mod status;
 pub mod sync;
 pub mod track;

@@ -78,6 +78,7 @@ enum Verb {
     Epic(survey::EpicArgs),
     Count(Count),
     Stale(Stale),
+    Stats(crate::cli::stats::StatsArgs),
     Dep(Dep),
     Lint(check::LintArgs),
     #[command(alias = "find-duplicates")]
@@ -106,6 +107,11 @@ enum Verb {
 }
 
 impl BeadArgs {
+    /// The arguments of `stats`, if that is the verb.
+    pub fn stats(&mut self) -> Option<&mut crate::cli::stats::StatsArgs> {
+        if let Verb::Stats(args) = &mut self.verb { Some(args) } else { None }
+    }
+
     /// Runs the verb.
     ///
     /// # Errors
@@ -137,6 +143,7 @@ impl BeadArgs {
             Verb::Epic(args) => args.run(town, out),
             Verb::Count(args) => args.run(town, out),
             Verb::Stale(args) => args.run(town, out),
+            Verb::Stats(args) => args.run(town, out),
             Verb::Dep(args) => args.run(town, out),
             Verb::Lint(args) => args.run(town, out),
             Verb::Duplicates(args) => args.run(town, out),

@@ -207,7 +207,8 @@ impl Repairing<'_> {
             return Ok(());
         }
         let mut bead = old.clone();
-        for name in ["assignee", "assigned_rev", "lease_until", "lease_millis", "started_at", "defer_until"] {
+        for name in ["assignee", "assigned_rev", "hooked_at", "model", "lease_until", "lease_millis", "started_at", "defer_until"]
+        {
             bead.remove(name);
         }
         bead.insert("status".into(), "open".into());

@@ -103,6 +103,9 @@ fn start(town: &Town, ledger: &Ledger, hook: &Hook, session: &str) -> Result<boo
             return Ok(false);
         }
         bead.become_status(Status::InProgress, change.now())?;
+        if let Some(model) = &town.actor.model {
+            bead.model = Some(model.clone());
+        }
         change.put_bead(&bead)?;
         if let Some(rig) = town.me.rig() {
             let message =

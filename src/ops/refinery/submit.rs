@@ -90,6 +90,7 @@ pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
     let author = handed.author.to_string();
     let mut bead = Bead::new(handed.id.clone(), IssueType::MergeRequest, &title, &author, now)?;
     bead.priority = source.priority;
+    bead.model.clone_from(&source.model);
     let evicted = earlier.iter().filter(|request| request.mr.state == MrState::Evicted).count();
     MergeRequest {
         state: MrState::Queued,

@@ -267,6 +267,7 @@ fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> 
     bead.become_status(Status::Hooked, change.now())?;
     bead.assignee = Some(hook.agent.to_string());
     bead.assigned_rev = Some(change.rev().clone());
+    bead.give_out(hook.model.as_deref(), change.now());
     change.put_bead(&bead)?;
     change.put(&slot, hook)?;
     let agent_id = hook.agent.bead_id(&place.rig.prefix);

@@ -240,6 +240,7 @@ fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead, lease_millis: Option
         _ => bead.assigned_rev = Some(change.rev().clone()),
     }
     bead.become_status(Status::InProgress, town.now)?;
+    bead.give_out(town.actor.model.as_deref(), town.now);
     bead.assignee = Some(me);
     if let Some(millis) = lease_millis {
         bead.lease(millis, town.now);

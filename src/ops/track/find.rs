@@ -125,14 +125,14 @@ impl<B> Default for Found<B> {
 }
 
 /// A scope's beads in brief.
-pub(super) type Shelf<'s> = (&'s Prefix, Rc<Catalog>);
+pub(in crate::ops) type Shelf<'s> = (&'s Prefix, Rc<Catalog>);
 
 impl<B> Found<B> {
     /// The beads of the asked scopes; a scope that cannot be read is noted.
     ///
     /// # Errors
     /// Not found or corrupt, when the only scope asked for cannot be read.
-    pub(super) fn catalogs<'s>(&mut self, reach: &mut Reach<'_>, scopes: &'s Scopes) -> Result<Vec<Shelf<'s>>> {
+    pub(in crate::ops) fn catalogs<'s>(&mut self, reach: &mut Reach<'_>, scopes: &'s Scopes) -> Result<Vec<Shelf<'s>>> {
         if let [only] = scopes.asked.as_slice() {
             return Ok(vec![(only, reach.catalog(only)?)]);
         }
@@ -152,7 +152,7 @@ impl<B> Found<B> {
     }
 
     /// The archived beads of the scopes of `catalogs`, each beside its catalog, which is right wherever both have a bead.
-    pub(super) fn archives<'s>(
+    pub(in crate::ops) fn archives<'s>(
         &mut self,
         reach: &mut Reach<'_>,
         catalogs: &[Shelf<'s>],

@@ -260,6 +260,38 @@ impl<'t> Reach<'t> {
         }
     }
 
+    /// Gives `take` what `read` makes of the record of each of `rows` of the catalog or archive of `prefix`, by its place
+    /// there, in no order.
+    ///
+    /// # Errors
+    /// Not found, when the scope cannot be reached; corrupt, when its objects cannot be read at all.
+    pub fn each_record<T: Send>(
+        &mut self,
+        prefix: &Prefix,
+        rows: &[Row<'_>],
+        read: impl Fn(Result<&[u8]>) -> T + Sync,
+        mut take: impl FnMut(usize, T),
+    ) -> Result<()> {
+        let (mut records, mut places) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for (n, row) in rows.iter().enumerate() {
+            if let Some(blob) = row.blob() {
+                records.push((row.id().to_owned(), blob));
+                places.push(n);
+                continue;
+            }
+            // A place of the index that is damaged: the tree knows the record.
+            let bytes = self.in_full(prefix, *row).map(|bead| serde_json::to_vec(&bead).unwrap_or_default());
+            take(
+                n,
+                match bytes {
+                    Ok(bytes) => read(Ok(&bytes)),
+                    Err(error) => read(Err(error)),
+                },
+            );
+        }
+        self.scope(prefix)?.state()?.each_record(&records, |_, bytes| read(bytes), |n, value| take(places[n], value))
+    }
+
     /// The bead of a row of the catalog or archive of `prefix`, in brief.
     ///
     /// # Errors
