@@ -173,8 +173,16 @@ impl Town {
     /// # Errors
     /// Corrupt, when the registry or a rig's repository cannot be read.
     pub fn places(&self) -> Result<Vec<RigPlace>> {
+        self.each_place()?.into_iter().map(|(_, place)| place).collect()
+    }
+
+    /// The same, each by its name and for itself: a rig that cannot be opened hides no other.
+    ///
+    /// # Errors
+    /// Corrupt, when the registry cannot be read.
+    pub fn each_place(&self) -> Result<Vec<(Name, Result<RigPlace>)>> {
         let here = self.rigs()?.into_iter().filter(|rig| is_whole(&self.root.join(rig.name.as_str())));
-        here.map(|rig| self.place(rig)).collect()
+        Ok(here.map(|rig| (rig.name.clone(), self.place(rig))).collect())
     }
 
     fn check_here(&self, rig: &Rig) -> Result<()> {

@@ -332,3 +332,25 @@ fn git_removes_no_objects_and_maintenance_only_those_that_nothing_names() {
     town.gt("maintain").succeeds();
     assert_eq!(value(), "false");
 }
+
+#[test]
+fn a_rig_that_cannot_be_opened_is_told_and_holds_up_no_other() {
+    let (town, rig) = Town::with_rig();
+    let broken = town.rig("gadgets");
+    town.bead(&rig, "Still there");
+    let config = repo(&broken).join("config");
+    let good = std::fs::read(&config).unwrap();
+    std::fs::write(&config, "[core\n").unwrap();
+    for command in ["sync", "maintain", "flatten --force"] {
+        let outcome = town.gt(&format!("--json {command}"));
+        assert!(![0, 2, 71].contains(&outcome.code), "`{command}` ended with {}: {}", outcome.code, outcome.stderr);
+        let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let told = told.as_array().unwrap_or_else(|| panic!("`{command}` told only {told}"));
+        let of = |scope: &str| told.iter().find(|one| one["scope"] == scope).unwrap_or_else(|| panic!("{command}: {told:#?}"));
+        assert!(of("rig gadgets")["error"].is_string(), "{command}");
+        assert!(of("rig widgets")["error"].is_null() && of("town")["error"].is_null(), "{command}: {told:#?}");
+        assert!(town.gt(command).stdout.contains("rig gadgets: failed"), "{command}");
+    }
+    std::fs::write(&config, good).unwrap();
+    town.gt("maintain").succeeds();
+}

@@ -1,6 +1,6 @@
-//! The README's commands, run as they stand there.
+//! The commands of the README and of the page on beads, run as they stand there.
 
-use crate::town::{self, Outcome};
+use crate::town::{self, Outcome, Town};
 
 /// The `sh` blocks of a Markdown text.
 fn blocks(text: &str) -> Vec<String> {
@@ -48,6 +48,19 @@ fn the_tour_in_the_readme_works_as_it_stands() {
     shell.args(["-c", &script]).env_remove("GT_NOW").env_remove("GT_SEED");
     let outcome = Outcome::of("the tour".into(), shell.output().unwrap()).succeeds();
     assert!(outcome.stdout.ends_with("hello\n"), "{}", outcome.stdout);
+}
+
+/// All but the block whose project lies elsewhere.
+#[test]
+fn the_examples_of_the_page_on_beads_work_as_they_stand() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/beads.md")).unwrap();
+    let (town, _) = Town::with_rig();
+    let here: Vec<String> = blocks(&page).into_iter().filter(|block| !block.contains("https://")).collect();
+    assert!(here.len() > 10, "the page has no examples");
+    let mut shell = town.command("sh", &town.root);
+    let script = format!("set -eux\n{}", here.concat());
+    shell.args(["-c", &script]).env_remove("GT_NOW").env_remove("GT_SEED");
+    Outcome::of("the examples".into(), shell.output().unwrap()).succeeds();
 }
 
 #[test]

@@ -88,7 +88,9 @@ fn line(done: &Maintained) -> String {
     for scope in &decayed.unread {
         line.push_str(&format!(", nothing ephemeral gone, since this cannot be read: {scope}"));
     }
-    line.push_str(&format!("; {} → {}", told(&done.before), told(&done.after)));
+    if done.after != Sizes::default() {
+        line.push_str(&format!("; {} → {}", told(&done.before), told(&done.after)));
+    }
     if let Some(error) = &done.error {
         line.push_str(&format!("; {error}"));
     }

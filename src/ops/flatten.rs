@@ -68,6 +68,12 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    fn failed(error: &Error) -> Self {
+        Self::Failed { error: error.line(), kind: error.kind }
+    }
+}
+
 /// What was done to one scope.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Flattened {
@@ -94,9 +100,14 @@ pub fn flatten(town: &Town, which: &Which, wish: Wish, progress: &Progress) -> R
     if which.has_town() {
         scopes.push(("town".to_owned(), town.hq.clone(), town_home(town)));
     }
-    let places = which.places(town)?;
-    scopes.extend(places.into_iter().map(|place| (format!("rig {}", place.rig.name), place.ledger, Ok(place.rig.home))));
     let mut report = Report(Vec::new());
+    for (name, place) in which.each_place(town)? {
+        let scope = format!("rig {name}");
+        match place {
+            Ok(place) => scopes.push((scope, place.ledger, Ok(place.rig.home))),
+            Err(error) => report.0.push(Flattened { scope, outcome: Outcome::failed(&error) }),
+        }
+    }
     for (scope, ledger, home) in scopes {
         let outcome = match home {
             Ok(home) if home == town.machine => {
@@ -110,7 +121,7 @@ pub fn flatten(town: &Town, which: &Which, wish: Wish, progress: &Progress) -> R
             }
             Err(error) => Err(error),
         };
-        let outcome = outcome.unwrap_or_else(|error| Outcome::Failed { error: error.line(), kind: error.kind });
+        let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&error));
         report.0.push(Flattened { scope, outcome });
     }
     Ok(report)

@@ -63,27 +63,42 @@ pub fn maintain(town: &Town, which: &Which, how: How) -> Result<Report> {
     if which.has_town() {
         report.0.push(scope(town, None, how));
     }
-    let places = which.places(town)?;
-    report.0.extend(places.iter().map(|place| scope(town, Some(place), how)));
+    for (name, place) in which.each_place(town)? {
+        report.0.push(match place {
+            Ok(place) => scope(town, Some(&place), how),
+            Err(error) => Maintained {
+                error: Some(error.line()),
+                kind: Some(error.kind),
+                ..Maintained::begun(format!("rig {name}"), Sizes::default())
+            },
+        });
+    }
     Ok(report)
+}
+
+impl Maintained {
+    /// Nothing done yet.
+    fn begun(scope: String, before: Sizes) -> Self {
+        Self {
+            scope,
+            before,
+            after: before,
+            packing: None,
+            pruned: false,
+            mended: Vec::new(),
+            left_overs: Vec::new(),
+            decayed: None,
+            error: None,
+            kind: None,
+        }
+    }
 }
 
 /// Maintains the town's own repository, or that of the rig at `place`.
 fn scope(town: &Town, place: Option<&RigPlace>, how: How) -> Maintained {
     let (ledger, home) = place.map_or((&town.hq, &town.root), |place| (&place.ledger, &place.dir));
-    let before = maintenance::sizes(&ledger.store);
-    let mut done = Maintained {
-        scope: place.map_or_else(|| "town".to_owned(), |place| format!("rig {}", place.rig.name)),
-        before,
-        after: before,
-        packing: None,
-        pruned: false,
-        mended: Vec::new(),
-        left_overs: Vec::new(),
-        decayed: None,
-        error: None,
-        kind: None,
-    };
+    let name = place.map_or_else(|| "town".to_owned(), |place| format!("rig {}", place.rig.name));
+    let mut done = Maintained::begun(name, maintenance::sizes(&ledger.store));
     let decayed = if how == How::Behind { Ok(None) } else { decay::decay(town, place).map(Some) };
     done.decayed = decayed.as_ref().ok().cloned().flatten();
     if let Err(error) = work(ledger, home, how, town.now, &mut done).and(decayed) {

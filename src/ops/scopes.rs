@@ -39,6 +39,18 @@ impl Which {
         }
     }
 
+    /// The same, each by its name and for itself: a rig that cannot be opened hides no other.
+    ///
+    /// # Errors
+    /// Not found, when there is no such rig here; corrupt, when the registry cannot be read, or the one rig that is meant.
+    pub fn each_place(&self, town: &Town) -> Result<Vec<(Name, Result<RigPlace>)>> {
+        match self {
+            Self::All => town.each_place(),
+            Self::Town => Ok(Vec::new()),
+            Self::Rig(name) => Ok(vec![(name.clone(), Ok(town.rig(name)?))]),
+        }
+    }
+
     /// Asks each ledger that is meant, by its name: `town` or `rig NAME`.
     ///
     /// # Errors

@@ -39,6 +39,14 @@ pub struct Synced {
     pub kind: Option<Kind>,
 }
 
+impl Synced {
+    /// A scope that could not be opened.
+    fn failed(scope: String, error: &Error) -> Self {
+        let (kind, error) = (Some(error.kind), Some(error.line()));
+        Self { scope, remote: None, exchange: None, running: Vec::new(), error, kind }
+    }
+}
+
 /// How all of it ended.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(transparent)]
@@ -51,7 +59,10 @@ impl Report {
         let mut lines = Vec::new();
         for synced in &self.0 {
             let Some(remote) = &synced.remote else {
-                lines.push(format!("{}: no remote; name one with gt remote add", synced.scope));
+                lines.push(match &synced.error {
+                    Some(error) => format!("{}: failed: {error}", synced.scope),
+                    None => format!("{}: no remote; name one with gt remote add", synced.scope),
+                });
                 continue;
             };
             let told = match (&synced.exchange, &synced.error) {
@@ -87,7 +98,13 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
     if which.has_town() {
         exchange_scope(&town.hq, "town", town, options, progress, &mut report);
     }
-    let places = which.places(town)?;
+    let mut places = Vec::new();
+    for (name, place) in which.each_place(town)? {
+        match place {
+            Ok(place) => places.push(place),
+            Err(error) => report.0.push(Synced::failed(format!("rig {name}"), &error)),
+        }
+    }
     for place in &places {
         exchange_scope(&place.ledger, &format!("rig {}", place.rig.name), town, options, progress, &mut report);
         if options.fetch && !options.dry_run && place.rig.land_remote {

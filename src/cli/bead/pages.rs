@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::out::ago::when;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
-use crate::model::bead::Bead;
+use crate::model::bead::{Bead, DependencyKind};
 use crate::model::brief::Brief;
 use crate::model::record::ARCHIVE_COPY;
 use crate::name::BeadId;
@@ -130,7 +130,7 @@ impl ShownBead {
     fn show_edges(&self, page: &mut Page) {
         for neighbour in &self.depends_on {
             let line = neighbour_line(page, neighbour);
-            page.line(format!("  {} {line}", page.paint(Style::Dim, neighbour.kind.word())));
+            page.line(format!("  {} {line}", page.paint(Style::Dim, leaning(&neighbour.kind))));
         }
         for neighbour in self.needed_by.iter().flatten() {
             let line = neighbour_line(page, neighbour);
@@ -178,6 +178,21 @@ fn show_thread(page: &mut Page, thread: &[Saying], now: Moment) {
         let what = title.as_ref().map(|title| format!(" {issue_id}: {}", escape(title))).unwrap_or_default();
         page.line(format!("{:indent$}{} said {}:{what}", "", escape(author), when(*created_at, now)));
         page.block(indent + 2, text);
+    }
+}
+
+/// How a bead is connected with what stands behind these words.
+fn leaning(kind: &DependencyKind) -> &str {
+    match kind {
+        DependencyKind::Blocks => "needs",
+        DependencyKind::ConditionalBlocks => "needs the failure of",
+        DependencyKind::WaitsFor => "needs all children of",
+        DependencyKind::MergeBlocks => "needs the merge of",
+        DependencyKind::ParentChild => "child of",
+        DependencyKind::Related => "related to",
+        DependencyKind::DiscoveredFrom => "discovered from",
+        DependencyKind::RepliesTo => "replies to",
+        other => other.word(),
     }
 }
 
