@@ -235,6 +235,11 @@ fn the_loop_of_an_agent_prompt_works_word_by_word() {
     run(&format!("update {id} --add-label x --append-notes done --json"));
     assert_eq!(json_of("list --status in_progress --label x --json")[0]["id"], id.as_str());
     assert_eq!(json_of(&format!("close {id} --reason done --json"))[0]["status"], "closed");
+    let listed = |status: &str| json_of(&format!("list --status {status} --label x --json")).as_array().unwrap().len();
+    assert_eq!((listed("open"), listed("all")), (0, 1), "all has closed ones too");
+    let related = json_of(&format!("dep relate {other} {id} --json"));
+    assert_eq!((&related["status"], &related["type"]), (&json!("added"), &json!("related")));
+    run(&format!("dep unrelate {other} {id} --json"));
     run(&format!("dep tree {found}"));
     // What older prompts say.
     run(&format!("--no-daemon update {found} --status in-progress -m other --json"));

@@ -113,8 +113,9 @@ mod tests {
                     for _ in 0..2_000 {
                         let Some(_lock) = KernelLock::try_take_standing(&path).unwrap() else { continue };
                         assert_eq!(held.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
-                        std::fs::remove_file(&path).unwrap();
                         held.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        // From here on another may hold one.
+                        std::fs::remove_file(&path).unwrap();
                     }
                 });
             }

@@ -9,6 +9,7 @@ use super::{bead_id, bead_ids};
 use crate::cli::out::Out;
 use crate::cli::schema::Answer;
 use crate::error::Result;
+use crate::model::bead::DependencyKind;
 use crate::model::dependency::parse_kind;
 use crate::ops::track;
 use crate::ops::track::follow::{Followed, close_and_follow};
@@ -20,6 +21,7 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<Followed>("bead close"),
     Answer::of::<Reopened>("bead reopen"),
     Answer::of::<track::Connected>("bead dep add"),
+    Answer::of::<track::Connected>("bead dep relate"),
     Answer::of::<track::Connected>("bead dep remove"),
     Answer::of::<track::Neighbours>("bead dep list"),
 ];
@@ -95,8 +97,15 @@ enum DepVerb {
         #[arg(short = 't', long, alias = "type", default_value = "blocks")]
         kind: String,
     },
+    /// Connect A with B without making either wait: the same as add --kind related
+    Relate {
+        /// A bead
+        a: String,
+        /// What it has to do with
+        b: String,
+    },
     /// End the dependency of A on B
-    #[command(alias = "rm")]
+    #[command(alias = "rm", alias = "unrelate")]
     Remove {
         /// The bead that depends
         a: String,
@@ -120,6 +129,10 @@ impl Dep {
                 let kind = parse_kind(kind)?;
                 let (ledger, a) = town.resolve_bead(a)?;
                 Ok(out.show(&track::connect(town, &ledger, &a, &bead_id(town, b)?, &kind)?))
+            }
+            DepVerb::Relate { a, b } => {
+                let (ledger, a) = town.resolve_bead(a)?;
+                Ok(out.show(&track::connect(town, &ledger, &a, &bead_id(town, b)?, &DependencyKind::Related)?))
             }
             DepVerb::Remove { a, b } => {
                 let (ledger, a) = town.resolve_bead(a)?;

@@ -225,7 +225,7 @@ fn key_and_value(text: &str) -> (String, Option<String>) {
 pub(super) struct WhichEver {
     #[command(flatten)]
     pub(super) which: Which,
-    /// Only with one of these statuses
+    /// Only with one of these statuses; all stands for every status, closed too
     #[arg(short, long, value_delimiter = ',')]
     status: Vec<String>,
     /// With none of these statuses
@@ -242,7 +242,11 @@ pub(super) struct WhichEver {
 impl WhichEver {
     pub(super) fn filter(&self, town: &Town) -> Result<Filter> {
         let mut filter = self.which.filter(town)?;
-        filter.statuses = self.status.iter().map(|text| status(text)).collect::<Result<_>>()?;
+        filter.statuses = if self.status.iter().any(|text| text == "all") {
+            Status::WORDS.iter().map(|word| Status::from((*word).to_owned())).collect()
+        } else {
+            self.status.iter().map(|text| status(text)).collect::<Result<_>>()?
+        };
         filter.not_statuses = self.not_status.iter().map(|text| status(text)).collect::<Result<_>>()?;
         filter.more.closed = span(town, ago, self.closed_after.as_ref(), self.closed_before.as_ref())?;
         if filter.statuses.is_empty() && !filter.more.closed.is_open() {
