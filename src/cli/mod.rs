@@ -4,6 +4,7 @@
 
 pub mod backup;
 pub mod bead;
+pub mod config;
 pub mod convoy;
 pub mod demo;
 pub mod done;
@@ -13,6 +14,7 @@ pub mod mail;
 pub mod maintain;
 pub mod mq;
 pub mod out;
+pub mod polecat;
 pub mod reindex;
 pub mod rig;
 pub mod schema;
@@ -70,8 +72,8 @@ enum Command {
     Demo(demo::DemoArgs),
     Install(town::Install),
     Rig(rig::RigArgs),
-    Config(rig::ConfigArgs),
-    Trust(rig::TrustArgs),
+    Config(config::ConfigArgs),
+    Trust(config::TrustArgs),
     Reindex(reindex::ReindexArgs),
     Status(town::StatusArgs),
     Log(town::LogArgs),
@@ -80,8 +82,8 @@ enum Command {
     Hook(work::HookArgs),
     Prime(work::PrimeArgs),
     Done(done::DoneArgs),
-    Polecat(work::PolecatArgs),
-    Session(work::SessionArgs),
+    Polecat(polecat::PolecatArgs),
+    Session(polecat::SessionArgs),
     Sync(sync::SyncArgs),
     Remote(sync::RemoteArgs),
     Hub(hub::HubArgs),
@@ -181,8 +183,8 @@ fn deferred() -> clap::Command {
         later::<demo::DemoArgs>("demo"),
         later::<town::Install>("install"),
         later::<rig::RigArgs>("rig"),
-        later::<rig::ConfigArgs>("config"),
-        later::<rig::TrustArgs>("trust"),
+        later::<config::ConfigArgs>("config"),
+        later::<config::TrustArgs>("trust"),
         later::<reindex::ReindexArgs>("reindex"),
         later::<town::StatusArgs>("status"),
         later::<town::LogArgs>("log"),
@@ -191,8 +193,8 @@ fn deferred() -> clap::Command {
         later::<work::HookArgs>("hook"),
         later::<work::PrimeArgs>("prime"),
         later::<done::DoneArgs>("done"),
-        later::<work::PolecatArgs>("polecat"),
-        later::<work::SessionArgs>("session"),
+        later::<polecat::PolecatArgs>("polecat"),
+        later::<polecat::SessionArgs>("session"),
         later::<sync::SyncArgs>("sync"),
         later::<sync::RemoteArgs>("remote"),
         later::<hub::HubArgs>("hub"),

@@ -1,4 +1,4 @@
-//! `gt rig`, `gt config`, `gt trust`.
+//! `gt rig`.
 
 use std::path::PathBuf;
 
@@ -6,31 +6,19 @@ use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
-use crate::config::{self, Setting, Source};
 use crate::error::{Error, Result};
 use crate::git::progress::Progress;
-use crate::model::config_keys;
 use crate::name::{Name, Prefix};
 use crate::ops::rig::{self, Added};
 use crate::ops::track;
 use crate::ops::track::import::{Options, source};
-use crate::ops::trust::{self, ScopeChoice};
-use crate::town::{RigPlace, Town};
+use crate::town::Town;
 
 /// What these commands print with `--json`.
-pub const ANSWERS: &[Answer] = &[
-    Answer::of::<Added>("rig add"),
-    Answer::of::<AddedWithBeads>("rig add"),
-    Answer::of::<Rigs>("rig list"),
-    Answer::of::<Settings>("config list"),
-    Answer::of::<One>("config get"),
-    Answer::of::<Changed>("config set"),
-    Answer::of::<Removed>("config unset"),
-    Answer::of::<Keys>("config keys"),
-    Answer::of::<Trusted>("trust"),
-];
+pub const ANSWERS: &[Answer] =
+    &[Answer::of::<Added>("rig add"), Answer::of::<AddedWithBeads>("rig add"), Answer::of::<Rigs>("rig list")];
 
 /// Add and list rigs, the projects of the town
 #[derive(Args)]
@@ -167,240 +155,5 @@ impl Show for Rigs {
             vec![one.rig.name.to_string(), one.rig.prefix.to_string(), target, here, gates, one.rig.url.clone()]
         };
         page.table(&["RIG", "PREFIX", "TARGET", "POLECATS", "GATES", "URL"], &self.0.iter().map(row).collect::<Vec<_>>());
-    }
-}
-
-/// Show and change configuration
-#[derive(Args)]
-pub struct ConfigArgs {
-    #[command(subcommand)]
-    verb: ConfigVerb,
-}
-
-#[derive(Subcommand)]
-enum ConfigVerb {
-    /// List what is set, and defaults
-    List(ListKeys),
-    /// Print the value of a key
-    Get(Get),
-    /// Set a key; a command that you set is trusted on this machine
-    ///
-    /// Example: gt config set gates.test.command 'cargo test' --rig widgets
-    Set(Set),
-    /// Remove a key from where it is set
-    Unset(Unset),
-    /// List all keys with their types and meaning
-    Keys,
-}
-
-#[derive(Args)]
-struct ListKeys {
-    /// For this rig
-    #[arg(long)]
-    rig: Option<Name>,
-}
-
-#[derive(Args)]
-struct Get {
-    /// The key
-    key: String,
-    /// For this rig
-    #[arg(long)]
-    rig: Option<Name>,
-}
-
-#[derive(Args)]
-struct Set {
-    /// The key
-    key: String,
-    /// Its value
-    value: String,
-    #[command(flatten)]
-    place: Place,
-}
-
-#[derive(Args)]
-struct Unset {
-    /// The key
-    key: String,
-    #[command(flatten)]
-    place: Place,
-}
-
-#[derive(Args)]
-struct Place {
-    /// For this rig
-    #[arg(long)]
-    rig: Option<Name>,
-    /// Where: rig when a rig is named, else town
-    #[arg(long, value_enum)]
-    scope: Option<ScopeChoice>,
-}
-
-impl Place {
-    fn resolve(&self, town: &Town) -> Result<(Option<RigPlace>, ScopeChoice)> {
-        let rig = self.rig.as_ref().map(|rig| town.rig(rig)).transpose()?;
-        let scope = self.scope.unwrap_or(if rig.is_some() { ScopeChoice::Rig } else { ScopeChoice::Town });
-        if rig.is_some() && scope != ScopeChoice::Rig {
-            return Err(Error::usage("--rig goes with --scope rig only"));
-        }
-        Ok((rig, scope))
-    }
-}
-
-impl ConfigArgs {
-    /// Runs the verb and tells the exit code.
-    ///
-    /// # Errors
-    /// As the verb.
-    pub fn run(self, town: &Town, out: Out) -> Result<u8> {
-        let place = |rig: Option<Name>| rig.map(|rig| town.rig(&rig)).transpose();
-        match self.verb {
-            ConfigVerb::List(list) => Ok(out.show(&Settings(config::all(town, place(list.rig)?.as_ref())?))),
-            ConfigVerb::Get(get) => {
-                let setting = config::lookup(town, place(get.rig)?.as_ref(), &get.key)?;
-                let setting = setting.ok_or_else(|| {
-                    Error::not_found(format!("{} is not set", get.key)).hint(format!("gt config set {} VALUE", get.key))
-                })?;
-                Ok(out.show(&One(setting)))
-            }
-            ConfigVerb::Set(set) => {
-                let (rig, scope) = set.place.resolve(town)?;
-                Ok(out.show(&Changed(trust::set(town, rig.as_ref(), scope, &set.key, &set.value)?)))
-            }
-            ConfigVerb::Unset(unset) => {
-                let (rig, scope) = unset.place.resolve(town)?;
-                trust::unset(town, rig.as_ref(), scope, &unset.key)?;
-                Ok(out.show(&Removed { key: unset.key }))
-            }
-            ConfigVerb::Keys => Ok(out.show(&Keys::all())),
-        }
-    }
-}
-
-#[derive(JsonSchema, Serialize)]
-#[serde(transparent)]
-struct Settings(Vec<Setting>);
-
-fn source_word(source: Source) -> &'static str {
-    match source {
-        Source::Machine => "machine",
-        Source::Rig => "rig",
-        Source::Town => "town",
-        Source::Default => "default",
-    }
-}
-
-impl Show for Settings {
-    fn show(&self, page: &mut Page) {
-        let row = |one: &Setting| vec![one.key.clone(), source_word(one.source).to_owned(), one.text()];
-        page.table(&["KEY", "FROM", "VALUE"], &self.0.iter().map(row).collect::<Vec<_>>());
-    }
-}
-
-#[derive(JsonSchema, Serialize)]
-#[serde(transparent)]
-struct One(Setting);
-
-impl Show for One {
-    fn show(&self, page: &mut Page) {
-        page.line(escape(&self.0.text()));
-    }
-}
-
-#[derive(JsonSchema, Serialize)]
-#[serde(transparent)]
-struct Changed(Setting);
-
-impl Show for Changed {
-    fn show(&self, page: &mut Page) {
-        page.line(format!("{} = {} ({})", self.0.key, escape(&self.0.text()), source_word(self.0.source)));
-    }
-}
-
-#[derive(JsonSchema, Serialize)]
-struct Removed {
-    key: String,
-}
-
-impl Show for Removed {
-    fn show(&self, page: &mut Page) {
-        page.line(format!("{} is unset", escape(&self.key)));
-    }
-}
-
-#[derive(JsonSchema, Serialize)]
-struct KeyLine {
-    key: &'static str,
-    default: &'static str,
-    help: &'static str,
-}
-
-#[derive(JsonSchema, Serialize)]
-#[serde(transparent)]
-struct Keys(Vec<KeyLine>);
-
-impl Keys {
-    fn all() -> Self {
-        Self(config_keys::KEYS.iter().map(|key| KeyLine { key: key.name, default: key.default, help: key.help }).collect())
-    }
-}
-
-impl Show for Keys {
-    fn show(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> =
-            self.0.iter().map(|key| vec![key.key.to_owned(), key.default.to_owned(), key.help.to_owned()]).collect();
-        page.table(&["KEY", "DEFAULT", "MEANING"], &rows);
-    }
-}
-
-/// List commands from configuration, and allow those that came from elsewhere to run on this machine
-///
-/// Commands that arrive by sync do not run here until their exact text is trusted.
-/// Example: gt trust gates.test.command --rig widgets
-#[derive(Args)]
-pub struct TrustArgs {
-    /// The key whose command is to be trusted; without one, all are listed
-    key: Option<String>,
-    /// Of this rig; else of the town
-    #[arg(long, requires = "key")]
-    rig: Option<Name>,
-    /// Trust all that are listed
-    #[arg(long, conflicts_with = "key")]
-    all: bool,
-}
-
-impl TrustArgs {
-    /// Lists or allows.
-    ///
-    /// # Errors
-    /// Not found, when no such command is configured.
-    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        let listed = match &self.key {
-            Some(key) => {
-                let scope = self.rig.as_ref().map_or_else(|| "town".to_owned(), |rig| format!("rig {rig}"));
-                trust::allow(town, |one| one.key == *key && one.scope == scope)?
-            }
-            None if self.all => trust::allow(town, |_| true)?,
-            None => trust::list(town)?,
-        };
-        Ok(out.show(&Trusted(listed)))
-    }
-}
-
-#[derive(JsonSchema, Serialize)]
-#[serde(transparent)]
-struct Trusted(Vec<trust::Listed>);
-
-impl Show for Trusted {
-    fn show(&self, page: &mut Page) {
-        if self.0.is_empty() {
-            return page.line("no commands are configured");
-        }
-        let row = |one: &trust::Listed| {
-            let word = if one.is_trusted { "trusted" } else { "NOT TRUSTED" };
-            vec![one.scope.clone(), one.key.clone(), word.to_owned(), shorten(&one.command, 100)]
-        };
-        page.table(&["SCOPE", "KEY", "HERE", "COMMAND"], &self.0.iter().map(row).collect::<Vec<_>>());
     }
 }

@@ -11,10 +11,9 @@ use super::swarm;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::model::address::Address;
-use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status, check_text};
+use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status};
 use crate::model::brief::Facts as _;
-use crate::model::convoy::{self, Convoy, INFIX, Standing, Verdict};
-use crate::model::mail::Letter;
+use crate::model::convoy::{self, Convoy, INFIX, Standing};
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::label;
@@ -86,7 +85,7 @@ pub struct Changed {
 }
 
 impl Changed {
-    fn of(bead: &Bead, outcome: Ending, beads: Vec<BeadId>) -> Self {
+    pub(super) fn of(bead: &Bead, outcome: Ending, beads: Vec<BeadId>) -> Self {
         let (id, title, status) = (bead.id.clone(), bead.title.clone(), bead.status.clone());
         let total = convoy::tracked(bead).count();
         Self { outcome, id, title, status, total, beads, has_landed: false, told: Vec::new() }
@@ -213,7 +212,7 @@ pub(super) fn check_trackable(reach: &mut Reach<'_>, id: &BeadId) -> Result<()> 
 }
 
 /// Changes the convoy `id` by `edit`, which gets its bead and fields and answers what became of it.
-fn change_one(
+pub(super) fn change_one(
     town: &Town,
     id: &BeadId,
     op: &str,
@@ -232,7 +231,7 @@ fn change_one(
     Ok(changed)
 }
 
-fn put(change: &mut Change<'_>, bead: &mut Bead, fields: &Convoy) -> Result<()> {
+pub(super) fn put(change: &mut Change<'_>, bead: &mut Bead, fields: &Convoy) -> Result<()> {
     fields.put_into(bead);
     bead.updated_at = change.now();
     change.put_bead(bead)
@@ -276,74 +275,6 @@ pub fn remove(town: &Town, id: &BeadId, beads: &[BeadId]) -> Result<Changed> {
         put(change, bead, fields)?;
         Changed::of(bead, Ending::Removed, removed).settled(change, &mut Reach::new(town))
     })
-}
-
-/// Closes the convoy `id` by hand; what it tracks stays as it is. Its owner and watchers hear why, but for who did it.
-///
-/// # Errors
-/// Refused, when beads of it are not closed, unless `force` is said.
-pub fn close(town: &Town, id: &BeadId, reason: &str, force: bool) -> Result<Changed> {
-    check_text("reason", reason)?;
-    change_one(town, id, "convoy-close", |change, bead, fields| {
-        if bead.status.is_closed() {
-            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
-        }
-        let mut reach = Reach::new(town);
-        let verdict = convoy::judge(bead, |one| settle::standing(&mut reach, one));
-        if !force {
-            check_complete(&bead.id, &verdict, "add --force to close it without them")?;
-        }
-        bead.close(&town.actor.name, reason, town.now)?;
-        fields.landings += 1;
-        put(change, bead, fields)?;
-        let mut changed = Changed::of(bead, Ending::Closed, Vec::new());
-        let plain = bead.title.replace(char::is_control, " ");
-        let body = format!("{plain}\n\nWhy: {reason}\n\nto see it: gt convoy status {id}\n");
-        let subject = format!("Convoy {id} was closed by hand");
-        let hearers = fields.hearers(bead).into_iter().filter(|one| *one != town.me).collect();
-        let key = format!("closed-{id}-{}", fields.landings);
-        let write = |to: &Address, letter_id| {
-            let mut letter = Letter::new(letter_id, town.me.clone(), to.clone(), &subject, &body, town.now)?;
-            letter.refs = vec![id.clone()];
-            Ok(letter)
-        };
-        changed.told = settle::tell_each(change, hearers, &key, write)?.0;
-        Ok(changed)
-    })
-}
-
-/// Lands the convoy `id`, which is its owner's to land: closes it and tells owner and watchers.
-///
-/// # Errors
-/// Refused, when it lands by itself, or while beads of it are not closed.
-pub fn land(town: &Town, id: &BeadId) -> Result<Changed> {
-    change_one(town, id, "convoy-land", |change, bead, fields| {
-        if !fields.owned {
-            return Err(Error::refused(format!("{id} lands by itself, when its last bead is closed"))
-                .hint(format!("to end it before: gt convoy close {id} --reason TEXT --force")));
-        }
-        if bead.status.is_closed() {
-            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
-        }
-        let mut reach = Reach::new(town);
-        let verdict = convoy::judge(bead, |one| settle::standing(&mut reach, one));
-        check_complete(id, &verdict, "it can land when they are closed")?;
-        let Verdict::Complete(at) = verdict else {
-            return Err(Error::refused(format!("{id} tracks nothing")).hint(format!("gt convoy add {id} BEAD…")));
-        };
-        settle::land_in(change, bead, fields, at, &town.actor.name)?;
-        let mut changed = Changed::of(bead, Ending::Landed, Vec::new());
-        changed.has_landed = true;
-        changed.told = settle::tell(change, bead, fields, at)?.0;
-        Ok(changed)
-    })
-}
-
-fn check_complete(id: &BeadId, verdict: &Verdict, hint: &str) -> Result<()> {
-    let Verdict::Waits(open, unknown) = verdict else { return Ok(()) };
-    let mut names: Vec<String> = open.iter().map(ToString::to_string).collect();
-    names.extend(unknown.iter().map(|(id, why)| format!("{id} ({why})")));
-    Err(Error::refused(format!("{id} tracks what is not closed: {}", names.join(", "))).hint(hint))
 }
 
 /// Lets the convoy `id` be fed until all of it is done, or no longer (`is_on`); its epic gets the same label.

@@ -4,6 +4,7 @@
 //! elsewhere: the command that closes the last bead of a rig settles its convoys right after its own transaction,
 //! and [`check`] finishes what was cut off in between. Settling twice, at once or on two machines lands once.
 
+mod end;
 mod feed;
 mod graph;
 mod look;
@@ -20,10 +21,11 @@ use crate::model::convoy::INFIX;
 use crate::name::{BeadId, Prefix};
 use crate::town::Town;
 
+pub use end::{close, land};
 pub use feed::{Fed, MOUNTAIN, TRIES_MAX, feed};
 pub use graph::{Doubt, WAVE_MAX, Warning};
 pub use look::{Asked, Held, Listing, Member, Request, Rest, Story, Stranded, Summary, list, stories, stranded};
-pub use make::{Changed, Draft, Ending, add, close, create, land, mountain, remove, unwatch, watch, work_below};
+pub use make::{Changed, Draft, Ending, add, create, mountain, remove, unwatch, watch, work_below};
 pub use settle::{Checked, Settled, Settling, Unknown, after_close, check, closed_in};
 pub use stage::{Launched, Order, Staged, launch, stage, staged_for};
 pub use swarm::{Batch, for_slung};

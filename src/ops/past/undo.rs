@@ -3,17 +3,16 @@
 //! What a deed did is the difference of two trees. It is undone by writing each record as it was before, in one
 //! transaction, if each still is what the deed made of it; so an undo is a deed like others and can itself be undone.
 
+mod deed;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 use gix::ObjectId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::ledger::log::Entry;
-use crate::ledger::past::Step;
-use crate::ledger::{Change, Ledger, history, tree};
+use crate::ledger::{Change, tree};
 use crate::model::bead::{Bead, Dependency};
 use crate::model::brief::Facts as _;
 use crate::model::difference::{Difference, differences};
@@ -26,35 +25,10 @@ use crate::name::{BeadId, Prefix};
 use crate::ops::past::delete::{check_idle, cut_far, edges_to, listed};
 use crate::ops::past::restore::{Restored, connect_far};
 use crate::ops::track::depend::check_no_ring;
-use crate::ops::track::find::Scopes;
 use crate::ops::track::reach::Reach;
 use crate::time::Moment;
 use crate::town::Town;
-
-/// How many of the newest changes of a scope are looked at for one of the actor's.
-const DEEDS_MAX: usize = 2_000;
-
-/// Verbs that follow on others and are no deeds of their own.
-const FOLLOWING: [&str; 10] = ["follow", "reconnect", "read", "deliver", "cut", "archive", "decay", "merge", "flatten", "start"];
-
-/// Verbs that can be taken back.
-const UNDOABLE: [&str; 15] = [
-    "create",
-    "update",
-    "claim",
-    "close",
-    "reopen",
-    "label",
-    "comment",
-    "dep-add",
-    "dep-remove",
-    "duplicate",
-    "supersede",
-    "delete",
-    "restore",
-    "mail",
-    "undo",
-];
+use deed::{Own, check_undoable, check_unsynced, last_deed};
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
@@ -90,14 +64,6 @@ pub struct Undone {
     pub left_out: Vec<String>,
     /// Whether nothing was written because only that was asked.
     pub dry_run: bool,
-}
-
-/// A commit by the actor.
-struct Own {
-    prefix: Prefix,
-    ledger: Ledger,
-    step: Step,
-    entry: Entry,
 }
 
 /// Takes the actor's last deed back; with `dry_run` only tells what that would change.
@@ -140,79 +106,6 @@ pub fn undo(town: &Town, dry_run: bool) -> Result<Undone> {
     cut_far(town, &deed.far_again)?;
     undone.left_out = edges.left_out;
     Ok(undone)
-}
-
-/// The newest deed of the actor on this machine, in any scope that can be reached.
-fn last_deed(town: &Town) -> Result<Own> {
-    let mut found: Vec<(Moment, String, Own)> = Vec::new();
-    for prefix in Scopes::of(town, None, true)?.asked {
-        let Ok(ledger) = town.scope_of(&prefix) else { continue };
-        let (mut looked, mut newest) = (0, None);
-        ledger.walk(|step, _| {
-            looked += 1;
-            let entry = ledger.entry_of(step.id)?;
-            let is_own = entry.actor == town.actor.name && entry.machine == town.machine;
-            if is_own && !FOLLOWING.contains(&entry.op.as_str()) {
-                newest = Some((step.clone(), entry));
-            }
-            let is_done = newest.is_some() || looked >= DEEDS_MAX;
-            Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        if let Some((step, entry)) = newest {
-            let moment = newest_moment(&ledger, &step);
-            found.push((entry.at, moment, Own { prefix, ledger, step, entry }));
-        }
-    }
-    found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    found.pop().map(|(_, _, own)| own).ok_or_else(|| {
-        Error::not_found(format!("{} did nothing here that could be undone", town.actor.name)).hint("gt log shows what happened")
-    })
-}
-
-/// The newest moment in the records of a commit, which is finer than its own.
-fn newest_moment(ledger: &Ledger, step: &Step) -> String {
-    let parent = step.before.first().and_then(|id| ledger.state_at(*id).ok()).map(|state| state.tree());
-    let changed = parent.and_then(|tree| ledger.changed(tree, step.tree).ok()).unwrap_or_default();
-    let blobs = changed.values().filter_map(|(_, new)| *new);
-    let objects = blobs.filter_map(|blob| record::decode("", &ledger.store.record(blob).ok()?).ok());
-    let moment = |object: Object| {
-        let field = |name: &str| object.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-        field("deleted_at").or_else(|| field("updated_at")).or_else(|| field("sent_at"))
-    };
-    objects.filter_map(moment).max().unwrap_or_default()
-}
-
-fn check_undoable(entry: &Entry) -> Result<()> {
-    let op = entry.op.as_str();
-    if UNDOABLE.contains(&op) {
-        return Ok(());
-    }
-    let bead = entry.beads.first().map_or("BEAD", String::as_str);
-    let hint = match op {
-        "sling" => format!("gt unsling {bead} gives the work back"),
-        "done" | "submit" => {
-            "the merge request stands in the queue: gt mq list; what is wrong with it is mended by handing in again".to_owned()
-        }
-        "release" | "unsling" => format!("gt sling {bead} assigns it again"),
-        "land" | "landed" => format!("revert the commit in the repository, then: gt bead reopen {bead}"),
-        "batch" | "import" => "gt bead delete and gt update take back what it did one by one; gt log --op names it".to_owned(),
-        "move" => "gt bead move NEW-ID OLD-PREFIX brings it back to its old id".to_owned(),
-        "config" => "gt config set KEY VALUE sets what was there before".to_owned(),
-        _ => "gt log shows what happened".to_owned(),
-    };
-    Err(Error::refused(format!("your last deed was '{}', and {op} is not undone", entry.subject)).hint(hint))
-}
-
-/// Refuses what another machine may have: a commit that was seen at a remote.
-fn check_unsynced(own: &Own) -> Result<()> {
-    for (name, tip) in own.ledger.store.refs_below("refs/gt-remote/")? {
-        let is_ledger = name.ends_with("/ledger");
-        if is_ledger && history::compare(&own.ledger.store, &[own.step.id], &[tip])?.only_ours == 0 {
-            return Err(Error::refused(format!("'{}' was synced already: other machines have it", own.entry.subject))
-                .hint("change it back by hand; gt bead history ID tells what it was"));
-        }
-    }
-    Ok(())
 }
 
 /// What was at a path before and after the deed.

@@ -5,6 +5,7 @@
 
 mod rings;
 pub mod source;
+mod verdict;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +14,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Change, tree};
-use crate::model::bead::{Bead, Comment, Status, check_title};
+use crate::ledger::Change;
+use crate::model::bead::{Bead, check_title};
 use crate::model::exchange::adopt::{self, Renames};
-use crate::model::exchange::{Line, read_line, record_of, without_clocks};
+use crate::model::exchange::{Line, read_line};
 use crate::model::hook::Hook;
-use crate::model::record;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::create::{check_label, check_priority, check_settable_type, check_texts};
@@ -26,6 +26,7 @@ use crate::ops::track::lines::{BadLine, numbered, refusal};
 use crate::ops::track::reach::Reach;
 use crate::town::Town;
 use rings::{Cuts, Lines, Link, Web};
+use verdict::{Verdict, verdict};
 
 /// How to import.
 #[derive(Clone, Debug, Default)]
@@ -251,15 +252,6 @@ fn drop_unknown_scopes(town: &Town, rows: &mut Rows, bad: &mut Vec<BadLine>) {
     });
 }
 
-/// What becomes of a line.
-enum Verdict<'r> {
-    New(&'r Bead),
-    Newer { bead: Box<Bead>, is_freed: bool },
-    Unchanged,
-    Older,
-    DeletedHere,
-}
-
 /// Puts the rows of one scope into `change` and tells of each what became of it.
 fn put_all(town: &Town, change: &mut Change<'_>, here: &Prefix, rows: &Rows, pass: &mut Pass, options: &Options) -> Result<()> {
     let hooks = change.before().all::<Hook>("hooks")?.0;
@@ -311,44 +303,6 @@ fn refused_line(line: usize, error: Error, told: &mut Imported) -> Result<()> {
     Ok(())
 }
 
-fn verdict<'r>(change: &Change<'_>, row: &'r Row, hooked: &BTreeSet<&BeadId>, options: &Options) -> Result<Verdict<'r>> {
-    let path = tree::bead(&row.bead.id);
-    let known = match change.before().object(&path)? {
-        None => change.before().archived_copy(&path)?.map(|(_, object)| object),
-        found => found,
-    };
-    let Some(object) = known else { return unknown_verdict(change, &row.bead, options) };
-    let old: Bead = record::view(&path, &object)?;
-    let mut bead = row.bead.clone();
-    let known: BTreeSet<&String> = row.bead.comments.iter().map(|comment| &comment.id).collect();
-    let ours: Vec<Comment> = old.comments.iter().filter(|comment| !known.contains(&comment.id)).cloned().collect();
-    if !ours.is_empty() {
-        bead.comments.extend(ours);
-        bead.comments.sort_by_key(|comment| comment.created_at);
-    }
-    let is_held = matches!(old.status, Status::Hooked | Status::InReview) || hooked.contains(&old.id);
-    if is_held {
-        keep_work(&mut bead, &old);
-    }
-    if without_clocks(object) == record_of(&bead) {
-        return Ok(Verdict::Unchanged);
-    }
-    if old.updated_at > bead.updated_at && !options.take_older {
-        return Ok(Verdict::Older);
-    }
-    check_settable_type(&old.issue_type)?;
-    Ok(Verdict::Newer { bead: Box::new(bead), is_freed: row.was_freed && !is_held })
-}
-
-/// What becomes of a bead that is not here: one that was deleted after the line was written stays deleted.
-fn unknown_verdict<'r>(change: &Change<'_>, bead: &'r Bead, options: &Options) -> Result<Verdict<'r>> {
-    let stays = |stone: &Tombstone| stone.moved_to.is_some() || (stone.deleted_at >= bead.updated_at && !options.take_older);
-    Ok(match change.before().tombstone(&bead.id)? {
-        Some(stone) if stays(&stone) => Verdict::DeletedHere,
-        _ => Verdict::New(bead),
-    })
-}
-
 /// Finds the links of `taken` by which a bead would wait for itself, and tells of them.
 fn cut_rings(
     town: &Town,
@@ -388,18 +342,4 @@ fn without_cuts<'b>(bead: &'b Bead, cuts: &Cuts) -> Cow<'b, Bead> {
         }
     }
     Cow::Owned(bead)
-}
-
-/// Gives `bead` the status and holder of `old`, whose work is under way here.
-fn keep_work(bead: &mut Bead, old: &Bead) {
-    bead.status = old.status.clone();
-    bead.assignee.clone_from(&old.assignee);
-    bead.assigned_rev.clone_from(&old.assigned_rev);
-    bead.started_at = old.started_at;
-    bead.lease_until = old.lease_until;
-    bead.lease_millis = old.lease_millis;
-    bead.defer_until = old.defer_until;
-    bead.closed_at = old.closed_at;
-    bead.close_reason.clone_from(&old.close_reason);
-    bead.closed_by.clone_from(&old.closed_by);
 }

@@ -1,21 +1,22 @@
 //! One operation of a batch, read from a line of JSON. Unknown fields and words are refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod shape;
+
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::model::bead::{DependencyKind, IssueType, Status};
+use crate::model::bead::{DependencyKind, Status};
 use crate::model::dependency::{parse_edge, parse_kind};
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::mailbox;
 use crate::ops::track::find::scope_named;
 use crate::ops::track::{Draft, Edit, Fields};
-use crate::time::Moment;
 use crate::town::Town;
+use shape::{Create, Edge, End, Label, Remark, Update};
 
 /// A bead that a line speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,122 +85,6 @@ impl Step {
 
 /// The operations, as a hint names them.
 const OPERATIONS: &str = "create, update, close, reopen, dep add, comment or label";
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Create {
-    title: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    design: String,
-    #[serde(default, alias = "acceptance")]
-    acceptance_criteria: String,
-    #[serde(default)]
-    notes: String,
-    #[serde(default = "task", alias = "type")]
-    issue_type: String,
-    #[serde(default = "usual")]
-    priority: u8,
-    #[serde(default)]
-    labels: BTreeSet<String>,
-    parent: Option<String>,
-    #[serde(default, alias = "dependencies")]
-    deps: Vec<String>,
-    id: Option<BeadId>,
-    assignee: Option<String>,
-    due_at: Option<Moment>,
-    defer_until: Option<Moment>,
-    #[serde(alias = "prefix")]
-    rig: Option<String>,
-}
-
-fn task() -> String {
-    IssueType::Task.word().to_owned()
-}
-
-fn usual() -> u8 {
-    2
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three answers")]
-struct Update {
-    id: String,
-    status: Option<String>,
-    #[serde(default)]
-    claim: bool,
-    title: Option<String>,
-    description: Option<String>,
-    design: Option<String>,
-    #[serde(alias = "acceptance")]
-    acceptance_criteria: Option<String>,
-    notes: Option<String>,
-    append_notes: Option<String>,
-    priority: Option<u8>,
-    #[serde(alias = "type")]
-    issue_type: Option<String>,
-    #[serde(default, deserialize_with = "said")]
-    assignee: Option<Option<String>>,
-    #[serde(default, deserialize_with = "said")]
-    due_at: Option<Option<Moment>>,
-    #[serde(default, deserialize_with = "said")]
-    defer_until: Option<Option<Moment>>,
-    #[serde(default)]
-    add_labels: BTreeSet<String>,
-    #[serde(default)]
-    remove_labels: BTreeSet<String>,
-    labels: Option<BTreeSet<String>>,
-    #[serde(default, deserialize_with = "said")]
-    owner: Option<Option<String>>,
-    #[serde(default, deserialize_with = "said")]
-    estimated_minutes: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "said")]
-    external_ref: Option<Option<String>>,
-    #[serde(default)]
-    metadata: BTreeMap<String, Value>,
-}
-
-/// A field that is there, if only as null, which takes the value away.
-#[expect(clippy::option_option, reason = "absent, null and a value are three answers")]
-fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(from).map(Some)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct End {
-    id: String,
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Remark {
-    id: String,
-    text: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Edge {
-    #[serde(alias = "issue_id")]
-    id: String,
-    depends_on_id: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Label {
-    id: String,
-    #[serde(default)]
-    add: BTreeSet<String>,
-    #[serde(default)]
-    remove: BTreeSet<String>,
-}
 
 /// Reads lines one after the other.
 pub(super) struct Reader<'t> {
