@@ -17,6 +17,7 @@ use crate::ledger::{Actor, Deed, Ledger, sync, tree};
 use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
+use crate::model::convoy::Convoy;
 use crate::model::hook::Hook;
 use crate::model::scope::{self, LocalMachine, Rig};
 use crate::name::{BeadId, Name};
@@ -270,6 +271,13 @@ impl Entering<'_> {
             for mut bead in change.before().beads_of(&IssueType::Agent)? {
                 if Agent::of(&bead).is_ok_and(|agent| agent.machine == old) {
                     bead.extra.insert("machine".into(), new.clone().into());
+                    change.put_bead(&bead)?;
+                }
+            }
+            for mut bead in change.before().beads_of(&IssueType::Convoy)? {
+                if let Some(mut fields) = Convoy::of(&bead).ok().filter(|convoy| convoy.home.as_deref() == Some(old)) {
+                    fields.home = Some(new.clone());
+                    fields.put_into(&mut bead);
                     change.put_bead(&bead)?;
                 }
             }

@@ -124,14 +124,14 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
     Ok(report)
 }
 
-/// Lands convoys that are complete with what other machines closed; whether there was one.
+/// Settles and feeds convoys after what other machines closed; whether anything was written for it.
 fn settle_convoys(town: &Town, report: &Report) -> bool {
     let received = |synced: &Synced| synced.exchange.as_ref().is_some_and(|exchange| exchange.received > 0);
     if !report.0.iter().any(received) {
         return false;
     }
     match convoy::check(town, None) {
-        Ok(checked) => checked.convoys.iter().any(|one| one.outcome == convoy::Settling::Landed),
+        Ok(checked) => checked.convoys.iter().any(convoy::Settled::has_written),
         Err(error) => {
             tracing::warn!("convoys were not settled ({}); gt convoy check does it", error.line());
             false

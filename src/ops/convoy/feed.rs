@@ -11,11 +11,11 @@ use super::make::{track, work_below};
 use super::settle::{deliver_told, tell_each};
 use super::swarm;
 use crate::error::Result;
-use crate::model::bead::Bead;
+use crate::model::bead::{Bead, Status};
 use crate::model::convoy::{self, Convoy};
 use crate::model::mail::{Letter, Urgency};
 use crate::name::BeadId;
-use crate::ops::sling::{self, Plan, Tried};
+use crate::ops::sling::{self, Plan, Slung, Tried};
 use crate::ops::track::reach::{Reach, Sight};
 use crate::time::Moment;
 use crate::town::Town;
@@ -79,7 +79,10 @@ pub fn feed(town: &Town, id: &BeadId) -> Result<Fed> {
         let plan = Plan { bead: id.to_string(), no_start: fields.only_assign, ..Plan::default() };
         let tried = match sling::sling(town, &plan) {
             Ok(done) => {
-                slung.push(id.clone());
+                // Another feeding may have been quicker, and counted it.
+                if matches!(done, Slung::Assigned { .. }) {
+                    slung.push(id.clone());
+                }
                 Tried::Slung(done)
             }
             Err(error) => Tried::failed(id.as_str(), &error),
@@ -95,7 +98,7 @@ pub fn feed(town: &Town, id: &BeadId) -> Result<Fed> {
 }
 
 /// Work below the epic of a mountain that its convoy does not track yet.
-fn new_work(reach: &mut Reach<'_>, bead: &Bead, fields: &Convoy) -> Vec<BeadId> {
+pub(super) fn new_work(reach: &mut Reach<'_>, bead: &Bead, fields: &Convoy) -> Vec<BeadId> {
     let Some(epic) = fields.from_epic.as_ref().filter(|_| is_mountain(bead)) else { return Vec::new() };
     // An epic that cannot be read has nothing new to say.
     let all = work_below(reach, epic).unwrap_or_default();
@@ -115,6 +118,10 @@ fn note(town: &Town, id: &BeadId, slung: &[BeadId], new: &[BeadId]) -> Result<()
         let mut fields = Convoy::of(&bead)?;
         let added = track(town, &mut bead, new);
         if !added.is_empty() {
+            // It may have landed meanwhile.
+            if bead.status.is_closed() {
+                bead.become_status(Status::Open, town.now)?;
+            }
             swarm::reopen_shares(&change.before().rigs()?, &mut fields, &added);
             fields.waves.push(added);
         }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::feed;
+use super::make::work_below;
 use crate::error::Result;
 use crate::ledger::Damaged;
 use crate::ledger::index::Catalog;
@@ -327,19 +328,42 @@ pub(super) fn why_held(town: &Town, reach: &mut Reach<'_>, known: &mut BTreeMap<
         Sight::Missing => return Start::Not("there is no such bead".to_owned()),
         Sight::Unreadable(why) => return Start::Not(why),
     };
-    if matches!(brief.status, Status::Hooked | Status::InProgress | Status::InReview) {
-        return Start::UnderWay;
+    if brief.issue_type == IssueType::Epic {
+        return why_held_below(town, reach, known, id);
     }
+    // A claim whose time is up is open work.
     if !brief.is_open_work(town.now) {
-        let what =
-            if brief.issue_type.is_work() { format!("it is {}", brief.status) } else { format!("it is a {}", brief.issue_type) };
+        if matches!(brief.status, Status::Hooked | Status::InProgress | Status::InReview) {
+            return Start::UnderWay;
+        }
+        let what = if brief.issue_type.is_work() {
+            format!("it is {}", brief.status)
+        } else {
+            format!("nobody can work on a bead of type {}", brief.issue_type)
+        };
         return Start::Not(what);
     }
-    if let Some(who) = &brief.assignee {
+    if let Some(who) = brief.assignee.as_ref().filter(|_| brief.status == Status::Open) {
         return Start::Not(format!("{who} is to do it and has not begun"));
     }
     match blockers(reach, known, &brief).as_slice() {
         [] => Start::Now,
         all => Start::Not(all.iter().map(|one| format!("{} ({})", one.id, one.why)).collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// Whether work below an epic goes on.
+fn why_held_below(town: &Town, reach: &mut Reach<'_>, known: &mut BTreeMap<BeadId, Vec<Blocker>>, epic: &BeadId) -> Start {
+    let mut ready = Vec::new();
+    for id in work_below(reach, epic).unwrap_or_default() {
+        match why_held(town, reach, known, &id) {
+            Start::UnderWay => return Start::UnderWay,
+            Start::Now => ready.push(id.to_string()),
+            Start::Not(_) => {}
+        }
+    }
+    Start::Not(match ready.as_slice() {
+        [] => "nothing below it can be begun".to_owned(),
+        ready => format!("ready below it: {}", ready.join(", ")),
+    })
 }

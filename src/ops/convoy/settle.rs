@@ -95,11 +95,15 @@ pub struct Checked {
 
 impl Settled {
     fn of(bead: &Bead) -> Self {
+        Self { title: bead.title.clone(), total: convoy::tracked(bead).count(), ..Self::begun(&bead.id) }
+    }
+
+    fn begun(id: &BeadId) -> Self {
         Self {
-            id: bead.id.clone(),
-            title: bead.title.clone(),
+            id: id.clone(),
+            title: String::new(),
             outcome: Settling::Closed,
-            total: convoy::tracked(bead).count(),
+            total: 0,
             open: Vec::new(),
             unknown: Vec::new(),
             done_rigs: Vec::new(),
@@ -109,6 +113,17 @@ impl Settled {
             untold: Vec::new(),
             fault: None,
         }
+    }
+
+    /// One that could not be settled at all.
+    fn failed(id: &BeadId, error: &Error) -> Self {
+        Self::begun(id).unreadable(error)
+    }
+
+    /// Whether settling it changed something that others are to hear of.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        self.outcome == Settling::Landed || self.fed.is_some() || !self.done_rigs.is_empty() || self.has_stalled
     }
 
     fn unreadable(mut self, error: &Error) -> Self {
@@ -170,7 +185,14 @@ pub(super) fn settle_in(change: &mut Change<'_>, reach: &mut Reach<'_>, id: &Bea
     let shares = swarm::done_shares(&change.before().rigs()?, &bead, &fields, &standings);
     fields.done_rigs.extend(shares.iter().map(|share| share.rig.clone()));
     settled.done_rigs = shares.iter().map(|share| share.rig.clone()).collect();
+    // What was filed below the epic of a mountain since is work of it, which its feeding takes in.
+    let new = feed::new_work(reach, &bead, &fields);
     let landed_at = match convoy::judge(&bead, |id| standings[id].clone()) {
+        Verdict::Complete(_) if !new.is_empty() => {
+            settled.outcome = Settling::Waits;
+            settled.open = new;
+            None
+        }
         Verdict::Complete(_) if fields.owned => {
             settled.outcome = Settling::Complete;
             None
@@ -286,7 +308,7 @@ fn settle_trackers<'i>(town: &Town, ids: impl IntoIterator<Item = &'i BeadId>) -
     let mut all = Vec::new();
     for id in convoys {
         crate::env::crash_point("convoy.settling");
-        all.push(settle(town, &id)?);
+        all.push(settle(town, &id).unwrap_or_else(|error| Settled::failed(&id, &error)));
     }
     deliver_told(town)?;
     feed_waiting(town, &mut all);
@@ -338,12 +360,18 @@ pub fn check(town: &Town, one: Option<&BeadId>) -> Result<Checked> {
     ids.sort();
     let mut checked = Checked { convoys: Vec::new(), damaged: damaged(&catalog.damaged(), one) };
     for id in &ids {
-        checked.convoys.push(settle(town, id)?);
+        checked.convoys.push(match settle(town, id) {
+            Err(error) if one.is_none() => Settled::failed(id, &error),
+            settled => settled?,
+        });
     }
     deliver_told(town)?;
     feed_waiting(town, &mut checked.convoys);
     for one in checked.convoys.iter_mut().filter(|one| one.outcome == Settling::Waits) {
-        one.has_stalled = feed::tell_of_stall(town, &one.id)?;
+        one.has_stalled = feed::tell_of_stall(town, &one.id).unwrap_or_else(|error| {
+            tracing::warn!("whether convoy {} has stalled was not told: {}", one.id, error.line());
+            false
+        });
     }
     Ok(checked)
 }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::feed::{self, Fed};
 use super::graph::{self, Plan, Warning};
 use super::make::{Draft, check_trackable, create_in, track, work_below};
+use super::swarm;
 use crate::error::{Error, Result};
-use crate::ledger::Change;
+use crate::ledger::{Change, State};
 use crate::model::bead::{Bead, IssueType, TITLE_CHARS_MAX};
 use crate::model::convoy::{self, Convoy};
 use crate::name::BeadId;
@@ -70,13 +71,10 @@ struct Intent {
 /// Refused, when the work cannot be ordered, is nobody's here, or was launched already; nothing is written then.
 pub fn stage(town: &Town, order: &Order) -> Result<Staged> {
     let intent = intent(town, order)?;
-    if let Some(id) = &intent.convoy {
-        let launched = Convoy::of(&town.hq.state()?.bead(id)?)?.launched_at;
-        if launched.is_some() {
-            return Err(Error::refused(format!("{id} was launched already")).hint(format!("see: gt convoy status {id}")));
-        }
-    }
-    write(town, &intent, "convoy-stage", |_| {})
+    write(town, &intent, "convoy-stage", |id, fields| match fields.launched_at {
+        Some(_) => Err(Error::refused(format!("{id} was launched already")).hint(format!("see: gt convoy status {id}"))),
+        None => Ok(()),
+    })
 }
 
 /// Stages, and slings what waits for nothing; the rest follows as its blockers are closed. A convoy that was launched
@@ -91,10 +89,11 @@ pub fn launch(town: &Town, order: &Order) -> Result<Launched> {
         let texts: Vec<&str> = intent.plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
         return Err(Error::refused(format!("doubtful: {}", texts.join("; "))).hint("add --force to launch it as it is"));
     }
-    let staged = write(town, &intent, "convoy-launch", |fields| {
+    let staged = write(town, &intent, "convoy-launch", |_, fields| {
         fields.launched_at = fields.launched_at.or(Some(town.now));
         fields.home = Some(town.machine.clone());
         fields.only_assign = order.no_start;
+        Ok(())
     })?;
     crate::env::crash_point("convoy.launched");
     let fed = feed::feed(town, &staged.id)?;
@@ -129,7 +128,8 @@ fn intent(town: &Town, order: &Order) -> Result<Intent> {
     let beads: Vec<BeadId> = beads.into_iter().collect();
     let plan = graph::plan(town, &mut reach, &beads, epic.is_some())?;
     let plain = title.unwrap_or_default().replace(char::is_control, " ");
-    let title = order.title.clone().unwrap_or_else(|| plain.chars().take(TITLE_CHARS_MAX).collect());
+    let kept = convoy.as_ref().map(|id| state.bead(id)).transpose()?.map(|bead| bead.title);
+    let title = order.title.clone().or(kept).unwrap_or_else(|| plain.chars().take(TITLE_CHARS_MAX).collect());
     some_work(Intent { convoy, epic, title, beads, plan })
 }
 
@@ -142,8 +142,12 @@ fn of_convoy(town: &Town, reach: &mut Reach<'_>, bead: &Bead, order: &Order) -> 
     for id in convoy::tracked(bead) {
         match reach.brief(id) {
             Sight::Seen(brief) if brief.issue_type == IssueType::Epic => beads.extend(work_below(reach, id)?),
+            Sight::Seen(brief) if !brief.issue_type.is_work() => {}
             _ => drop(beads.insert(id.clone())),
         }
+    }
+    if let Some(epic) = &fields.from_epic {
+        beads.extend(work_below(reach, epic)?);
     }
     let beads: Vec<BeadId> = beads.into_iter().collect();
     let plan = graph::plan(town, reach, &beads, fields.from_epic.is_some())?;
@@ -163,7 +167,11 @@ fn some_work(intent: Intent) -> Result<Intent> {
 /// # Errors
 /// Corrupt, when the town's ledger cannot be read.
 pub fn staged_for(town: &Town, epic: &BeadId) -> Result<Option<BeadId>> {
-    let all = town.hq.state()?.beads_of(&IssueType::Convoy)?;
+    staged_in(&town.hq.state()?, epic)
+}
+
+fn staged_in(state: &State<'_>, epic: &BeadId) -> Result<Option<BeadId>> {
+    let all = state.beads_of(&IssueType::Convoy)?;
     let is_of_epic = |bead: &Bead| {
         let fields = Convoy::of(bead).ok();
         fields.is_some_and(|fields| fields.from_epic.as_ref() == Some(epic) && !fields.waves.is_empty())
@@ -171,8 +179,19 @@ pub fn staged_for(town: &Town, epic: &BeadId) -> Result<Option<BeadId>> {
     Ok(all.into_iter().find(|bead| !bead.status.is_closed() && is_of_epic(bead)).map(|bead| bead.id))
 }
 
-/// Writes the convoy of `intent` with its waves, and what `set` does to its fields.
-fn write(town: &Town, intent: &Intent, op: &str, mut set: impl FnMut(&mut Convoy)) -> Result<Staged> {
+/// The waves of a convoy for which `planned` was planned now. What was ordered before the first sling keeps its place,
+/// since a bead that is closed, and left out of the plan, may be opened again.
+fn waves_after(fields: &Convoy, planned: &[Vec<BeadId>]) -> Vec<Vec<BeadId>> {
+    if fields.feeds.is_empty() {
+        return planned.to_vec();
+    }
+    let is_new = |id: &&BeadId| !fields.waves.iter().flatten().any(|known| known == *id);
+    let new = planned.iter().map(|wave| wave.iter().filter(is_new).cloned().collect::<Vec<_>>());
+    fields.waves.iter().cloned().chain(new.filter(|wave| !wave.is_empty())).collect()
+}
+
+/// Writes the convoy of `intent` with its waves, and what `set` does to its fields, unless it refuses.
+fn write(town: &Town, intent: &Intent, op: &str, mut set: impl FnMut(&BeadId, &mut Convoy) -> Result<()>) -> Result<Staged> {
     let draft = Draft {
         title: intent.title.clone(),
         beads: Vec::new(),
@@ -183,14 +202,20 @@ fn write(town: &Town, intent: &Intent, op: &str, mut set: impl FnMut(&mut Convoy
     };
     let deed = town.deed(op, format!("{} {}", op.replace('-', " "), intent.title));
     let mut put = |change: &mut Change<'_>| {
-        let mut bead = match &intent.convoy {
+        // Another may have staged the same epic a moment ago.
+        let there = match (&intent.convoy, &intent.epic) {
+            (None, Some(epic)) => staged_in(change.before(), epic)?,
+            (known, _) => known.clone(),
+        };
+        let mut bead = match &there {
             Some(id) => change.bead(id)?,
             None => create_in(town, change, &draft, &intent.beads)?,
         };
         let mut fields = Convoy::of(&bead)?;
-        track(town, &mut bead, &intent.beads);
-        fields.waves.clone_from(&intent.plan.waves);
-        set(&mut fields);
+        set(&bead.id, &mut fields)?;
+        let added = track(town, &mut bead, &intent.beads);
+        swarm::reopen_shares(&change.before().rigs()?, &mut fields, &added);
+        fields.waves = waves_after(&fields, &intent.plan.waves);
         bead.title.clone_from(&intent.title);
         bead.updated_at = town.now;
         fields.put_into(&mut bead);

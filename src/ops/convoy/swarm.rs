@@ -77,8 +77,8 @@ impl Share {
             many => format!("all {many} beads of {} are closed", self.rig),
         };
         let message = Protocol::SwarmComplete { convoy: bead.id.clone(), beads: self.beads.clone(), outcome };
-        // A share that has grown since is told of again.
-        let key = format!("swarm-complete-{}-{}-{}", bead.id, self.rig, self.beads.len());
+        // A share that has changed since is told of again.
+        let key = format!("swarm-complete-{}-{}-{}", bead.id, self.rig, self.at.millis());
         let from = Address::Witness(self.rig.clone());
         post::once(change, &key, &Address::Mayor, |id| message.letter(id, from.clone(), Address::Mayor, self.at)).map(|_| ())
     }
