@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::bead_id;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
 use crate::ops::past::delete::Options;
@@ -43,19 +43,29 @@ pub struct Delete {
     dry_run: bool,
 }
 
-/// The bead that `text` names, be it deleted.
+/// How often a bead may be deleted and restored by others while it is looked for.
+const LOOKS_MAX: usize = 8;
+
+/// The bead that `text` names, be it deleted. The living are asked first: what is deleted meanwhile has a grave then.
 fn bead_or_grave(town: &Town, text: &str) -> Result<BeadId> {
-    if let Ok(id) = text.parse::<BeadId>() {
-        let state_of = |id: &BeadId| -> Result<bool> {
-            let ledger = town.scope_of(&id.prefix())?;
-            let state = ledger.state()?;
-            Ok(!state.has_bead(id)? && state.tombstone(id)?.is_some_and(|stone| stone.moved_to.is_none()))
-        };
-        if state_of(&id)? {
+    let mut found = bead_id(town, text);
+    let Ok(id) = text.parse::<BeadId>() else { return found };
+    for _ in 0..LOOKS_MAX {
+        match &found {
+            Err(error) if error.kind == Kind::NotFound => {}
+            _ => return found,
+        }
+        let ledger = town.scope_of(&id.prefix())?;
+        let state = ledger.state()?;
+        if state.tombstone(&id)?.is_some_and(|stone| stone.moved_to.is_none()) {
             return Ok(id);
         }
+        if !state.has_bead(&id)? {
+            return found;
+        }
+        found = bead_id(town, text);
     }
-    bead_id(town, text)
+    found
 }
 
 fn named(town: &Town, texts: &[String]) -> Result<Vec<BeadId>> {

@@ -41,15 +41,17 @@ impl Move {
 
     /// The bead; by its old id when it went where it is to go, which may have to be finished.
     fn named(&self, town: &Town, to: &Prefix) -> Result<BeadId> {
-        if let Ok(id) = self.id.parse::<BeadId>() {
-            let ledger = town.scope_of(&id.prefix())?;
-            let state = ledger.state()?;
-            let went = |id: &BeadId| Ok(state.tombstone(id)?.and_then(|stone| stone.moved_to));
-            if !state.has_bead(&id)? && went(&id)?.is_some_and(|new: BeadId| new.prefix() == *to) {
+        let found = bead_id(town, &self.id)?;
+        if let Ok(id) = self.id.parse::<BeadId>()
+            && id.prefix() != *to
+            && found.prefix() == *to
+        {
+            let stone = town.scope_of(&id.prefix())?.state()?.tombstone(&id)?;
+            if stone.is_some_and(|stone| stone.moved_to.as_ref() == Some(&found)) {
                 return Ok(id);
             }
         }
-        bead_id(town, &self.id)
+        Ok(found)
     }
 }
 
