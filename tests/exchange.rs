@@ -192,6 +192,8 @@ fn what_was_deleted_stays_deleted_and_deletes_nothing_here() {
     assert_eq!(exported(&town, "--rig widgets --status tombstone").len(), 3);
     assert_eq!(exported(&town, "--rig widgets --status open").len(), 1);
     assert_eq!(exported(&town, "--rig widgets --status open,tombstone").len(), 4);
+    let of_type = |words: &str| exported(&town, &format!("--rig widgets {words}")).len();
+    assert_eq!((of_type("--status tombstone --type bug"), of_type("--status open,tombstone --type task")), (2, 2));
     town.gt("show wi-2").fails_with(3);
     let tips = tip(&town, "widgets");
     assert_eq!(import(&town, "", &text_of(&out)).json()["unchanged"], 1);

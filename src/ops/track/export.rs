@@ -83,6 +83,7 @@ fn export_scope(ledger: &Ledger, which: &Which, sink: &mut dyn Write, exported: 
     }
     let (mut stones, mut damaged) = if which.keeps_tombstones() { state.tombstones()? } else { Default::default() };
     exported.damaged.append(&mut damaged);
+    stones.retain(|stone| which.types.is_empty() || which.types.contains(&stone.original_type));
     stones.sort_by(|a, b| b.id.cmp(&a.id));
     for stride in paths.chunks(STRIDE) {
         let mut lines: Vec<Option<String>> = vec![None; stride.len()];
