@@ -1,5 +1,7 @@
 //! Beads that come from the `bd` tool and from `br`, and go back to them: nothing is lost, nothing is half done.
 
+mod held;
+
 use std::collections::BTreeSet;
 use std::process::Stdio;
 

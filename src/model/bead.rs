@@ -2,6 +2,8 @@
 //!
 //! Stored names are those of the `bd` tool. Fields this version does not know stay in `extra`.
 
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -12,6 +14,7 @@ use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 pub use crate::model::words::{DependencyKind, IssueType, Status};
 use crate::name::BeadId;
 use crate::time::Moment;
+pub use standing::{OF_ASSIGNMENT, is_of_standing};
 
 /// An edge from a bead to what it depends on.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
@@ -233,88 +236,6 @@ impl Bead {
         })
     }
 
-    /// Moves to `next`, keeping `closed_at`, assignment and start in step with the status.
-    ///
-    /// # Errors
-    /// Refused, when the table of moves does not list it; the hint says what is allowed.
-    pub fn become_status(&mut self, next: Status, now: Moment) -> Result<()> {
-        if self.status == next {
-            return Ok(());
-        }
-        if !self.status.may_become(&next) {
-            return Err(
-                Error::refused(format!("{} is {} and cannot become {next}", self.id, self.status)).hint(self.what_helps())
-            );
-        }
-        self.lease_until = None;
-        self.lease_millis = None;
-        if self.status.is_closed() {
-            self.reopened_count = self.reopened_count.saturating_add(1);
-            self.closed_at = None;
-            self.close_reason = None;
-            self.closed_by = None;
-        }
-        match next {
-            Status::Closed => self.closed_at = Some(now),
-            Status::Open => {
-                // What comes back from review is mended by the same effort.
-                if self.status != Status::InReview {
-                    self.hooked_at = None;
-                    self.model = None;
-                }
-                self.assignee = None;
-                self.assigned_rev = None;
-                self.started_at = None;
-                self.defer_until = None;
-            }
-            Status::InProgress => self.started_at = Some(now),
-            Status::Hooked | Status::InReview | Status::Blocked | Status::Deferred | Status::Pinned | Status::Other(_) => {}
-        }
-        self.status = next;
-        self.updated_at = now;
-        Ok(())
-    }
-
-    /// Notes that it is given out at `now`, to somebody who runs `model`.
-    pub fn give_out(&mut self, model: Option<&str>, now: Moment) {
-        self.hooked_at.get_or_insert(now);
-        self.model = model.map(str::to_owned);
-    }
-
-    /// Closes with who and why.
-    ///
-    /// # Errors
-    /// Refused, when the status forbids it.
-    pub fn close(&mut self, by: &str, reason: &str, now: Moment) -> Result<()> {
-        self.become_status(Status::Closed, now)?;
-        self.closed_by = Some(by.to_owned());
-        self.close_reason = Some(reason.to_owned());
-        Ok(())
-    }
-
-    /// Opens it when it was deferred until a time that has come by `now`, or claimed until then; whoever takes work does
-    /// this first.
-    ///
-    /// # Errors
-    /// Refused, if the table of moves forbade it.
-    pub fn wake(&mut self, now: Moment) -> Result<()> {
-        let has_come = self.status == Status::Deferred && self.defer_until.is_some_and(|until| until <= now);
-        if has_come || self.has_lease_ended(now) { self.become_status(Status::Open, now) } else { Ok(()) }
-    }
-
-    /// Whether it was claimed for a time that is over by `now`.
-    #[must_use]
-    pub fn has_lease_ended(&self, now: Moment) -> bool {
-        self.status == Status::InProgress && self.lease_until.is_some_and(|until| until <= now)
-    }
-
-    /// Makes the claim end by itself `millis` after `now`.
-    pub fn lease(&mut self, millis: u64, now: Moment) {
-        let length = i64::try_from(millis).unwrap_or(i64::MAX);
-        self.lease_millis = Some(millis);
-        self.lease_until = Some(Moment::from_millis(now.millis().saturating_add(length)));
-    }
-
     /// Adds a remark at the end. Its id is `name`, or `name.1` and so on where remarks here have those already: a merge
     /// tells remarks apart by their ids.
     pub fn comment(&mut self, name: String, author: &str, text: &str, now: Moment) {
@@ -337,52 +258,11 @@ impl Bead {
     pub fn blockers(&self) -> impl Iterator<Item = &Dependency> {
         self.dependencies.iter().filter(|dependency| dependency.kind.is_blocking())
     }
-
-    fn what_helps(&self) -> String {
-        match self.status {
-            Status::Closed => format!("reopen it first: gt bead update {} --status open", self.id),
-            Status::InReview => format!("its merge request decides; see: gt mq why {}", self.id),
-            Status::Hooked | Status::InProgress => {
-                format!("it is held by {}; see: gt show {}", self.assignee.as_deref().unwrap_or("nobody"), self.id)
-            }
-            Status::Open | Status::Blocked | Status::Deferred | Status::Pinned | Status::Other(_) => {
-                format!("see: gt show {}", self.id)
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn bead() -> Bead {
-        Bead::new("gt-abc12".parse().unwrap(), IssueType::Task, "Mend the pump", "overseer", Moment::from_millis(0)).unwrap()
-    }
-
-    #[test]
-    fn closed_and_closed_at_agree() {
-        let mut bead = bead();
-        let now = Moment::from_millis(5);
-        bead.close("overseer", "done", now).unwrap();
-        assert_eq!(bead.closed_at, Some(now));
-        assert!(bead.become_status(Status::Hooked, now).is_err());
-        bead.become_status(Status::Open, now).unwrap();
-        assert_eq!((bead.closed_at, bead.close_reason), (None, None));
-    }
-
-    #[test]
-    fn a_lease_goes_with_the_claim() {
-        let mut bead = bead();
-        let at = Moment::from_millis;
-        bead.become_status(Status::InProgress, at(0)).unwrap();
-        bead.assignee = Some("mayor".into());
-        bead.lease(10, at(5));
-        bead.wake(at(14)).unwrap();
-        assert!(bead.status == Status::InProgress && !bead.has_lease_ended(at(14)) && bead.has_lease_ended(at(15)));
-        bead.wake(at(15)).unwrap();
-        assert_eq!((bead.status, bead.assignee, bead.lease_until, bead.lease_millis), (Status::Open, None, None, None));
-    }
 
     #[test]
     fn unknown_fields_and_words_survive_a_rewrite() {

@@ -280,11 +280,7 @@ fn agree(bead: &mut Bead) -> bool {
     let was_freed = matches!(bead.status, Status::Hooked | Status::InReview);
     if was_freed {
         bead.status = Status::Open;
-        bead.assignee = None;
-        bead.assigned_rev = None;
-        bead.started_at = None;
-        bead.lease_until = None;
-        bead.lease_millis = None;
+        bead.let_go();
     }
     if !bead.status.is_closed() {
         bead.closed_at = None;
@@ -365,8 +361,12 @@ mod tests {
     fn closed_and_its_time_agree_and_what_hangs_nowhere_here_is_open() {
         let closed = read(r#"{"id":"bd-a1","title":"t","status":"done"}"#);
         assert_eq!((closed.status.is_closed(), closed.closed_at), (true, Some(Moment::from_millis(7))));
-        let hooked = read(r#"{"id":"bd-a1","title":"t","status":"hooked","assignee":"x","closed_at":"2026-01-01T00:00:00Z"}"#);
+        let hooked = read(
+            r#"{"id":"bd-a1","title":"t","status":"hooked","assignee":"x","model":"opus","hooked_at":"2026-01-01T00:00:00Z",
+            "closed_at":"2026-01-01T00:00:00Z"}"#,
+        );
         assert_eq!((hooked.status, hooked.assignee, hooked.closed_at), (Status::Open, None, None));
+        assert_eq!((hooked.model, hooked.hooked_at), (None, None));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::model::bead::is_of_standing;
 
 /// A JSON object: a record as it is stored.
 pub type Object = Map<String, Value>;
@@ -111,10 +112,7 @@ impl Class {
         match self {
             Self::Hook | Self::Machine | Self::Intent | Self::Once | Self::Tombstone => "all",
             Self::Bead => match field {
-                "status" | "assignee" | "assigned_rev" | "hooked_at" | "model" | "lease_until" | "lease_millis"
-                | "started_at" | "closed_at" | "close_reason" | "closed_by" | "defer_until" | "state" | "landed_commit" => {
-                    "status"
-                }
+                field if is_of_standing(field) => "status",
                 "head" | "base" | "tree" => "head",
                 other => other,
             },

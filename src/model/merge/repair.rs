@@ -11,6 +11,7 @@ use super::lists::get;
 use super::{Conflict, Versions};
 use crate::error::Result;
 use crate::model::address::Address;
+use crate::model::bead::OF_ASSIGNMENT;
 use crate::model::record::{self, Class, Object, Rev};
 use crate::name::BeadId;
 
@@ -207,10 +208,7 @@ impl Repairing<'_> {
             return Ok(());
         }
         let mut bead = old.clone();
-        for name in ["assignee", "assigned_rev", "hooked_at", "model", "lease_until", "lease_millis", "started_at", "defer_until"]
-        {
-            bead.remove(name);
-        }
+        bead.retain(|field, _| !OF_ASSIGNMENT.contains(&field.as_str()));
         bead.insert("status".into(), "open".into());
         self.overrule(path, "hook-taken", status_unit(&bead), &old, status_unit(&old));
         self.write(path, &old, bead);

@@ -13,9 +13,11 @@ mod settle;
 mod stage;
 mod swarm;
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::ledger::State;
-use crate::model::bead::{Bead, IssueType};
+use crate::model::bead::{Bead, DependencyKind, IssueType};
 use crate::model::brief::Facts as _;
 use crate::model::convoy::INFIX;
 use crate::name::{BeadId, Prefix};
@@ -77,13 +79,26 @@ fn checked(bead: &Bead) -> Result<&Bead> {
     Err(Error::refused(format!("{} is a {}, not a convoy", bead.id, bead.issue_type)).hint("gt convoy list shows them"))
 }
 
-/// Open convoys of `state`, the town's, that track `bead`.
-fn tracking(state: &State<'_>, bead: &BeadId) -> Result<Vec<BeadId>> {
+/// Open convoys of `state`, the town's, that track any of `beads`, each with those.
+pub(in crate::ops) fn tracking<'b>(
+    state: &State<'_>,
+    beads: impl IntoIterator<Item = &'b BeadId>,
+) -> Result<BTreeMap<BeadId, Vec<BeadId>>> {
+    let mut beads = beads.into_iter().peekable();
+    let mut convoys: BTreeMap<BeadId, Vec<BeadId>> = BTreeMap::new();
+    if beads.peek().is_none() {
+        return Ok(convoys);
+    }
     let catalog = state.catalog()?;
-    let convoys = catalog.needed_by(bead).into_iter().filter(|(row, kind)| {
-        *kind == crate::model::bead::DependencyKind::Tracks && *row.issue_type() == IssueType::Convoy && !row.status().is_closed()
-    });
-    Ok(convoys.filter_map(|(row, _)| row.id().parse().ok()).collect())
+    for bead in beads {
+        for (row, kind) in catalog.needed_by(bead) {
+            let is_open = *row.issue_type() == IssueType::Convoy && !row.status().is_closed();
+            if let Some(id) = row.id().parse().ok().filter(|_| kind == DependencyKind::Tracks && is_open) {
+                convoys.entry(id).or_default().push(bead.clone());
+            }
+        }
+    }
+    Ok(convoys)
 }
 
 fn is_of_town(id: &BeadId) -> bool {

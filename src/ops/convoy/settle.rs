@@ -3,7 +3,7 @@
 //! The moment, the reason and the letters follow from the closed beads alone, so that two machines that settle the same
 //! convoy write the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -270,16 +270,14 @@ pub(super) fn tell_each(
     Ok((told, untold))
 }
 
-/// Settles the convoys that track `id`, a bead that `change` closes, when it is one of the town's: in the same
+/// Settles the convoys that track any of `ids`, beads that `change` closes, as far as they are the town's: in the same
 /// transaction. A convoy that cannot be settled holds nobody's close up; [`check`] names it.
 ///
 /// # Errors
 /// Corrupt, when the town's trees cannot be read.
-pub fn closed_in(town: &Town, change: &mut Change<'_>, id: &BeadId) -> Result<()> {
-    if !super::is_of_town(id) {
-        return Ok(());
-    }
-    for convoy in super::tracking(change.before(), id)? {
+pub fn closed_in<'i>(town: &Town, change: &mut Change<'_>, ids: impl IntoIterator<Item = &'i BeadId>) -> Result<()> {
+    let own = ids.into_iter().filter(|id| super::is_of_town(id));
+    for convoy in super::tracking(change.before(), own)?.into_keys() {
         let settled = settle_in(change, &mut Reach::new(town), &convoy)?;
         if let Some(fault) = settled.fault {
             tracing::warn!("convoy {convoy} cannot be settled: {fault}");
@@ -300,13 +298,10 @@ pub fn after_close<'i>(town: &Town, ids: impl IntoIterator<Item = &'i BeadId>) -
 
 fn settle_trackers<'i>(town: &Town, ids: impl IntoIterator<Item = &'i BeadId>) -> Result<Vec<Settled>> {
     let state = town.hq.state()?;
-    let mut convoys = BTreeSet::new();
-    for id in ids {
-        // Those of the town were settled in the transaction that closed them; what they told may wait to be carried.
-        convoys.extend(super::tracking(&state, id)?);
-    }
+    // Those of the town were settled in the transaction that closed them; what they told may wait to be carried.
+    let convoys = super::tracking(&state, ids)?;
     let mut all = Vec::new();
-    for id in convoys {
+    for id in convoys.into_keys() {
         crate::env::crash_point("convoy.settling");
         all.push(settle(town, &id).unwrap_or_else(|error| Settled::failed(&id, &error)));
     }

@@ -122,7 +122,7 @@ pub fn for_slung(town: &Town, batch: &Batch) -> Result<Option<BeadId>> {
     let state = town.hq.state()?;
     let mut others = Vec::new();
     for id in &batch.beads {
-        others.push(super::tracking(&state, id)?.into_iter().next());
+        others.push(super::tracking(&state, [id])?.into_keys().next());
     }
     if others.iter().all(Option::is_some) {
         return Ok(others.into_iter().flatten().next());
@@ -141,7 +141,7 @@ pub fn for_slung(town: &Town, batch: &Batch) -> Result<Option<BeadId>> {
     let made = town.hq.transact(&deed, |change| {
         let mut free = Vec::new();
         for id in &batch.beads {
-            if super::tracking(change.before(), id)?.is_empty() {
+            if super::tracking(change.before(), [id])?.is_empty() {
                 free.push(id.clone());
             }
         }

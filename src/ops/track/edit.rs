@@ -230,6 +230,8 @@ fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead, lease_millis: Option
     bead.wake(town.now)?;
     match bead.status {
         Status::InProgress => {
+            // What an import brought as one's own is claimed only now.
+            bead.assigned_rev.get_or_insert_with(|| change.rev().clone());
             if let Some(millis) = lease_millis {
                 bead.lease(millis, town.now);
             }
@@ -360,7 +362,7 @@ fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<()> {
         }
     }
     change.put_bead(bead)?;
-    if bead.status.is_closed() { convoy::closed_in(town, change, &bead.id) } else { Ok(()) }
+    if bead.status.is_closed() { convoy::closed_in(town, change, [&bead.id]) } else { Ok(()) }
 }
 
 /// Lets the convoys that track `closed` learn that it is.

@@ -21,6 +21,7 @@ use crate::model::exchange::{Line, read_line};
 use crate::model::hook::Hook;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
+use crate::ops::convoy;
 use crate::ops::track::create::{check_label, check_priority, check_settable_type, check_texts};
 use crate::ops::track::lines::{BadLine, numbered, refusal};
 use crate::ops::track::reach::Reach;
@@ -97,6 +98,8 @@ type Rows = BTreeMap<Prefix, Load>;
 struct Pass {
     told: Imported,
     cuts: Cuts,
+    /// Beads that it closes, or brings closed.
+    closed: Vec<BeadId>,
 }
 
 /// Imports the lines of `bytes`, one transaction a scope, all or nothing.
@@ -132,7 +135,7 @@ pub fn import(town: &Town, mut bytes: Vec<u8>, options: &Options) -> Result<Impo
     drop((bytes, first_lines));
     told.renamed = renames.map_or(0, |renames| renames.len());
     drop_unknown_scopes(town, &mut rows, &mut told.bad);
-    let mut pass = Pass { told, cuts: Cuts::new() };
+    let mut pass = Pass { told, cuts: Cuts::new(), closed: Vec::new() };
     // What the state of a scope refuses is found before the first scope is written.
     if rows.len() > 1 || options.dry_run {
         let mut outcome = pass.clone();
@@ -155,6 +158,7 @@ pub fn import(town: &Town, mut bytes: Vec<u8>, options: &Options) -> Result<Impo
         })?;
     }
     refuse_bad(&mut pass.told, total, options)?;
+    convoy::after_close(town, &pass.closed);
     Ok(pass.told)
 }
 
@@ -268,9 +272,9 @@ fn put_all(town: &Town, change: &mut Change<'_>, here: &Prefix, rows: &Rows, pas
     }
     cut_rings(town, change, here, rows, &taken, pass)?;
     for (row, verdict) in &taken {
-        let (created, bead, is_freed) = match verdict {
-            Verdict::New(bead) => (true, without_cuts(bead, &pass.cuts), row.was_freed),
-            Verdict::Newer { bead, is_freed } => (false, without_cuts(bead, &pass.cuts), *is_freed),
+        let (created, bead, is_freed, was_closed) = match verdict {
+            Verdict::New(bead) => (true, without_cuts(bead, &pass.cuts), row.was_freed, false),
+            Verdict::Newer { bead, is_freed, was_closed } => (false, without_cuts(bead, &pass.cuts), *is_freed, *was_closed),
             Verdict::Unchanged | Verdict::Older | Verdict::DeletedHere => continue,
         };
         if let Err(error) = change.put_bead(bead.as_ref()) {
@@ -281,7 +285,11 @@ fn put_all(town: &Town, change: &mut Change<'_>, here: &Prefix, rows: &Rows, pas
         pass.told.updated += usize::from(!created);
         pass.told.freed += usize::from(is_freed);
         pass.told.ids.push(row.bead.id.clone());
+        if bead.status.is_closed() && !was_closed {
+            pass.closed.push(row.bead.id.clone());
+        }
     }
+    convoy::closed_in(town, change, pass.closed.iter().filter(|id| id.prefix() == *here))?;
     for (line, stone) in rows.get(here).into_iter().flat_map(|load| &load.stones) {
         if change.is_taken(&stone.id)? {
             continue;

@@ -9,12 +9,13 @@ use crate::model::record;
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
 use crate::ops::track::create::check_settable_type;
+use crate::time::Moment;
 use std::collections::BTreeSet;
 
 /// What becomes of a line.
 pub(super) enum Verdict<'r> {
     New(&'r Bead),
-    Newer { bead: Box<Bead>, is_freed: bool },
+    Newer { bead: Box<Bead>, is_freed: bool, was_closed: bool },
     Unchanged,
     Older,
     DeletedHere,
@@ -40,9 +41,9 @@ pub(super) fn verdict<'r>(
         bead.comments.extend(ours);
         bead.comments.sort_by_key(|comment| comment.created_at);
     }
-    let is_held = matches!(old.status, Status::Hooked | Status::InReview) || hooked.contains(&old.id);
+    let is_held = is_under_way(&old, hooked, change.now());
     if is_held {
-        keep_work(&mut bead, &old);
+        bead.stand_as(&old)?;
     }
     if without_clocks(object) == record_of(&bead) {
         return Ok(Verdict::Unchanged);
@@ -51,7 +52,7 @@ pub(super) fn verdict<'r>(
         return Ok(Verdict::Older);
     }
     check_settable_type(&old.issue_type)?;
-    Ok(Verdict::Newer { bead: Box::new(bead), is_freed: row.was_freed && !is_held })
+    Ok(Verdict::Newer { bead: Box::new(bead), is_freed: row.was_freed && !is_held, was_closed: old.status.is_closed() })
 }
 
 /// What becomes of a bead that is not here: one that was deleted after the line was written stays deleted.
@@ -63,16 +64,12 @@ fn unknown_verdict<'r>(change: &Change<'_>, bead: &'r Bead, options: &Options) -
     })
 }
 
-/// Gives `bead` the status and holder of `old`, whose work is under way here.
-fn keep_work(bead: &mut Bead, old: &Bead) {
-    bead.status = old.status.clone();
-    bead.assignee.clone_from(&old.assignee);
-    bead.assigned_rev.clone_from(&old.assigned_rev);
-    bead.started_at = old.started_at;
-    bead.lease_until = old.lease_until;
-    bead.lease_millis = old.lease_millis;
-    bead.defer_until = old.defer_until;
-    bead.closed_at = old.closed_at;
-    bead.close_reason.clone_from(&old.close_reason);
-    bead.closed_by.clone_from(&old.closed_by);
+/// Whether work on a bead is under way here. What came in as somebody's elsewhere, and was not claimed here since, is not.
+fn is_under_way(old: &Bead, hooked: &BTreeSet<&BeadId>, now: Moment) -> bool {
+    let is_claimed = || old.assignee.is_some() && old.assigned_rev.is_some() && !old.has_lease_ended(now);
+    match old.status {
+        Status::Hooked | Status::InReview => true,
+        Status::InProgress if is_claimed() => true,
+        _ => hooked.contains(&old.id),
+    }
 }
