@@ -2,8 +2,10 @@
 //!
 //! A value of these types is safe as a file name and as a part of a ref name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -95,7 +97,26 @@ impl FromStr for Prefix {
     }
 }
 
+/// Prefixes that scopes had formerly, and those that they have now. It is filled as the town's registry is read, so that
+/// an id belongs to its scope whatever the scope was called when the id was made.
+static FORMER: RwLock<BTreeMap<Prefix, Prefix>> = RwLock::new(BTreeMap::new());
+
 impl Prefix {
+    /// Lets ids with this prefix belong to the scope whose prefix is `now`.
+    pub fn was_renamed_to(&self, now: &Self) {
+        let mut former = FORMER.write().unwrap_or_else(PoisonError::into_inner);
+        former.remove(now);
+        if self != now {
+            former.insert(self.clone(), now.clone());
+        }
+    }
+
+    /// Whether it is `scope`, or one that the scope with the prefix `scope` had formerly.
+    #[must_use]
+    pub fn belongs_to(&self, scope: &Self) -> bool {
+        self == scope || FORMER.read().unwrap_or_else(PoisonError::into_inner).get(self) == Some(scope)
+    }
+
     /// The prefix of the town's own scope.
     #[must_use]
     pub fn hq() -> Self {
@@ -140,9 +161,17 @@ impl FromStr for BeadId {
 }
 
 impl BeadId {
-    /// The scope's prefix in it.
+    /// The prefix of the scope that it belongs to: what it begins with, or what became of that by a renaming.
     #[must_use]
     pub fn prefix(&self) -> Prefix {
+        let written = self.written_prefix();
+        let former = FORMER.read().unwrap_or_else(PoisonError::into_inner);
+        former.get(&written).cloned().unwrap_or(written)
+    }
+
+    /// What it begins with, up to its first dash.
+    #[must_use]
+    pub fn written_prefix(&self) -> Prefix {
         Prefix(self.0.split('-').next().unwrap_or_default().to_owned())
     }
 

@@ -14,7 +14,7 @@ use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
 use crate::model::scope::{LocalMachine, Rig};
-use crate::name::{Name, Prefix};
+use crate::name::{BeadId, Name, Prefix};
 use crate::time::{self, Moment};
 
 /// Where a command starts from.
@@ -142,7 +142,15 @@ impl Town {
     /// # Errors
     /// Corrupt, when the registry cannot be read.
     pub fn rigs(&self) -> Result<Vec<Rig>> {
-        self.hq.state()?.rigs()
+        let rigs = self.hq.state()?.rigs()?;
+        rigs.iter().for_each(Rig::claim_ids);
+        Ok(rigs)
+    }
+
+    fn find_rig(&self, name: &Name) -> Result<Option<Rig>> {
+        let rig = self.hq.state()?.rig(name)?;
+        rig.iter().for_each(Rig::claim_ids);
+        Ok(rig)
     }
 
     /// The rig `name` on this machine.
@@ -154,7 +162,7 @@ impl Town {
     }
 
     fn entry(&self, name: &Name) -> Result<Rig> {
-        match self.hq.state()?.rig(name)? {
+        match self.find_rig(name)? {
             Some(rig) => Ok(rig),
             None => {
                 let known: Vec<String> = self.rigs()?.iter().map(|rig| rig.name.to_string()).collect();
@@ -245,7 +253,7 @@ impl Town {
             first.as_os_str().to_str()?.parse::<Name>().ok()
         };
         // A directory of the town that is no rig's says nothing.
-        Ok(of_dir().map(|name| self.hq.state()?.rig(&name)).transpose()?.flatten())
+        Ok(of_dir().map(|name| self.find_rig(&name)).transpose()?.flatten())
     }
 
     /// The rig named, else the one here.
@@ -265,7 +273,7 @@ impl Town {
             return Ok(self.hq.clone());
         }
         let rigs = self.rigs()?;
-        if let Some(rig) = rigs.iter().find(|rig| rig.prefix == *prefix) {
+        if let Some(rig) = rigs.iter().find(|rig| rig.has_prefix(prefix)) {
             return Ok(self.place(rig.clone())?.ledger);
         }
         let known: Vec<String> = std::iter::once("hq".to_owned()).chain(rigs.iter().map(|rig| rig.prefix.to_string())).collect();
@@ -280,6 +288,17 @@ impl Town {
         address.rig().map_or_else(|| Ok(Prefix::hq()), |name| Ok(self.registered(name)?.prefix))
     }
 
+    /// The bead of the agent `address`: its scope's ledger and its id.
+    ///
+    /// # Errors
+    /// As [`Town::ledger_for`].
+    pub fn agent_bead(&self, address: &Address) -> Result<(Ledger, BeadId)> {
+        let Some(name) = address.rig() else { return Ok((self.hq.clone(), address.bead_id(&Prefix::hq()))) };
+        let rig = self.registered(name)?;
+        let id = address.bead_id(rig.founded_with());
+        Ok((self.place(rig)?.ledger, id))
+    }
+
     /// The ledger in which mail to `address` lives.
     ///
     /// # Errors
@@ -292,7 +311,7 @@ impl Town {
     }
 
     fn registered(&self, name: &Name) -> Result<Rig> {
-        let rig = self.hq.state()?.rig(name)?;
+        let rig = self.find_rig(name)?;
         rig.ok_or_else(|| Error::not_found(format!("there is no rig {name}")).hint("gt rig list shows them"))
     }
 

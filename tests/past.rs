@@ -3,7 +3,8 @@
 mod back;
 mod gone;
 mod moved;
+mod prefix;
 mod undo;
 
 /// Steps inside these verbs.
-pub const STEPS: &[&str] = &["bead.deleted", "bead.restored", "bead.copied", "bead.moved"];
+pub const STEPS: &[&str] = &["bead.deleted", "bead.restored", "bead.copied", "bead.moved", "prefix.registered", "prefix.renamed"];

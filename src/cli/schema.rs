@@ -53,6 +53,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::bead::many::ANSWERS,
         super::bead::mark::ANSWERS,
         super::bead::relocate::ANSWERS,
+        super::bead::prefix::ANSWERS,
         super::bead::state::ANSWERS,
         super::bead::survey::ANSWERS,
         super::bead::tree::ANSWERS,

@@ -1,5 +1,7 @@
 //! Scopes, rigs and machines: who may mint which ids, and where things live.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +95,12 @@ pub struct Rig {
     pub name: Name,
     /// The prefix of its ids.
     pub prefix: Prefix,
+    /// The prefix that it was founded with, and that its ledger and the ids of its agents keep; `None`: `prefix`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub founding_prefix: Option<Prefix>,
+    /// All prefixes that it ever had; none, when it had but one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub prefixes: BTreeSet<Prefix>,
     /// Where it was cloned from.
     pub url: String,
     /// The branch that work is merged into.
@@ -111,6 +119,33 @@ pub struct Rig {
     /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: Object,
+}
+
+impl Rig {
+    /// The prefix that its ledger and the ids of its agents have.
+    #[must_use]
+    pub fn founded_with(&self) -> &Prefix {
+        self.founding_prefix.as_ref().unwrap_or(&self.prefix)
+    }
+
+    /// Whether ids with `prefix` are its ids.
+    #[must_use]
+    pub fn has_prefix(&self, prefix: &Prefix) -> bool {
+        self.prefix == *prefix || self.prefixes.contains(prefix)
+    }
+
+    /// Gives it the prefix `new`; the others stay its own.
+    pub fn rename_prefix(&mut self, new: &Prefix) {
+        self.founding_prefix.get_or_insert_with(|| self.prefix.clone());
+        self.prefixes.insert(self.prefix.clone());
+        self.prefixes.insert(new.clone());
+        self.prefix = new.clone();
+    }
+
+    /// Lets ids with a prefix that it had formerly belong to it.
+    pub fn claim_ids(&self) {
+        self.prefixes.iter().for_each(|former| former.was_renamed_to(&self.prefix));
+    }
 }
 
 /// `outbox/<key>.json`: what another scope must learn; delivered under `key` exactly once.

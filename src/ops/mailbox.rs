@@ -138,8 +138,11 @@ fn is_known(town: &Town, address: &Address) -> Result<bool> {
         Address::Overseer(_) | Address::Mayor | Address::Deacon => Ok(true),
         Address::Witness(rig) | Address::Refinery(rig) => Ok(town.hq.state()?.rig(rig)?.is_some()),
         Address::Dog(_) | Address::Polecat(..) | Address::Crew(..) | Address::Plugin(..) => {
-            let Ok(prefix) = town.prefix_for(address) else { return Ok(false) };
-            Ok(town.scope_of(&prefix)?.state()?.find_bead(&address.bead_id(&prefix))?.is_some())
+            if town.prefix_for(address).is_err() {
+                return Ok(false);
+            }
+            let (ledger, id) = town.agent_bead(address)?;
+            Ok(ledger.state()?.find_bead(&id)?.is_some())
         }
     }
 }

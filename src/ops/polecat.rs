@@ -145,7 +145,7 @@ pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
 /// # Errors
 /// Refused, when it is busy or belongs to another machine; conflict, when another command holds it.
 pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
-    if let Some(bead) = place.ledger.state()?.find_bead(&address.bead_id(&place.rig.prefix))? {
+    if let Some(bead) = place.ledger.state()?.find_bead(&address.bead_id(place.rig.founded_with()))? {
         let agent = crate::model::agent::Agent::of(&bead)?;
         if agent.machine != town.machine {
             return Err(Error::refused(format!("{address} runs on another machine ({})", agent.machine))

@@ -198,7 +198,8 @@ fn chosen_prefix(town: &Town, plan: &Plan, ledger: &Ledger, branch: &str) -> Res
         return Ok(prefix.clone());
     }
     let lines = if plan.keeps_ids { source::in_branch(&ledger.store, &format!("refs/heads/{branch}"))? } else { None };
-    let taken: Vec<Prefix> = town.rigs()?.into_iter().map(|rig| rig.prefix).chain([Prefix::hq()]).collect();
+    let taken: Vec<Prefix> =
+        town.rigs()?.into_iter().flat_map(|rig| rig.prefixes.into_iter().chain([rig.prefix])).chain([Prefix::hq()]).collect();
     let own = lines.and_then(|lines| import::prefix_of(&lines.bytes)).filter(|prefix| !taken.contains(prefix));
     Ok(own.unwrap_or_else(|| Prefix::derived_from(&plan.name)))
 }
@@ -270,16 +271,17 @@ fn check_joined(plan: &Plan, scope: &Scope, remote: &str) -> Result<()> {
 
 fn entry_for(town: &Town, plan: &Plan, url: &str, branch: &str, prefix: Prefix, registered: Option<Rig>) -> Result<Rig> {
     if let Some(rig) = registered {
-        if rig.prefix != prefix {
+        if *rig.founded_with() != prefix {
             return Err(Error::refused(format!(
                 "the town knows rig {} by the prefix {}, but the ledger found has {prefix}",
-                rig.name, rig.prefix
+                rig.name,
+                rig.founded_with()
             ))
             .hint("give the remote of its own ledger with --sync"));
         }
         return Ok(rig);
     }
-    let taken = prefix == Prefix::hq() || town.rigs()?.iter().any(|rig| rig.prefix == prefix);
+    let taken = prefix == Prefix::hq() || town.rigs()?.iter().any(|rig| rig.has_prefix(&prefix));
     if taken {
         return Err(Error::refused(format!("the prefix {prefix} is taken in this town")).hint("choose another with --prefix"));
     }
@@ -287,6 +289,8 @@ fn entry_for(town: &Town, plan: &Plan, url: &str, branch: &str, prefix: Prefix, 
         v: SCHEMA_VERSION,
         name: plan.name.clone(),
         prefix,
+        founding_prefix: None,
+        prefixes: std::collections::BTreeSet::new(),
         url: url.to_owned(),
         target: branch.to_owned(),
         land_remote: plan.land.is_some(),
@@ -322,11 +326,16 @@ pub(crate) fn lay_out(place: &RigPlace) -> Result<()> {
     for role in ROLE_WORKTREES {
         worktree::add(&place.ledger.store, &place.dir.join(role), Head::Detached(tip))?;
     }
+    write_view(&place.dir, &place.rig)
+}
+
+/// Writes the view of a rig's entry for programs that read `config.json`.
+pub(crate) fn write_view(dir: &Path, rig: &Rig) -> Result<()> {
     let view = serde_json::json!({
-        "name": place.rig.name, "prefix": place.rig.prefix, "url": place.rig.url, "default_branch": place.rig.target,
-        "generated": "a view of the town's ledger; written anew by gt rig add",
+        "name": rig.name, "prefix": rig.prefix, "url": rig.url, "default_branch": rig.target,
+        "generated": "a view of the town's ledger; written anew by gt rig add and gt bead rename-prefix",
     });
-    store::write_file(&place.dir.join("config.json"), format!("{view:#}\n").as_bytes())
+    store::write_file(&dir.join("config.json"), format!("{view:#}\n").as_bytes())
 }
 
 fn register(town: &Town, rig: &Rig) -> Result<()> {

@@ -79,7 +79,7 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
 }
 
 /// What runs on a machine is for people and the mayor to say, not for the workers it runs.
-fn check_rights(town: &Town) -> Result<()> {
+pub(crate) fn check_rights(town: &Town) -> Result<()> {
     match &town.me {
         Address::Overseer(_) | Address::Mayor | Address::Crew(..) => Ok(()),
         Address::Deacon
@@ -87,7 +87,7 @@ fn check_rights(town: &Town) -> Result<()> {
         | Address::Witness(_)
         | Address::Refinery(_)
         | Address::Polecat(..)
-        | Address::Plugin(..) => Err(Error::refused(format!("{} may not say what runs or lands here", town.me))
+        | Address::Plugin(..) => Err(Error::refused(format!("{} may not say what runs, lands or is renamed here", town.me))
             .hint("ask the overseer: gt mail send overseer -s \"…\" -m \"…\"")),
     }
 }

@@ -15,15 +15,34 @@ impl Town {
     /// # Errors
     /// Not found, when there is none; refused, naming the candidates, when there are several.
     pub fn resolve_bead(&self, text: &str) -> Result<(Ledger, BeadId)> {
-        if let Ok(id) = text.parse::<BeadId>() {
-            return match self.followed(&id)? {
-                Some(found) => Ok(found),
-                None => self.abbreviated(text, vec![id.prefix()]),
-            };
+        let Ok(id) = text.parse::<BeadId>() else {
+            let start = |prefix: &Prefix| if text.contains('-') { text.to_owned() } else { format!("{prefix}-{text}") };
+            let starts = self.all_prefixes()?.iter().map(|prefix| (prefix.clone(), start(prefix))).collect();
+            return self.abbreviated(text, starts);
+        };
+        if let Some(found) = self.followed(&id)? {
+            return Ok(found);
         }
-        let mut scopes = vec![Prefix::hq()];
-        scopes.extend(self.rigs()?.into_iter().map(|rig| rig.prefix));
-        self.abbreviated(text, scopes)
+        // Of a scope that was renamed, ids may be written with any prefix that it had.
+        let mut own = self.all_prefixes()?;
+        own.retain(|prefix| prefix.belongs_to(&id.prefix()));
+        let starts: Vec<_> = own.into_iter().map(|prefix| (prefix.clone(), format!("{prefix}-{}", id.suffix()))).collect();
+        for (_, start) in &starts {
+            if let Some(found) = self.followed(&start.parse()?)? {
+                return Ok(found);
+            }
+        }
+        self.abbreviated(text, starts)
+    }
+
+    /// The prefixes of all scopes, former ones too.
+    fn all_prefixes(&self) -> Result<Vec<Prefix>> {
+        let mut all = vec![Prefix::hq()];
+        for rig in self.rigs()? {
+            all.extend(rig.prefixes.iter().filter(|former| **former != rig.prefix).cloned());
+            all.push(rig.prefix);
+        }
+        Ok(all)
     }
 
     /// The bead `id`, or the one that it became when it was moved, and the ledger it lives in.
@@ -45,13 +64,15 @@ impl Town {
         Err(Error::corrupt(format!("{id} was moved more than {MOVES_MAX} times")).hint("name the bead by its newest id"))
     }
 
-    fn abbreviated(&self, text: &str, scopes: Vec<Prefix>) -> Result<(Ledger, BeadId)> {
+    /// The one bead whose id begins as one of `starts` does in its scope.
+    fn abbreviated(&self, text: &str, starts: Vec<(Prefix, String)>) -> Result<(Ledger, BeadId)> {
         let mut found = Vec::new();
-        for prefix in scopes {
+        for (prefix, start) in starts {
             let Ok(ledger) = self.scope_of(&prefix) else { continue };
-            let start = if text.contains('-') { text.to_owned() } else { format!("{prefix}-{text}") };
             found.extend(ledger.state()?.ids_starting_with(&start)?);
         }
+        found.sort();
+        found.dedup();
         // A parent is what a person means by the letters that its children share.
         let parents: Vec<BeadId> = found.iter().filter(|id| !id.suffix().contains('.')).cloned().collect();
         let matches = if parents.len() == 1 { parents } else { found };
@@ -80,7 +101,7 @@ impl Town {
         let both = [Address::Polecat(rig.clone(), name.clone()), Address::Crew(rig.clone(), name.clone())];
         let mut known = Vec::new();
         for address in both {
-            if state.find_bead(&address.bead_id(&place.rig.prefix))?.is_some() {
+            if state.find_bead(&address.bead_id(place.rig.founded_with()))?.is_some() {
                 known.push(address);
             }
         }

@@ -109,6 +109,8 @@ impl World {
         let rig = Rig {
             v: 1,
             name: "widgets".parse().unwrap(),
+            founding_prefix: None,
+            prefixes: std::collections::BTreeSet::new(),
             prefix: "wi".parse().unwrap(),
             url: origin.display().to_string(),
             target: "main".into(),

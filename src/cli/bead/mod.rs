@@ -12,6 +12,7 @@ pub mod look;
 pub mod many;
 pub mod mark;
 mod pages;
+pub mod prefix;
 pub mod relocate;
 mod rows;
 mod sheet;
@@ -91,6 +92,7 @@ enum Verb {
     Restore(gone::Restore),
     Deleted(gone::Graves),
     Move(relocate::Move),
+    RenamePrefix(prefix::RenamePrefix),
     Undo(Undo),
     History(history::History),
     Diff(history::Diff),
@@ -154,6 +156,7 @@ impl BeadArgs {
             Verb::Restore(args) => args.run(town, out),
             Verb::Deleted(args) => args.run(town, out),
             Verb::Move(args) => args.run(town, out),
+            Verb::RenamePrefix(args) => args.run(town, out),
             Verb::Undo(args) => args.run(town, out),
             Verb::History(args) => args.run(town, out),
             Verb::Diff(args) => args.run(town, out),

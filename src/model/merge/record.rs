@@ -45,7 +45,10 @@ fn rule_of(class: Class, unit: &str) -> Rule {
         (Class::Letter, "read_at" | "acked_at" | "archived_at") | (_, "created_at") => Rule::Earliest,
         (Class::Letter, "read" | "acked" | "archived") => Rule::Either,
         (Class::Letter, "claim") => Rule::Lowest,
-        (_, "labels" | "source_beads" | "watchers" | "subscribers" | "waiters" | "members" | "refs" | "flattened") => Rule::Set,
+        (
+            _,
+            "labels" | "source_beads" | "watchers" | "subscribers" | "waiters" | "members" | "refs" | "flattened" | "prefixes",
+        ) => Rule::Set,
         (_, "updated_at" | ARCHIVE_COPY) => Rule::Latest,
         (_, "v" | "merge_v" | "epoch" | "attempts") => Rule::Highest,
         (_, name) if name.ends_with("_count") => Rule::Counter,

@@ -5,6 +5,7 @@
 
 pub mod delete;
 pub mod history;
+pub mod prefix;
 pub mod relocate;
 pub mod restore;
 pub mod undo;

@@ -58,7 +58,7 @@ pub struct Moved {
 }
 
 /// Old ids and new ones.
-type Names = BTreeMap<BeadId, BeadId>;
+pub(super) type Names = BTreeMap<BeadId, BeadId>;
 
 /// Moves the bead `id` to the scope with prefix `to`; with `cascade` its children go along.
 ///
@@ -221,7 +221,7 @@ fn copy(town: &Town, change: &mut Change<'_>, beads: &[Bead], to: &Prefix) -> Re
     Ok(names)
 }
 
-fn renamed(id: &mut BeadId, names: &Names) {
+pub(super) fn renamed(id: &mut BeadId, names: &Names) {
     if let Some(new) = names.get(id) {
         *id = new.clone();
     }
@@ -293,7 +293,7 @@ fn point(town: &Town, change: &mut Change<'_>, edge: &Dependency, names: &Names)
 
 /// Makes the edges of other scopes lead to the new ids, a transaction a scope; what cannot be reached follows the
 /// tombstones.
-fn follow(town: &Town, names: &Names) -> Result<Vec<BeadId>> {
+pub(super) fn follow(town: &Town, names: &Names) -> Result<Vec<BeadId>> {
     let mut followed = Vec::new();
     for prefix in crate::ops::track::Scopes::of(town, None, true)?.asked {
         let Ok(ledger) = town.scope_of(&prefix) else { continue };

@@ -270,9 +270,9 @@ fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> 
     bead.give_out(hook.model.as_deref(), change.now());
     change.put_bead(&bead)?;
     change.put(&slot, hook)?;
-    let agent_id = hook.agent.bead_id(&place.rig.prefix);
+    let agent_id = hook.agent.bead_id(place.rig.founded_with());
     if !change.has(&tree::bead(&agent_id))? {
-        let agent = Agent::bead(&hook.agent, &place.rig.prefix, &hook.machine, &hook.slung_by, change.now())?;
+        let agent = Agent::bead(&hook.agent, place.rig.founded_with(), &hook.machine, &hook.slung_by, change.now())?;
         change.put(&tree::bead(&agent_id), &agent)?;
     }
     Ok(())

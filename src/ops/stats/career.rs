@@ -63,8 +63,8 @@ pub struct Career {
 pub fn career(town: &Town, agent: &Address) -> Result<Career> {
     let who = agent.to_string();
     let scopes = Scopes::of(town, agent.rig().map(crate::name::Name::as_str), true)?;
-    let prefix = town.prefix_for(agent)?;
-    let since = town.scope_of(&prefix)?.state()?.find_bead(&agent.bead_id(&prefix))?.map(|bead| bead.created_at);
+    let (ledger, id) = town.agent_bead(agent)?;
+    let since = ledger.state()?.find_bead(&id)?.map(|bead| bead.created_at);
     let gathered = gather(town, &scopes)?;
     let question = Question { actor: Some(who.clone()), is_whole: true, group_by: vec![By::Type], ..Question::default() };
     let stats = stats_of(&gathered, &BTreeMap::new(), &question);

@@ -59,7 +59,8 @@ pub fn scope_named(town: &Town, text: &str) -> Result<Prefix> {
         return Ok(Prefix::hq());
     }
     let rigs = town.rigs()?;
-    let found = rigs.iter().find(|rig| rig.name.as_str() == text).or_else(|| rigs.iter().find(|rig| rig.prefix.as_str() == text));
+    let by_prefix = || text.parse().ok().and_then(|prefix| rigs.iter().find(|rig| rig.has_prefix(&prefix)));
+    let found = rigs.iter().find(|rig| rig.name.as_str() == text).or_else(by_prefix);
     found.map(|rig| rig.prefix.clone()).ok_or_else(|| {
         let names: Vec<&str> = std::iter::once("hq").chain(rigs.iter().map(|rig| rig.name.as_str())).collect();
         Error::not_found(format!("there is no rig '{}'", text.escape_debug())).hint(format!("known: {}", names.join(", ")))

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::git::program;
 use crate::model::bead::Status;
 use crate::model::brief::Facts as _;
-use crate::name::BeadId;
+use crate::name::{BeadId, Prefix};
 use crate::ops::track::find::Found;
 use crate::ops::track::reach::Reach;
 use crate::town::{RigPlace, Town};
@@ -43,13 +43,15 @@ pub fn orphans(town: &Town, places: &[RigPlace]) -> Result<Found<Orphan>> {
         let catalog = reach.catalog(&place.rig.prefix)?;
         found.damaged.extend(catalog.damaged());
         for (id, (commit, subject)) in named(place)? {
-            let Some(row) = catalog.find(id.as_str()) else { continue };
+            // It may have another prefix now.
+            let renamed = || catalog.find(&format!("{}-{}", place.rig.prefix, id.suffix()));
+            let Some(row) = catalog.find(id.as_str()).or_else(renamed) else { continue };
             let is_done = row.status().is_closed() || *row.status() == Status::InReview;
             if is_done || !row.issue_type().is_work() {
                 continue;
             }
             let brief = reach.brief_of(&place.rig.prefix, row)?;
-            found.beads.push(Orphan { id, title: brief.title, status: brief.status, commit, subject });
+            found.beads.push(Orphan { id: brief.id, title: brief.title, status: brief.status, commit, subject });
         }
     }
     found.total = found.beads.len();
@@ -70,26 +72,25 @@ fn named(place: &RigPlace) -> Result<BTreeMap<BeadId, (String, String)>> {
     for commit in output.text().split('\0') {
         let mut parts = commit.splitn(3, '\u{1}');
         let (Some(hash), Some(subject), Some(message)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        for id in ids_in(message, place.rig.prefix.as_str()) {
+        for id in ids_in(message, &place.rig.prefix) {
             named.entry(id).or_insert_with(|| (hash.trim().to_owned(), subject.to_owned()));
         }
     }
     Ok(named)
 }
 
-/// The ids with `prefix` that stand in a text as words.
-fn ids_in(text: &str, prefix: &str) -> Vec<BeadId> {
+/// The ids of the scope `prefix` that stand in a text as words.
+fn ids_in(text: &str, prefix: &Prefix) -> Vec<BeadId> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let words = text.split(|c| !is_part(c)).map(|word| word.trim_matches(['.', '-']));
-    let own = words.filter(|word| word.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('-')));
-    own.filter_map(|word| word.parse().ok()).collect()
+    words.filter_map(|word| word.parse().ok()).filter(|id: &BeadId| id.prefix() == *prefix).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn ids_are_found_where_they_stand_as_words() {
-        let ids = super::ids_in("Mend (wi-x7k2m). See wi-b2c3d.1, swi-aaaaa and ga-x7k2m; wi- is none", "wi");
+        let ids = super::ids_in("Mend (wi-x7k2m). See wi-b2c3d.1, swi-aaaaa and ga-x7k2m; wi- is none", &"wi".parse().unwrap());
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         assert_eq!(ids, ["wi-x7k2m", "wi-b2c3d.1"]);
     }
