@@ -14,6 +14,7 @@ mod edits;
 mod exchange;
 mod filters;
 mod flatten;
+mod hands;
 mod hub;
 mod index;
 mod licences;

@@ -34,6 +34,7 @@ use crate::env::{self, Var};
 use crate::error::{Error, Result};
 use crate::ops::upkeep;
 use crate::town::{Start, Town};
+use bead::Question as _;
 use out::{Color, Out, Paper};
 
 /// Coordinates many coding agents on many git repositories; all state lives in git
@@ -134,9 +135,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match parse(args, color) {
         Ok(cli) => cli,
         Err(error) if is_answer(&error) && !(asked_json && error.use_stderr()) => {
-            // A closed pipe has read enough.
-            let _ = error.print();
-            return if error.use_stderr() { 2 } else { 0 };
+            let out = Out { json: asked_json, quiet: false, paper: Paper::here(color) };
+            return out.answered(error.print(), if error.use_stderr() { 2 } else { 0 });
         }
         Err(error) => {
             return Out { json: asked_json, quiet: false, paper: Paper::here(color) }.error(&wrong_words(&error));

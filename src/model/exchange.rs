@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::bead::{Bead, DependencyKind, Status};
 use crate::model::record::{self, Object, SCHEMA_VERSION};
+use crate::model::spelling::{self, STATUS_WORDS, TYPE_WORDS, respelled};
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
 use crate::time::Moment;
@@ -39,13 +40,6 @@ const WORKED_OUT: [&str; 8] =
 
 /// The field of a record that keeps dependencies on what has no id here, such as `external:project:capability`.
 const OUTSIDE: &str = "outside_dependencies";
-
-/// Words of other trackers and versions for our statuses.
-const STATUS_WORDS: [(&str, &str); 4] =
-    [("done", "closed"), ("todo", "open"), ("started", "in_progress"), ("inprogress", "in_progress")];
-/// The `bd` tool's other words for its types.
-pub const TYPE_WORDS: [(&str, &str); 4] =
-    [("enhancement", "feature"), ("feat", "feature"), ("adr", "decision"), ("dec", "decision")];
 
 /// The line of a stored record, without its end. A child says so by an edge too, as the `bd` tool knows no other way.
 ///
@@ -176,7 +170,7 @@ fn completed(mut object: Object, now: Moment) -> Result<Object> {
     let created_at = object["created_at"].clone();
     object.entry("updated_at").or_insert_with(|| created_at.clone());
     if let Some(word) = object["status"].as_str() {
-        let plain = word.to_lowercase().replace(['-', ' '], "_");
+        let plain = spelling::plain(word);
         let plain = respelled(&plain, &STATUS_WORDS);
         if Status::WORDS.contains(&plain) {
             object["status"] = plain.into();
@@ -185,7 +179,7 @@ fn completed(mut object: Object, now: Moment) -> Result<Object> {
     if let Some(word) = object["issue_type"].as_str() {
         object["issue_type"] = respelled(word, &TYPE_WORDS).into();
     }
-    if let Some(number) = object["priority"].as_str().and_then(|text| text.trim_start_matches(['p', 'P']).parse::<u8>().ok()) {
+    if let Some(number) = object["priority"].as_str().and_then(|text| spelling::priority(text).ok()) {
         object["priority"] = number.into();
     }
     for edge in parts(&mut object, "dependencies") {
@@ -265,10 +259,6 @@ fn complete_comments(object: &mut Object, created_at: &Value) {
         taken.insert(id.clone());
         comment.insert("id".into(), id.into());
     }
-}
-
-fn respelled<'w>(word: &'w str, words: &[(&str, &'w str)]) -> &'w str {
-    words.iter().find(|(theirs, _)| *theirs == word).map_or(word, |(_, ours)| ours)
 }
 
 fn parts<'o>(object: &'o mut Object, field: &str) -> impl Iterator<Item = &'o mut Object> {

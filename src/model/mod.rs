@@ -20,6 +20,7 @@ pub mod plan;
 pub mod protocol;
 pub mod record;
 pub mod scope;
+pub mod spelling;
 pub mod tombstone;
 pub mod waves;
 pub mod words;

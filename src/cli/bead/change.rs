@@ -8,11 +8,11 @@ use super::tree::TreeArgs;
 use super::{bead_id, bead_ids};
 use crate::cli::out::Out;
 use crate::cli::schema::Answer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::bead::DependencyKind;
 use crate::model::dependency::parse_kind;
-use crate::ops::track;
 use crate::ops::track::follow::{Followed, close_and_follow};
+use crate::ops::track::{self, Connected, Ending};
 use crate::town::Town;
 
 /// What these commands print with `--json`.
@@ -20,9 +20,11 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<ClosedBeads>("bead close"),
     Answer::of::<Followed>("bead close"),
     Answer::of::<Reopened>("bead reopen"),
-    Answer::of::<track::Connected>("bead dep add"),
-    Answer::of::<track::Connected>("bead dep relate"),
-    Answer::of::<track::Connected>("bead dep remove"),
+    Answer::of::<Connected>("bead dep"),
+    Answer::of::<Connected>("bead dep add"),
+    Answer::of::<Connected>("bead dep relate"),
+    Answer::of::<Connected>("bead dep remove"),
+    Answer::of::<Connected>("bead dep unrelate"),
     Answer::of::<track::Neighbours>("bead dep list"),
 ];
 
@@ -33,8 +35,11 @@ pub struct Close {
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
     /// Why
-    #[arg(short, long, default_value = "Closed")]
+    #[arg(short, long, aliases = ["resolution", "message"], short_alias = 'm', default_value = "Closed")]
     reason: String,
+    /// Pinned ones too
+    #[arg(short, long)]
+    force: bool,
     /// Tell what became ready with that
     #[arg(long)]
     suggest_next: bool,
@@ -51,13 +56,13 @@ impl Close {
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let ids = bead_ids(town, &self.ids)?;
         if self.suggest_next || self.goes_on {
-            let followed = close_and_follow(town, &ids, &self.reason, self.goes_on)?;
+            let followed = close_and_follow(town, &ids, &self.reason, self.force, self.goes_on)?;
             if self.goes_on && followed.continued.is_none() {
                 out.note("no further bead of the same parent is ready");
             }
             return Ok(out.show(&followed));
         }
-        Ok(out.show(&ClosedBeads(track::close(town, &ids, &self.reason)?)))
+        Ok(out.show(&ClosedBeads(track::close(town, &ids, &self.reason, self.force)?)))
     }
 }
 
@@ -79,10 +84,24 @@ impl Reopen {
 }
 
 /// Connect beads: what must be done before what
+///
+/// `gt bead dep A --blocks B` says that B waits for A: the same as gt bead dep add B A.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Dep {
     #[command(subcommand)]
-    verb: DepVerb,
+    verb: Option<DepVerb>,
+    #[command(flatten)]
+    short: Option<ShortDep>,
+}
+
+#[derive(Args)]
+struct ShortDep {
+    /// The bead that must be closed first
+    id: String,
+    /// The bead that waits for it
+    #[arg(long, value_name = "ID", required = true)]
+    blocks: String,
 }
 
 #[derive(Subcommand)]
@@ -92,7 +111,11 @@ enum DepVerb {
         /// The bead that depends
         a: String,
         /// What it depends on
-        b: String,
+        #[arg(required_unless_present = "blocked_by")]
+        b: Option<String>,
+        /// As B
+        #[arg(long, alias = "depends-on", value_name = "ID", conflicts_with = "b", hide = true)]
+        blocked_by: Option<String>,
         /// blocks, waits-for, merge-blocks, conditional-blocks, related, …
         #[arg(short = 't', long, alias = "type", default_value = "blocks")]
         kind: String,
@@ -104,12 +127,22 @@ enum DepVerb {
         /// What it has to do with
         b: String,
     },
-    /// End the dependency of A on B
-    #[command(alias = "rm", alias = "unrelate")]
+    /// End the dependency of A on B, or its being a child of B
+    #[command(alias = "rm")]
     Remove {
         /// The bead that depends
         a: String,
         /// What it depends on
+        b: String,
+        /// Only a dependency of this kind
+        #[arg(short = 't', long, alias = "type")]
+        kind: Option<String>,
+    },
+    /// End what relate made of A and B, and nothing else
+    Unrelate {
+        /// A bead
+        a: String,
+        /// What it has nothing to do with
         b: String,
     },
     /// Show what a bead depends on and what depends on it
@@ -124,21 +157,28 @@ enum DepVerb {
 
 impl Dep {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        match &self.verb {
-            DepVerb::Add { a, b, kind } => {
-                let kind = parse_kind(kind)?;
-                let (ledger, a) = town.resolve_bead(a)?;
-                Ok(out.show(&track::connect(town, &ledger, &a, &bead_id(town, b)?, &kind)?))
+        let verb = match (&self.verb, &self.short) {
+            (Some(verb), _) => verb,
+            (None, Some(ShortDep { id, blocks })) => return connect(town, blocks, id, &DependencyKind::Blocks, out),
+            (None, None) => return Err(Error::usage("no bead is named").hint("gt bead dep add A B makes A wait for B")),
+        };
+        match verb {
+            DepVerb::Add { a, b, blocked_by, kind } => {
+                let b = b.as_ref().or(blocked_by.as_ref()).map_or("", String::as_str);
+                connect(town, a, b, &parse_kind(kind)?, out)
             }
-            DepVerb::Relate { a, b } => {
-                let (ledger, a) = town.resolve_bead(a)?;
-                Ok(out.show(&track::connect(town, &ledger, &a, &bead_id(town, b)?, &DependencyKind::Related)?))
+            DepVerb::Relate { a, b } => connect(town, a, b, &DependencyKind::Related, out),
+            DepVerb::Remove { a, b, kind } => {
+                let kind = kind.as_deref().map(parse_kind).transpose()?;
+                Ok(out.show(&disconnect(town, a, b, kind.as_ref())?))
             }
-            DepVerb::Remove { a, b } => {
-                let (ledger, a) = town.resolve_bead(a)?;
-                // An edge may lead to a bead that is gone, so a full id need not be found.
-                let b = bead_id(town, b).or_else(|error| b.parse().map_err(|_| error))?;
-                Ok(out.show(&track::disconnect(town, &ledger, &a, &b)?))
+            DepVerb::Unrelate { a, b } => {
+                let ended = disconnect(town, a, b, Some(&DependencyKind::Related))?;
+                if ended.status == Ending::Removed {
+                    return Ok(out.show(&ended));
+                }
+                // Which of the two was named first when they were connected, nobody has to know.
+                Ok(out.show(&disconnect(town, b, a, Some(&DependencyKind::Related))?))
             }
             DepVerb::List { id } => {
                 let (ledger, id) = town.resolve_bead(id)?;
@@ -148,4 +188,16 @@ impl Dep {
             DepVerb::Cycles => cycles(town, out),
         }
     }
+}
+
+fn connect(town: &Town, a: &str, b: &str, kind: &DependencyKind, out: Out) -> Result<u8> {
+    let (ledger, a) = town.resolve_bead(a)?;
+    Ok(out.show(&track::connect(town, &ledger, &a, &bead_id(town, b)?, kind)?))
+}
+
+fn disconnect(town: &Town, a: &str, b: &str, kind: Option<&DependencyKind>) -> Result<Connected> {
+    let (ledger, a) = town.resolve_bead(a)?;
+    // An edge may lead to a bead that is gone, so a full id need not be found.
+    let b = bead_id(town, b).or_else(|error| b.parse().map_err(|_| error))?;
+    track::disconnect(town, &ledger, &a, &b, kind)
 }

@@ -15,7 +15,7 @@ use crate::name::BeadId;
 use crate::ops::track::alike::{Pair, duplicates};
 use crate::ops::track::lint::{Finding, lint};
 use crate::ops::track::orphans::{Orphan, orphans};
-use crate::ops::track::rings::rings;
+use crate::ops::track::rings::{rings, way_out};
 use crate::ops::track::{Found, LIMIT, Scopes};
 use crate::town::Town;
 
@@ -169,25 +169,31 @@ impl Show for Orphans {
 pub(super) fn cycles(town: &Town, out: Out) -> Result<u8> {
     let found = rings(town)?;
     note_faults(&found, out);
-    Ok(out.show(&Rings(found.beads)))
+    let way_out = found.beads.first().and_then(|ring| way_out(town, ring));
+    Ok(out.show(&Rings { rings: found.beads, way_out }))
 }
 
 /// Rings of beads, each beginning and ending with the same one.
 #[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
-pub struct Rings(Vec<Vec<BeadId>>);
+pub struct Rings {
+    rings: Vec<Vec<BeadId>>,
+    /// The dependency that ends the first.
+    #[serde(skip)]
+    way_out: Option<(BeadId, BeadId)>,
+}
 
 impl Show for Rings {
     fn show(&self, page: &mut Page) {
-        for ring in &self.0 {
+        for ring in &self.rings {
             page.line(ring.iter().map(BeadId::as_str).collect::<Vec<_>>().join(" → "));
         }
-        if let Some([from, to, ..]) = self.0.first().map(Vec::as_slice) {
+        if let Some((from, to)) = &self.way_out {
             page.line(format!("to end the first: gt bead dep remove {from} {to}"));
         }
     }
 
     fn exit_code(&self) -> u8 {
-        u8::from(!self.0.is_empty())
+        u8::from(!self.rings.is_empty())
     }
 }

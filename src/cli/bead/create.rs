@@ -7,18 +7,19 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::bead_id;
+use super::given::{FieldArgs, TextArgs};
 use super::pages::{Created, IdOnly};
-use super::words::{KeyValue, file_text, minutes, priority, text, when};
-use super::{assignee, bead_id};
+use super::words::file_text;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Kind, Result};
 use crate::model::bead::{Bead, DependencyKind};
 use crate::model::dependency::parse_edge;
+use crate::model::spelling::{issue_type, priority};
 use crate::name::{BeadId, Prefix};
-use crate::ops::track::create::issue_type;
 use crate::ops::track::sketch::{self, Made, Sketches};
-use crate::ops::track::{self, Draft, Fields};
+use crate::ops::track::{self, Draft};
 use crate::town::Town;
 
 /// What these commands print with `--json`.
@@ -28,6 +29,12 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<CreatedGraph>("bead create"),
     Answer::of::<IdOnly>("bead q"),
 ];
+
+/// What a file says of each bead itself: said beside it, it would be said of none.
+const OF_FILES: [&str; 11] =
+    ["title", "title_flag", "id", "description", "body_file", "stdin", "design", "design_file", "acceptance", "notes", "silent"];
+/// What a graph says of each node itself, too.
+const OF_GRAPHS: [&str; 8] = ["assignee", "due", "defer_until", "estimate", "external_ref", "metadata", "deps", "waits_for"];
 
 /// File a bead, for example: gt create "Mend the pump" -t bug -p 1
 ///
@@ -40,15 +47,8 @@ pub struct Create {
     /// As TITLE
     #[arg(long = "title", id = "title_flag", value_name = "TITLE", hide = true, conflicts_with = "title")]
     title_flag: Option<String>,
-    /// What and why, in full
-    #[arg(short, long, aliases = ["body", "message"], short_alias = 'm', value_name = "TEXT", allow_hyphen_values = true)]
-    description: Option<String>,
-    /// The description, from a file
-    #[arg(long, alias = "description-file", value_name = "FILE", conflicts_with = "description", hide = true)]
-    body_file: Option<PathBuf>,
-    /// The description, from standard input
-    #[arg(long, conflicts_with_all = ["description", "body_file"], hide = true)]
-    stdin: bool,
+    #[command(flatten)]
+    texts: TextArgs,
     /// task, bug, feature, epic, chore, decision or question
     #[arg(short = 't', long = "type", default_value = "task")]
     issue_type: String,
@@ -67,39 +67,11 @@ pub struct Create {
     /// A bead whose children it waits for
     #[arg(long, value_name = "ID", hide = true)]
     waits_for: Option<String>,
-    /// How it is to be done
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    design: Option<String>,
-    /// How, from a file
-    #[arg(long, value_name = "FILE", conflicts_with = "design", hide = true)]
-    design_file: Option<PathBuf>,
-    /// When it is done
-    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT", allow_hyphen_values = true)]
-    acceptance: Option<String>,
-    /// What is known already
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    notes: Option<String>,
-    /// Who has it
-    #[arg(short, long, value_name = "ADDRESS")]
-    assignee: Option<String>,
-    /// When it is due: a date, a time or a length such as 2d
-    #[arg(long, value_name = "WHEN")]
-    due: Option<String>,
-    /// Not ready before this
-    #[arg(long = "defer", value_name = "WHEN")]
-    defer_until: Option<String>,
-    /// How long it will take: minutes, or a length such as 2h
-    #[arg(short, long, value_name = "LENGTH")]
-    estimate: Option<String>,
-    /// What it is called elsewhere, for example gh-9
-    #[arg(long, value_name = "NAME")]
-    external_ref: Option<String>,
+    #[command(flatten)]
+    given: FieldArgs,
     /// The specification it belongs to
     #[arg(long, value_name = "NAME", hide = true)]
     spec_id: Option<String>,
-    /// A key of its own and what it holds, or a JSON object
-    #[arg(long, value_name = "KEY=VALUE")]
-    metadata: Vec<KeyValue>,
     /// Kept only for a while, for machines; never ready
     #[arg(long)]
     ephemeral: bool,
@@ -110,10 +82,10 @@ pub struct Create {
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// File a bead for each ## heading of a Markdown file, with ### sections for its fields, all or none
-    #[arg(short, long, value_name = "MARKDOWN", conflicts_with_all = ["title", "title_flag", "graph", "id"])]
+    #[arg(short, long, value_name = "MARKDOWN", conflicts_with_all = OF_FILES.iter().chain(&["graph"]).copied())]
     file: Option<PathBuf>,
     /// File the nodes of a JSON graph and connect them by its edges, all or none
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["title", "title_flag", "id"])]
+    #[arg(long, value_name = "JSON", conflicts_with_all = OF_FILES.iter().chain(&OF_GRAPHS).copied())]
     graph: Option<PathBuf>,
     /// Print only the id
     #[arg(long)]
@@ -169,33 +141,22 @@ impl Create {
     }
 
     fn draft(&self, town: &Town) -> Result<Draft> {
-        let said = |said: &Option<String>| said.as_ref().map_or(Ok(String::new()), |said| text(town, said));
         let mut draft = Draft::new(self.title.as_ref().or(self.title_flag.as_ref()).map_or("", String::as_str));
         draft.issue_type = issue_type(&self.issue_type)?;
         draft.priority = priority(&self.priority)?;
-        draft.description = match (&self.body_file, self.stdin) {
-            (Some(file), _) => file_text(town, file)?,
-            (None, true) => file_text(town, std::path::Path::new("-"))?,
-            (None, false) => said(&self.description)?,
-        };
-        draft.design = match &self.design_file {
-            Some(file) => file_text(town, file)?,
-            None => said(&self.design)?,
-        };
-        draft.acceptance = said(&self.acceptance)?;
-        draft.notes = said(&self.notes)?;
+        let texts = self.texts.read(town, None)?;
+        draft.description = texts.description.unwrap_or_default();
+        draft.design = texts.design.unwrap_or_default();
+        draft.acceptance = texts.acceptance.unwrap_or_default();
+        draft.notes = texts.notes.unwrap_or_default();
         draft.labels = self.label.iter().cloned().collect();
         draft.parent = self.parent.as_ref().map(|text| bead_id(town, text)).transpose()?;
         draft.id = self.id.as_ref().map(|text| text.parse()).transpose()?;
-        draft.assignee = self.assignee.as_ref().map_or(Ok(None), |text| assignee(town, text))?;
-        draft.due_at = self.due.as_ref().map_or(Ok(None), |text| when(text, town.now))?;
-        draft.defer_until = self.defer_until.as_ref().map_or(Ok(None), |text| when(text, town.now))?;
-        draft.fields = Fields {
-            estimate_minutes: self.estimate.as_ref().map(|text| minutes(text)).transpose()?,
-            external_ref: self.external_ref.clone().map(Some),
-            metadata: self.metadata.iter().flat_map(|one| one.0.clone()).collect(),
-            ..Fields::default()
-        };
+        let given = self.given.read(town)?;
+        draft.assignee = given.assignee.flatten();
+        draft.due_at = given.due_at.flatten();
+        draft.defer_until = given.defer_until.flatten();
+        draft.fields = given.fields;
         if self.ephemeral {
             draft.extra.insert("ephemeral".into(), true.into());
         }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::out::{Out, Page, Show, escape, shorten};
+use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::Result;
 use crate::ledger::past::Event;
@@ -60,7 +60,7 @@ impl Show for Changes {
                 "{what} {} by {}: {}",
                 one.at.ago(self.now),
                 escape(&one.actor),
-                escape(&shorten(&one.subject, 90))
+                escape(&page.shortened(&one.subject, 90))
             ));
             page.line(format!("  {} {commit} rev {}", &one.at.to_string()[..19].replace('T', " "), escape(&one.rev)));
             if one.event != Event::Created {
@@ -84,6 +84,9 @@ fn event_words(event: Event) -> &'static str {
     }
 }
 
+/// The longest value that a terminal shows, in characters.
+const WORDS_MAX: usize = 100;
+
 /// Fields with texts of several lines.
 const TEXTS: [&str; 4] = ["description", "design", "acceptance_criteria", "notes"];
 
@@ -96,29 +99,34 @@ pub(super) fn show_change(page: &mut Page, change: &Difference) {
         return;
     }
     if change.from.is_none() && change.to.is_none() {
-        let part = |sign: char, value: &Value| format!("{sign} {}", escape(&shorten(&part_words(value), 100)));
+        let part = |sign: char, value: &Value| format!("{sign} {}", escape(&part_words(page, value)));
         let gone = change.removed.iter().map(|value| part('-', value));
         let parts: Vec<String> = gone.chain(change.added.iter().map(|value| part('+', value))).collect();
         let words = if parts.is_empty() { "in another order".to_owned() } else { parts.join(", ") };
         page.line(format!("  {field}: {words}"));
         return;
     }
-    let plain =
-        |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), |value| shorten(&part_words(value), 100));
-    page.line(format!("  {field}: {} → {}", escape(&plain(&change.from)), escape(&plain(&change.to))));
+    let plain = |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), |value| part_words(page, value));
+    let (from, to) = (escape(&plain(&change.from)), escape(&plain(&change.to)));
+    page.line(format!("  {field}: {from} → {to}"));
 }
 
-/// An edge, a comment or a plain value, in few words.
-fn part_words(value: &Value) -> String {
+/// An edge, a comment or a plain value: on a terminal in few words, elsewhere in all of them.
+fn part_words(page: &Page, value: &Value) -> String {
     let field = |name: &str| value.get(name).and_then(Value::as_str);
     if let Some(text) = value.as_str() {
-        return text.to_owned();
+        return page.shortened(text, WORDS_MAX);
     }
-    match (field("depends_on_id"), field("author")) {
+    let words = match (field("depends_on_id"), field("author")) {
         (Some(target), _) => format!("{} {target}", field("type").unwrap_or("blocks")),
-        (None, Some(author)) => format!("{author}: {}", field("text").unwrap_or_default().lines().next().unwrap_or_default()),
+        (None, Some(author)) => {
+            let lines = field("text").unwrap_or_default().lines();
+            let shown = if page.columns().is_some() { 1 } else { usize::MAX };
+            format!("{author}: {}", lines.take(shown).collect::<Vec<_>>().join(" ⏎ "))
+        }
         (None, None) => value.to_string(),
-    }
+    };
+    page.shortened(&words, WORDS_MAX)
 }
 
 /// Show what differs in a bead between two points of its history, for example: gt bead diff wi-x7k2m 2d now

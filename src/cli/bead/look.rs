@@ -52,17 +52,14 @@ impl Show {
             let (ledger, id) = town.resolve_bead(text)?;
             let state = ledger.state()?;
             let bead = state.bead(&id)?;
-            let start = format!("{id}.");
-            let beside = state.ids_beside(&id).or_else(|error| {
-                out.note(&format!("children that are archived are left out: {}", error.line()));
-                state.own_ids_beside(&id)
-            })?;
-            let children = beside.into_iter().filter(|other| other.as_str().starts_with(&start)).collect();
+            let family = track::depend::family(town, &id)?;
+            family.notes.iter().for_each(|note| out.note(note));
+            let children = family.children.iter().map(|child| child.id.clone()).collect();
             let depends_on = track::depends_on(town, &bead);
             let is_archived = state.archived_bead(&id)?.is_some();
             let thread = self.thread.then(|| thread(town, &bead)).transpose()?;
             let needed_by = self.long.then(|| track::neighbours(town, &ledger, &id)).transpose()?.map(|found| found.needed_by);
-            let family = self.long.then(|| track::depend::family(town, &id)).transpose()?;
+            let family = self.long.then_some(family.children);
             beads.push(ShownBead { bead, children, is_archived, depends_on, needed_by, family, thread });
         }
         Ok(out.show(&Shown { beads, now: town.now }))
@@ -98,16 +95,6 @@ pub struct List {
     shape: Shape,
 }
 
-impl List {
-    /// Lists them.
-    ///
-    /// # Errors
-    /// Usage or not found, when a filter is wrong.
-    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        self.answer(town, out)
-    }
-}
-
 impl Question for List {
     fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
         let filter = Filter { everything: self.which.which.all, ..self.which.filter(town)? };
@@ -130,16 +117,6 @@ pub struct Ready {
     sort: Order,
     #[command(flatten)]
     shape: Shape,
-}
-
-impl Ready {
-    /// Lists it.
-    ///
-    /// # Errors
-    /// Usage or not found, when a filter is wrong.
-    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        self.answer(town, out)
-    }
 }
 
 impl Question for Ready {
@@ -172,16 +149,6 @@ pub struct Search {
     sort: SortArgs,
     #[command(flatten)]
     shape: Shape,
-}
-
-impl Search {
-    /// Finds them.
-    ///
-    /// # Errors
-    /// Usage or not found, when a filter is wrong.
-    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        self.answer(town, out)
-    }
 }
 
 impl Question for Search {

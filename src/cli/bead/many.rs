@@ -6,11 +6,11 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{issue_type, status};
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Kind, Result};
 use crate::model::bead::Bead;
+use crate::model::spelling::{issue_type, status};
 use crate::model::tombstone::Tombstone;
 use crate::name::Prefix;
 use crate::ops::track::export::{Which, write};

@@ -6,6 +6,7 @@ pub mod change;
 pub mod check;
 pub mod create;
 pub mod edit;
+mod given;
 pub mod gone;
 pub mod history;
 pub mod look;
@@ -28,17 +29,16 @@ use clap::{Args, Subcommand};
 
 use crate::cli::out::Out;
 use crate::error::Result;
-use crate::model::bead::{IssueType, Status};
 use crate::name::BeadId;
 use crate::ops::mailbox;
 use crate::town::Town;
 pub use change::{Close, Dep, Reopen};
 pub use create::Create;
 pub use look::{List, Ready, Search, Show};
+pub use rows::Question;
 pub use survey::{Blocked, Count, Stale};
 pub use undo::Undo;
 pub use update::Update;
-use words::known;
 
 /// Work items: file, find, change, close and connect them
 #[derive(Args)]
@@ -187,13 +187,4 @@ fn assignee(town: &Town, text: &str) -> Result<Option<String>> {
         return Ok(None);
     }
     Ok(Some(mailbox::recipient(town, text)?.to_string()))
-}
-
-fn issue_type(text: &str) -> Result<IssueType> {
-    known("type", text)
-}
-
-fn status(text: &str) -> Result<Status> {
-    // As an import reads it: in-progress is a word of older prompts.
-    known("status", &text.trim().to_lowercase().replace('-', "_"))
 }

@@ -28,7 +28,7 @@ pub trait Question {
     ///
     /// # Errors
     /// As [`Question::find`].
-    fn answer(&self, town: &Town, out: Out) -> Result<u8> {
+    fn run(&self, town: &Town, out: Out) -> Result<u8> {
         match self.shape().template(out)? {
             Some(template) => {
                 let found = self.find::<Bead>(town, out)?;

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{minutes, priority, when};
-use super::{assignee, bead_id, issue_type, status};
+use super::words::{minutes, when};
+use super::{assignee, bead_id};
 use crate::error::{Error, Result};
 use crate::model::bead::Bead;
+use crate::model::spelling::{issue_type, priority, status};
 use crate::ops::track::Edit;
 use crate::town::Town;
 

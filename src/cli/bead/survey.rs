@@ -101,12 +101,6 @@ pub struct Children {
     shape: Shape,
 }
 
-impl Children {
-    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        self.answer(town, out)
-    }
-}
-
 impl Question for Children {
     fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
         let id = bead_id(town, &self.id)?;
@@ -310,16 +304,6 @@ pub struct Stale {
     days: u32,
     #[command(flatten)]
     shape: Shape,
-}
-
-impl Stale {
-    /// Lists it.
-    ///
-    /// # Errors
-    /// Usage or not found, when a filter is wrong.
-    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        self.answer(town, out)
-    }
 }
 
 impl Question for Stale {

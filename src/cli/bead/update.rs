@@ -1,16 +1,14 @@
 //! The bead verb `update`: every field that a hand may set.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
+use super::given::{FieldArgs, TextArgs, word};
 use super::pages::Changed;
-use super::words::{KeyValue, file_text, minutes, priority, text, when};
-use super::{assignee, bead_id, bead_ids, issue_type, status};
+use super::{bead_id, bead_ids};
 use crate::cli::out::Out;
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
+use crate::model::spelling::{issue_type, priority, status};
 use crate::ops::track::{self, Edit, Fields};
 use crate::time::parse_millis;
 use crate::town::Town;
@@ -38,27 +36,8 @@ pub struct Update {
     /// New title
     #[arg(long)]
     title: Option<String>,
-    /// New description
-    #[arg(short, long, aliases = ["body", "message"], short_alias = 'm', value_name = "TEXT", allow_hyphen_values = true)]
-    description: Option<String>,
-    /// The description, from a file
-    #[arg(long, alias = "description-file", value_name = "FILE", conflicts_with = "description", hide = true)]
-    body_file: Option<PathBuf>,
-    /// The description, from standard input
-    #[arg(long, conflicts_with_all = ["description", "body_file"], hide = true)]
-    stdin: bool,
-    /// The design, from a file
-    #[arg(long, value_name = "FILE", conflicts_with = "design", hide = true)]
-    design_file: Option<PathBuf>,
-    /// New design
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    design: Option<String>,
-    /// New acceptance criteria
-    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT", allow_hyphen_values = true)]
-    acceptance: Option<String>,
-    /// New notes
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    notes: Option<String>,
+    #[command(flatten)]
+    texts: TextArgs,
     /// Text to add at the end of the notes
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     append_notes: Option<String>,
@@ -68,27 +47,11 @@ pub struct Update {
     /// New type
     #[arg(short = 't', long = "type")]
     issue_type: Option<String>,
-    /// New assignee; empty for nobody
-    #[arg(short, long, value_name = "ADDRESS")]
-    assignee: Option<String>,
+    #[command(flatten)]
+    given: FieldArgs,
     /// Who answers for it
     #[arg(long, value_name = "ADDRESS")]
     owner: Option<String>,
-    /// When it is due; empty for never
-    #[arg(long, value_name = "WHEN")]
-    due: Option<String>,
-    /// Not ready before this; empty for at once
-    #[arg(long = "defer", value_name = "WHEN")]
-    defer_until: Option<String>,
-    /// How long it will take: minutes, or a length such as 2h
-    #[arg(short, long, value_name = "LENGTH")]
-    estimate: Option<String>,
-    /// What it is called elsewhere
-    #[arg(long, value_name = "NAME")]
-    external_ref: Option<String>,
-    /// A key of its own and what it holds; KEY= takes it away
-    #[arg(long, alias = "set-metadata", value_name = "KEY=VALUE")]
-    metadata: Vec<KeyValue>,
     /// A key to take away
     #[arg(long, value_name = "KEY")]
     unset_metadata: Vec<String>,
@@ -140,57 +103,38 @@ impl Update {
     }
 
     fn edit(&self, town: &Town) -> Result<Edit> {
-        let read = |said: &Option<String>| said.as_ref().map(|said| text(town, said)).transpose();
-        let of_file = |file: Option<&PathBuf>, said: &Option<String>| {
-            file.map_or_else(|| read(said), |file| file_text(town, file).map(Some))
-        };
-        let body = self.body_file.clone().or_else(|| self.stdin.then(|| PathBuf::from("-")));
-        if self.texts().filter(|said| *said == "-").count() > 1 {
-            return Err(Error::usage("standard input can be one text only").hint("give the other with @FILE"));
-        }
+        let texts = self.texts.read(town, self.append_notes.as_deref())?;
+        let given = self.given.read(town)?;
         let mut edit = Edit {
-            status: self.status.as_ref().map(|text| status(text)).transpose()?,
+            status: self.status.as_deref().map(status).transpose()?,
             claim: self.claim,
             lease_millis: self.lease.as_deref().map(parse_millis).transpose()?,
             title: self.title.clone(),
-            description: of_file(body.as_ref(), &self.description)?,
-            design: of_file(self.design_file.as_ref(), &self.design)?,
-            acceptance: read(&self.acceptance)?,
-            notes: read(&self.notes)?,
-            append_notes: read(&self.append_notes)?,
-            priority: self.priority.as_ref().map(|text| priority(text)).transpose()?,
-            issue_type: self.issue_type.as_ref().map(|text| issue_type(text)).transpose()?,
-            assignee: self.assignee.as_ref().map(|text| assignee(town, text)).transpose()?,
-            due_at: self.due.as_ref().map(|text| when(text, town.now)).transpose()?,
-            defer_until: self.defer_until.as_ref().map(|text| when(text, town.now)).transpose()?,
+            description: texts.description,
+            design: texts.design,
+            acceptance: texts.acceptance,
+            notes: texts.notes,
+            append_notes: texts.more,
+            priority: self.priority.as_deref().map(priority).transpose()?,
+            issue_type: self.issue_type.as_deref().map(issue_type).transpose()?,
+            assignee: given.assignee,
+            due_at: given.due_at,
+            defer_until: given.defer_until,
             add_labels: self.add_label.iter().cloned().collect(),
             remove_labels: self.remove_label.iter().cloned().collect(),
-            fields: self.fields(town)?,
+            fields: self.fields(town, given.fields)?,
         };
         self.clear.iter().try_for_each(|field| clear(&mut edit, *field))?;
         Ok(edit)
     }
 
-    fn texts(&self) -> impl Iterator<Item = &String> {
-        [&self.description, &self.design, &self.acceptance, &self.notes, &self.append_notes].into_iter().flatten()
-    }
-
-    fn fields(&self, town: &Town) -> Result<Fields> {
-        let word = |said: &Option<String>| said.clone().map(|said| (!said.is_empty()).then_some(said));
+    fn fields(&self, town: &Town, mut fields: Fields) -> Result<Fields> {
         let parent = |said: &String| if said.is_empty() { Ok(None) } else { bead_id(town, said).map(Some) };
-        let mut metadata = BTreeMap::new();
-        for KeyValue(pairs) in &self.metadata {
-            metadata.extend(pairs.iter().cloned());
-        }
-        metadata.extend(self.unset_metadata.iter().map(|key| (key.clone(), None)));
-        Ok(Fields {
-            owner: word(&self.owner),
-            estimate_minutes: self.estimate.as_deref().map(minutes).transpose()?,
-            external_ref: word(&self.external_ref),
-            metadata,
-            labels: self.set_labels.as_ref().map(|labels| labels.iter().filter(|label| !label.is_empty()).cloned().collect()),
-            parent: self.parent.as_ref().map(parent).transpose()?,
-        })
+        fields.metadata.extend(self.unset_metadata.iter().map(|key| (key.clone(), None)));
+        fields.owner = self.owner.clone().map(word);
+        fields.labels = self.set_labels.as_ref().map(|labels| labels.iter().filter(|label| !label.is_empty()).cloned().collect());
+        fields.parent = self.parent.as_ref().map(parent).transpose()?;
+        Ok(fields)
     }
 }
 

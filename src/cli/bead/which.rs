@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::words::{ago, priorities, when};
-use super::{assignee, bead_id, bead_ids, issue_type, status};
+use super::{assignee, bead_id, bead_ids};
 use crate::cli::template::Template;
 use crate::error::Result;
 use crate::model::bead::Status;
+use crate::model::spelling::{issue_type, status};
 use crate::ops::track::order::By;
 use crate::ops::track::{Field, Filter, LIMIT, More, Scopes, Sort, Span};
 use crate::town::Town;
@@ -258,13 +259,13 @@ impl WhichEver {
 
 /// How many rows, and how each looks.
 #[derive(Args)]
-pub(super) struct Shape {
+pub struct Shape {
     /// Rows to show; 0 for all
     #[arg(short = 'n', long, default_value_t = LIMIT)]
-    pub(super) limit: usize,
+    pub limit: usize,
     /// A line for each row, such as '{id} {title}' (gt list --help names the fields)
     #[arg(long, value_name = "TEMPLATE")]
-    pub(super) format: Option<Template>,
+    pub format: Option<Template>,
 }
 
 /// In which order.

@@ -6,30 +6,10 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::model::spelling::priority;
 use crate::ops::track::lines::read_all;
 use crate::time::{Moment, parse_millis};
 use crate::town::Town;
-
-/// Reads a word of a known list; the hint of a refusal names them all.
-///
-/// # Errors
-/// Usage, when the word is not known.
-pub fn known<T: FromStr<Err = Error>>(what: &str, word: &str) -> Result<T> {
-    word.trim().parse().map_err(|error: Error| {
-        Error::usage(format!("'{}' is not a {what}", word.escape_debug())).hint(error.hint.unwrap_or_default())
-    })
-}
-
-/// Reads a priority, with or without the letter P.
-///
-/// # Errors
-/// Usage, when it is not 0 to 4.
-pub fn priority(text: &str) -> Result<u8> {
-    let number = text.trim().trim_start_matches(['p', 'P']);
-    number.parse().ok().filter(|number| *number <= 4).ok_or_else(|| {
-        Error::usage(format!("'{}' is not a priority", text.escape_debug())).hint("0 is critical, 2 is usual, 4 is backlog")
-    })
-}
 
 /// Reads priorities, one by one or from-to (`0,2`, `0-1`), within `min` and `max`; none is all.
 ///
@@ -169,7 +149,6 @@ impl FromStr for KeyValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::bead::IssueType;
 
     #[test]
     fn times_are_lengths_dates_or_moments() {
@@ -192,6 +171,7 @@ mod tests {
             priorities(&texts, min, max)
         };
         assert_eq!(read(&["0-1", "P3"], None, None).unwrap(), [0, 1, 3]);
+        assert_eq!(read(&["critical-high", "low"], None, None).unwrap(), [0, 1, 3]);
         assert_eq!(read(&[], Some("3"), None).unwrap(), [3, 4]);
         assert_eq!(read(&[], None, Some("1")).unwrap(), [0, 1]);
         assert_eq!(read(&[], None, None).unwrap(), Vec::<u8>::new());
@@ -199,13 +179,6 @@ mod tests {
         assert!(read(&["3-1"], None, None).is_err(), "nothing lies between");
     }
 
-    #[test]
-    fn wrong_words_name_the_right_ones() {
-        assert_eq!(known::<IssueType>("type", "bug").unwrap(), IssueType::Bug);
-        assert!(known::<IssueType>("type", "bugg").unwrap_err().hint.unwrap().contains("feature"));
-        assert_eq!(priority("P1").unwrap(), 1);
-        assert!(priority("9").is_err() && priority("high").is_err());
-    }
     #[test]
     fn lengths_of_work_and_keys_are_read() {
         assert_eq!((minutes("90").unwrap(), minutes("2h").unwrap(), minutes("").unwrap()), (Some(90), Some(120), None));

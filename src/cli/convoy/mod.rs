@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::bead::words::known;
 use crate::cli::out::Out;
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::bead::Status;
+use crate::model::spelling::status;
 use crate::name::BeadId;
 use crate::ops::convoy::{self, Asked, Draft, Order};
 use crate::ops::mailbox;
@@ -290,7 +290,7 @@ impl Create {
 
 impl List {
     fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        let statuses: Vec<Status> = self.status.iter().map(|text| known("status", text)).collect::<Result<_>>()?;
+        let statuses: Vec<Status> = self.status.iter().map(|text| status(text)).collect::<Result<_>>()?;
         let found = convoy::list(town, &Asked { all: self.all, statuses, limit: self.limit })?;
         for damaged in &found.damaged {
             out.note(&format!("damaged: {}: {}", damaged.path, damaged.fault));

@@ -23,7 +23,7 @@ pub use table::Cell;
 pub use width::{cut_end, width};
 
 use crate::env::{self, Var};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, OrFail, Result};
 use crate::runtime::pager;
 
 /// An outcome of a command: serialized for programs, by a schema that is published, and shown to people.
@@ -65,6 +65,21 @@ pub fn shorten(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Writes `bytes` to standard output, and through what it keeps back.
+fn print(bytes: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Whoever closed the pipe has read enough; everything else is an error.
+fn unless_closed(printed: std::io::Result<()>) -> std::io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
 /// How a command's results are printed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Out {
@@ -95,10 +110,17 @@ impl Out {
         if !self.json && self.is_paged(&text) {
             return outcome.exit_code();
         }
-        // Whoever closed the pipe has read enough.
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
-        let _ = std::io::stdout().flush();
-        outcome.exit_code()
+        self.answered(print(text.as_bytes()), outcome.exit_code())
+    }
+
+    /// `code`, when all of an answer could be written; else what went wrong is told on standard error, and the code of that.
+    #[must_use]
+    pub fn answered(&self, printed: std::io::Result<()>, code: u8) -> u8 {
+        let Err(error) = unless_closed(printed) else { return code };
+        // What the command did is done: only its answer is lost.
+        let lost = Error::io("write to standard output").caused_by(error);
+        let lost = lost.hint("what the command did stands; ask for it again where there is room");
+        Out { json: false, ..*self }.error(&lost)
     }
 
     /// Draws a page over the terminal's screen.
@@ -107,8 +129,8 @@ impl Out {
         outcome.show(&mut page);
         let rows = self.paper.terminal.map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1));
         let text: Vec<String> = page.into_text().lines().take(rows).map(str::to_owned).collect();
-        let _ = writeln!(std::io::stdout().lock(), "\u{1b}[H\u{1b}[2J{}", text.join("\n"));
-        let _ = std::io::stdout().flush();
+        // A terminal that went away ends the command by a signal.
+        let _ = print(format!("\u{1b}[H\u{1b}[2J{}\n", text.join("\n")).as_bytes());
     }
 
     /// Shows `text` in a pager when standard output is a terminal and too low for it; tells whether it did.
@@ -125,7 +147,7 @@ impl Out {
     /// Runs `write` on standard output, for what is a stream of lines with and without `--json`.
     ///
     /// # Errors
-    /// Those of `write`; whoever closed the pipe has read enough, which is none.
+    /// Those of `write`, and that standard output takes nothing more; whoever closed the pipe has read enough, which is none.
     pub fn stream<T>(&self, write: impl FnOnce(&mut dyn std::io::Write) -> Result<T>) -> Result<T> {
         struct Sink(std::io::BufWriter<std::io::StdoutLock<'static>>, bool);
         impl Sink {
@@ -155,7 +177,10 @@ impl Out {
                 self.unless_closed(done, ())
             }
         }
-        write(&mut Sink(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock()), false))
+        let mut sink = Sink(std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock()), false);
+        let done = write(&mut sink)?;
+        sink.flush().or_fail(Kind::Io, || "write to standard output")?;
+        Ok(done)
     }
 
     /// Prints an error and tells the exit code.
@@ -163,7 +188,9 @@ impl Out {
         let hint = error.hint.as_deref().unwrap_or_else(|| error.kind.hint());
         if self.json {
             let value = serde_json::json!({"error": {"kind": error.kind.word(), "message": error.line(), "hint": hint}});
-            let _ = writeln!(std::io::stdout().lock(), "{value:#}");
+            if unless_closed(print(format!("{value:#}\n").as_bytes())).is_err() {
+                return Out { json: false, ..*self }.error(error);
+            }
         } else {
             let text = format!(
                 "{}{}\n{}{}\n",
@@ -201,7 +228,8 @@ impl Out {
         if self.json {
             return self.note(line);
         }
-        let _ = writeln!(std::io::stdout().lock(), "{}", escape(line));
+        // What cannot be told now is told of at the end, when the outcome cannot be either.
+        let _ = print(format!("{}\n", escape(line)).as_bytes());
     }
 
     /// A sink for progress lines: one line rewritten on a terminal, a line now and then elsewhere.

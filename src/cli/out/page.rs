@@ -91,6 +91,12 @@ impl Page {
         if self.paper.is_coloured { style.around(&text) } else { text }
     }
 
+    /// `text` of at most `most` characters on a terminal; elsewhere nothing is cut.
+    #[must_use]
+    pub fn shortened(&self, text: &str, most: usize) -> String {
+        if self.columns().is_some() { super::shorten(text, most) } else { text.to_owned() }
+    }
+
     /// A status in its colour, for use within a line; on a terminal without its underscore.
     #[must_use]
     pub fn status(&self, status: &Status) -> String {

@@ -349,13 +349,19 @@ pub struct Graves {
 /// The tombstones of the asked scopes, at most `limit` (0: all).
 ///
 /// # Errors
-/// Not found or corrupt, when a scope cannot be read.
+/// Not found or corrupt, when the only scope asked for cannot be read.
 pub fn graves(town: &Town, scopes: &Scopes, limit: usize) -> Result<Graves> {
     let mut found = Graves::default();
     for prefix in &scopes.asked {
-        let (stones, damaged) = town.scope_of(prefix)?.state()?.tombstones()?;
-        found.stones.extend(stones);
-        found.damaged.extend(damaged);
+        match town.scope_of(prefix).and_then(|ledger| ledger.state()?.tombstones()) {
+            Ok((stones, damaged)) => {
+                found.stones.extend(stones);
+                found.damaged.extend(damaged);
+            }
+            Err(error) if scopes.asked.len() == 1 => return Err(error),
+            // One rig that cannot be read hides nothing of the others.
+            Err(error) => found.damaged.push(Damaged { path: format!("scope {prefix}"), fault: error.line() }),
+        }
     }
     found.total = found.stones.len();
     found.stones.sort_by(|a, b| (b.deleted_at, &a.id).cmp(&(a.deleted_at, &b.id)));

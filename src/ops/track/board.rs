@@ -96,25 +96,29 @@ pub fn board<B: Listed>(
     let mut found: Found<B> = Found::default();
     let catalogs = found.catalogs(&mut reach, scopes)?;
     let closed = Filter { statuses: vec![Status::Closed], ..filter.clone() };
+    let archives = found.archives(&mut reach, &catalogs);
     let mut picks: BTreeMap<Stage, Vec<Pick<'_, Key>>> = BTreeMap::new();
     for (prefix, catalog) in &catalogs {
         found.damaged.extend(catalog.damaged());
-        for row in catalog.rows() {
-            let is_closed = row.status().is_closed();
-            if !(if is_closed { &closed } else { filter }).keeps(&row) {
-                continue;
-            }
+        for row in catalog.rows().filter(|row| !row.status().is_closed() && filter.keeps(row)) {
             let mut is_free = || is_unblocked(&mut reach, &mut known, (prefix, catalog), row, None);
             let Some(stage) = stage_of(row, now, &mut is_free) else { continue };
-            let mut key = (i64::from(row.priority()), row.created_at().millis());
-            if is_closed {
-                let closed_at = reach.brief_of(prefix, row).ok().and_then(|brief| brief.closed_at);
-                let Some(at) = closed_at.filter(|at| *at >= closed_since) else { continue };
-                key = (-at.millis(), 0);
-            }
+            let key = (i64::from(row.priority()), row.created_at().millis());
             if filter.keeps_more(&mut reach, prefix, row, &mut found.damaged) {
                 picks.entry(stage).or_default().push(Pick { key, prefix, row });
             }
+        }
+    }
+    // What was closed lately may be archived already; where both have a bead the ledger is right.
+    let archived = archives.iter().flat_map(|(prefix, archive, catalog)| {
+        archive.rows().filter(|row| !catalog.has(row.id())).map(move |row| (*prefix, row))
+    });
+    let listed = catalogs.iter().flat_map(|(prefix, catalog)| catalog.rows().map(move |row| (*prefix, row)));
+    for (prefix, row) in listed.chain(archived).filter(|(_, row)| row.status().is_closed() && closed.keeps(row)) {
+        let closed_at = reach.brief_of(prefix, row).ok().and_then(|brief| brief.closed_at);
+        let Some(at) = closed_at.filter(|at| *at >= closed_since) else { continue };
+        if filter.keeps_more(&mut reach, prefix, row, &mut found.damaged) {
+            picks.entry(Stage::Closed).or_default().push(Pick { key: (-at.millis(), 0), prefix, row });
         }
     }
     let mut columns = Vec::new();
@@ -128,13 +132,16 @@ pub fn board<B: Listed>(
 }
 
 fn stage_of(row: Row<'_>, now: Moment, is_free: &mut dyn FnMut() -> bool) -> Option<Stage> {
+    // Also what was claimed for a time that is over, or deferred until one that has come.
+    if row.is_open_work(now) {
+        return Some(if is_free() { Stage::Ready } else { Stage::Blocked });
+    }
     match row.status() {
         Status::Hooked | Status::InProgress => Some(Stage::InProgress),
         Status::InReview => Some(Stage::InReview),
         Status::Blocked => Some(Stage::Blocked),
         Status::Closed => Some(Stage::Closed),
         // An epic is no work itself: its children stand on the board.
-        Status::Open | Status::Deferred if row.is_open_work(now) => Some(if is_free() { Stage::Ready } else { Stage::Blocked }),
         Status::Open | Status::Deferred | Status::Pinned | Status::Other(_) => None,
     }
 }

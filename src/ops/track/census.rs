@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::ledger::index::Row;
 use crate::model::bead::{Bead, Status};
 use crate::model::brief::Facts as _;
@@ -170,8 +170,13 @@ pub fn progress(reach: &mut Reach<'_>, epic: Bead) -> Result<Progress> {
     let unreadable = shelves.lost_children(&epic.id);
     let open = children.iter().filter(|child| !child.status().is_closed()).count() + unreadable.len();
     let total_children = children.len() + unreadable.len();
-    let eligible_for_close = total_children > 0 && open == 0 && !epic.status.is_closed();
+    let eligible_for_close = total_children > 0 && open == 0 && may_be_swept(&epic.status);
     Ok(Progress { epic, total_children, closed_children: total_children - open, eligible_for_close, unreadable })
+}
+
+/// Whether a sweep may close what stands there: pinned is kept, and in review its merge request decides.
+fn may_be_swept(status: &Status) -> bool {
+    status.may_become(&Status::Closed) && *status != Status::InReview
 }
 
 /// Closes the epics `ids`, as far as all their children are still closed, one transaction a scope.
@@ -184,7 +189,14 @@ pub fn close_eligible(town: &Town, ids: &[BeadId]) -> Result<Vec<Closed>> {
         // What left the ledger for the archive is closed.
         let are_closed = catalog.children(id).iter().all(|child| child.status().is_closed());
         let is_done = are_closed && catalog.lost_children(id).is_empty();
-        if is_done { close_in(town, change, id, "All children are closed").map(Some) } else { Ok(None) }
+        if !is_done || !may_be_swept(&change.bead(id)?.status) {
+            return Ok(None);
+        }
+        match close_in(town, change, id, "All children are closed") {
+            // What somebody may not close by hand is left to others, and keeps none of the rest open.
+            Err(error) if error.kind == Kind::Refused => Ok(None),
+            closed => closed.map(Some),
+        }
     };
     let closed: Vec<Closed> = in_each_scope(town, ids, "close", close)?.into_iter().flatten().collect();
     settle_convoys(town, &closed);

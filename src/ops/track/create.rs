@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Change, Ledger};
 use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, check_text, check_title};
-use crate::model::exchange::TYPE_WORDS;
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::depend;
@@ -88,6 +87,7 @@ impl Draft {
             ("notes", &self.notes),
         ])?;
         self.labels.iter().try_for_each(|label| check_label(label))?;
+        self.fields.check()?;
         check_settable_type(&self.issue_type)?;
         check_no_convoy(&self.issue_type)?;
         if let Some(id) = self.id.as_ref().filter(|id| id.prefix() != *prefix) {
@@ -200,18 +200,6 @@ pub(super) fn create_in(
     Ok(bead)
 }
 
-/// Reads a type, in our words or the `bd` tool's other ones; as an import takes them.
-///
-/// # Errors
-/// Usage, when it is not known.
-pub fn issue_type(word: &str) -> Result<IssueType> {
-    let word = word.trim().to_lowercase();
-    let ours = TYPE_WORDS.iter().find(|(theirs, _)| *theirs == word).map_or(word.as_str(), |(_, ours)| ours);
-    ours.parse().map_err(|error: Error| {
-        Error::usage(format!("'{}' is not a type", word.escape_debug())).hint(error.hint.unwrap_or_default())
-    })
-}
-
 fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<BeadId> {
     if let Some(parent) = &draft.parent {
         change.bead(parent)?;
@@ -280,6 +268,7 @@ fn written(town: &Town, id: BeadId, draft: &Draft) -> Result<Bead> {
         if bead.dependencies.iter().any(|edge| edge.depends_on_id == *target) {
             return Err(Error::usage(format!("{target} is named twice among the dependencies")).hint("name each once"));
         }
+        depend::check_parent(&bead, kind, target)?;
         bead.dependencies.push(Dependency {
             issue_id: bead.id.clone(),
             depends_on_id: target.clone(),

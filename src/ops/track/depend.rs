@@ -11,7 +11,7 @@ use crate::model::dependency::{find_ring, parent_of};
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::find::Scopes;
-use crate::ops::track::reach::{Reach, Sight};
+use crate::ops::track::reach::{Reach, Shelves, Sight};
 use crate::town::Town;
 
 /// What became of an edge.
@@ -76,7 +76,7 @@ pub(in crate::ops) fn connect_in(
         return Err(Error::refused(format!("{bead} depends on {target} already, as {}", edge.kind))
             .hint(format!("to change that, first: gt bead dep remove {bead} {target}")));
     }
-    check_one_parent(&found, kind)?;
+    check_parent(&found, kind, target)?;
     found.dependencies.push(Dependency {
         issue_id: bead.clone(),
         depends_on_id: target.clone(),
@@ -109,30 +109,57 @@ pub(super) fn check_target(change: &Change<'_>, here: &Prefix, reach: &mut Reach
     }
 }
 
-fn check_one_parent(bead: &Bead, kind: &DependencyKind) -> Result<()> {
-    match parent_of(bead).filter(|_| *kind == DependencyKind::ParentChild) {
-        None => Ok(()),
-        Some(parent) => Err(Error::refused(format!("{} is a child of {parent} already", bead.id))
-            .hint("a bead has one parent; connect them with --kind related instead")),
+/// Refuses a second parent, and one that lives elsewhere: a child lives beside its parent.
+pub(super) fn check_parent(bead: &Bead, kind: &DependencyKind, target: &BeadId) -> Result<()> {
+    if *kind != DependencyKind::ParentChild {
+        return Ok(());
     }
+    if let Some(parent) = parent_of(bead) {
+        return Err(Error::refused(format!("{} is a child of {parent} already", bead.id))
+            .hint("a bead has one parent; connect them with --kind related instead"));
+    }
+    check_beside(&bead.id, target)
 }
 
-/// Takes the edge from `bead` to `target` away; an edge that is not there is no failure.
+/// Refuses a parent in another scope.
+pub(super) fn check_beside(child: &BeadId, parent: &BeadId) -> Result<()> {
+    if parent.prefix() == child.prefix() {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{parent} lives in another scope than {child}"))
+        .hint(format!("a child lives beside its parent; to connect them: gt bead dep add {child} {parent} --kind related")))
+}
+
+/// Takes the edge from `bead` to `target` away, that of `kind` if one is named; what is not there is no failure. A parent
+/// is such an edge too, wherever the bead says so.
 ///
 /// # Errors
 /// Not found, when there is no such bead.
-pub fn disconnect(town: &Town, ledger: &Ledger, bead: &BeadId, target: &BeadId) -> Result<Connected> {
+pub fn disconnect(
+    town: &Town,
+    ledger: &Ledger,
+    bead: &BeadId,
+    target: &BeadId,
+    kind: Option<&DependencyKind>,
+) -> Result<Connected> {
     let deed = town.deed("dep-remove", format!("end the dependency of {bead} on {target}"));
     ledger.transact(&deed, |change| {
         let mut found = change.bead(bead)?;
         let connected = |status, kind| Connected { status, issue_id: bead.clone(), depends_on_id: target.clone(), kind };
-        let Some(at) = found.dependencies.iter().position(|edge| edge.depends_on_id == *target) else {
-            return Ok(connected(Ending::NotThere, DependencyKind::Blocks));
+        let is_asked = |one: &DependencyKind| kind.is_none_or(|kind| kind == one);
+        let at = found.dependencies.iter().position(|edge| edge.depends_on_id == *target && is_asked(&edge.kind));
+        let is_child = found.parent.as_ref() == Some(target) && is_asked(&DependencyKind::ParentChild);
+        let ended = match at {
+            Some(at) => found.dependencies.remove(at).kind,
+            None if is_child => DependencyKind::ParentChild,
+            None => return Ok(connected(Ending::NotThere, kind.cloned().unwrap_or(DependencyKind::Blocks))),
         };
-        let edge = found.dependencies.remove(at);
+        if ended == DependencyKind::ParentChild {
+            found.parent = found.parent.filter(|parent| parent != target);
+        }
         found.updated_at = town.now;
         change.put_bead(&found)?;
-        Ok(connected(Ending::Removed, edge.kind))
+        Ok(connected(Ending::Removed, ended))
     })
 }
 
@@ -204,24 +231,39 @@ pub fn neighbours(town: &Town, ledger: &Ledger, bead: &BeadId) -> Result<Neighbo
     Ok(Neighbours { id: bead.clone(), depends_on: depends_on(town, &found), needed_by })
 }
 
-/// The children of `parent`, archived ones too.
+/// The children of a bead.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Family {
+    /// Those that there are, archived ones last.
+    pub children: Vec<Neighbour>,
+    /// Why some may be missing.
+    pub notes: Vec<String>,
+}
+
+/// The children of `parent`, archived ones too, wherever their ids stand.
 ///
 /// # Errors
 /// Not found or corrupt, when its scope cannot be read.
-pub fn family(town: &Town, parent: &BeadId) -> Result<Vec<Neighbour>> {
+pub fn family(town: &Town, parent: &BeadId) -> Result<Family> {
     let mut reach = Reach::new(town);
     let prefix = parent.prefix();
-    let (catalog, archive) = (reach.catalog(&prefix)?, reach.archive(&prefix)?);
-    let archived = archive.iter().flat_map(|archive| archive.children(parent));
-    let rows = catalog.children(parent).into_iter().chain(archived.filter(|row| !catalog.has(row.id())));
-    let mut family = Vec::new();
-    for row in rows {
+    let catalog = reach.catalog(&prefix)?;
+    let mut family = Family::default();
+    let archive = reach.archive(&prefix).unwrap_or_else(|error| {
+        family.notes.push(format!("children that are archived are left out: {}", error.line()));
+        None
+    });
+    let shelves = Shelves::new(catalog.clone(), archive);
+    for row in shelves.children(parent) {
         let title = reach.brief_of(&prefix, row).ok().map(|child| child.title);
         let status = Some(row.status().clone());
-        family.push(Neighbour { id: row.id().parse()?, kind: DependencyKind::ParentChild, title, status });
+        family.children.push(Neighbour { id: row.id().parse()?, kind: DependencyKind::ParentChild, title, status });
     }
-    let lost = catalog.lost_children(parent).into_iter().filter(|id| id.as_str().starts_with(parent.as_str()));
-    family.extend(lost.map(|id| Neighbour { id, kind: DependencyKind::ParentChild, title: None, status: None }));
+    // Of what cannot be read only the id tells whose child it was.
+    let start = format!("{parent}.");
+    let lost = catalog.lost_children(parent).into_iter().filter(|id| id.as_str().starts_with(&start));
+    let unread = |id| Neighbour { id, kind: DependencyKind::ParentChild, title: None, status: None };
+    family.children.extend(lost.map(unread));
     Ok(family)
 }
 

@@ -194,10 +194,7 @@ fn move_by_hand(town: &Town, change: &Change<'_>, bead: &mut Bead, next: &Status
         }
         // Agents of the bd tool start work this way; without a claim nobody would be known to be at it.
         Status::InProgress if matches!(bead.status, Status::Open | Status::Deferred) => return claim(town, change, bead, None),
-        Status::Closed => {
-            check_no_convoy(&bead.issue_type)?;
-            return bead.close(&town.actor.name, "Closed", town.now);
-        }
+        Status::Closed => return close_by_hand(town, bead, "Closed"),
         _ => {}
     }
     bead.become_status(next.clone(), town.now)
@@ -282,18 +279,23 @@ pub struct Closed {
     pub was_so: bool,
 }
 
-/// Closes the beads `ids` by hand, one transaction a scope; one that is closed already stays as it is.
+/// Closes the beads `ids` by hand, one transaction a scope, pinned ones only when it `unpins`; one that is closed already
+/// stays as it is.
 ///
 /// # Errors
-/// Not found; refused, when a bead is in review or is kept by gt itself. Within a scope all close or none.
-pub fn close(town: &Town, ids: &[BeadId], reason: &str) -> Result<Vec<Closed>> {
-    let closed = in_each_scope(town, ids, "close", |change, id| close_in(town, change, id, reason))?;
+/// Not found; refused, when a bead is in review, pinned or kept by gt itself. Within a scope all close or none.
+pub fn close(town: &Town, ids: &[BeadId], reason: &str, unpins: bool) -> Result<Vec<Closed>> {
+    let closed = in_each_scope(town, ids, "close", |change, id| end_in(town, change, id, reason, unpins))?;
     settle_convoys(town, &closed);
     Ok(closed)
 }
 
-/// As [`close`] of one bead, as a part of a larger change.
+/// As [`close`] of one bead that is not pinned, as a part of a larger change.
 pub(super) fn close_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: &str) -> Result<Closed> {
+    end_in(town, change, id, reason, false)
+}
+
+fn end_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: &str, unpins: bool) -> Result<Closed> {
     check_texts(&[("reason", reason)])?;
     if let Some(bead) = change.archived_bead(id)? {
         return Ok(Closed { bead, was_so: true });
@@ -302,13 +304,25 @@ pub(super) fn close_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason
     if bead.status.is_closed() {
         return Ok(Closed { bead, was_so: true });
     }
-    check_settable_type(&bead.issue_type)?;
-    check_no_convoy(&bead.issue_type)?;
-    check_not_in_review(&bead)?;
-    check_not_own_work(town, &bead)?;
-    bead.close(&town.actor.name, reason, town.now)?;
+    if unpins && bead.status == Status::Pinned {
+        bead.become_status(Status::Open, town.now)?;
+    }
+    close_by_hand(town, &mut bead, reason)?;
     write(town, change, &bead)?;
     Ok(Closed { bead, was_so: false })
+}
+
+/// Closes a bead that is not closed, as far as a hand may: the one way, whatever verb asks for it.
+fn close_by_hand(town: &Town, bead: &mut Bead, reason: &str) -> Result<()> {
+    check_settable_type(&bead.issue_type)?;
+    check_no_convoy(&bead.issue_type)?;
+    check_not_in_review(bead)?;
+    check_not_own_work(town, bead)?;
+    if bead.status == Status::Pinned {
+        return Err(Error::refused(format!("{} is pinned, a standing reference", bead.id))
+            .hint(format!("if it is one no longer: gt bead unpin {0}, or gt close {0} --force", bead.id)));
+    }
+    bead.close(&town.actor.name, reason, town.now)
 }
 
 /// A polecat's work closes when it is merged, not when its worker says so.

@@ -10,7 +10,7 @@ use crate::model::bead::{Bead, DependencyKind};
 use crate::model::record::Object;
 use crate::name::BeadId;
 use crate::ops::track::create::check_label;
-use crate::ops::track::depend::check_no_ring;
+use crate::ops::track::depend::{check_beside, check_no_ring};
 use crate::ops::track::reach::Reach;
 use crate::town::Town;
 
@@ -59,13 +59,13 @@ impl Fields {
     /// Sets them in `bead`.
     pub(super) fn apply(&self, bead: &mut Bead) {
         if let Some(owner) = &self.owner {
-            bead.owner.clone_from(owner);
+            bead.owner = owner.clone().filter(|owner| !owner.is_empty());
         }
         if let Some(minutes) = self.estimate_minutes {
             set(&mut bead.extra, "estimated_minutes", minutes.map(Value::from));
         }
         if let Some(name) = &self.external_ref {
-            set(&mut bead.extra, "external_ref", name.clone().map(Value::from));
+            set(&mut bead.extra, "external_ref", name.clone().filter(|name| !name.is_empty()).map(Value::from));
         }
         if let Some(labels) = &self.labels {
             bead.labels.clone_from(labels);
@@ -94,11 +94,7 @@ impl Fields {
     /// Refuses a parent that is not there, lives elsewhere, or stands below the bead itself.
     pub(super) fn check_parent(&self, town: &Town, change: &Change<'_>, id: &BeadId) -> Result<()> {
         let Some(Some(parent)) = &self.parent else { return Ok(()) };
-        if parent.prefix() != id.prefix() {
-            return Err(Error::refused(format!("{parent} lives in another scope than {id}")).hint(format!(
-                "a child lives beside its parent; to connect them: gt bead dep add {id} {parent} --kind related"
-            )));
-        }
+        check_beside(id, parent)?;
         if !change.has_bead(parent)? {
             return Err(Error::not_found(format!("there is no bead {parent}")).hint("gt list shows what there is"));
         }

@@ -32,9 +32,9 @@ pub struct Followed {
 ///
 /// # Errors
 /// As [`close`]. What keeps a next bead from being claimed makes another one the next.
-pub fn close_and_follow(town: &Town, ids: &[BeadId], reason: &str, goes_on: bool) -> Result<Followed> {
+pub fn close_and_follow(town: &Town, ids: &[BeadId], reason: &str, unpins: bool, goes_on: bool) -> Result<Followed> {
     let before = ready_ids(town)?;
-    let closed = close(town, ids, reason)?;
+    let closed = close(town, ids, reason, unpins)?;
     let mut reach = Reach::new(town);
     let mut unblocked: Vec<Brief> = Vec::new();
     for id in ready_ids(town)?.difference(&before) {

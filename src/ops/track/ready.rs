@@ -227,17 +227,19 @@ fn own_blockers(reach: &mut Reach<'_>, bead: &Brief) -> Vec<Blocker> {
                 continue;
             }
         };
+        // The target may have been moved: its children are those of the bead that it is now.
         let children = match kind {
-            DependencyKind::WaitsFor => reach.children(&target.id),
-            _ => Ok(Vec::new()),
+            DependencyKind::WaitsFor => {
+                reach.lost_children(&target.id).and_then(|lost| reach.children(&target.id).map(|children| (children, lost)))
+            }
+            _ => Ok((Vec::new(), Vec::new())),
         };
-        let lost = if *kind == DependencyKind::WaitsFor { reach.lost_children(&id).unwrap_or_default() } else { Vec::new() };
-        found.extend(lost.into_iter().map(|lost| {
-            let why = format!("it cannot be read and may be a child of {id}, all of which must be closed");
-            Blocker { id: lost, why, unknown: true }
-        }));
         match children {
-            Ok(children) => {
+            Ok((children, lost)) => {
+                found.extend(lost.into_iter().map(|lost| {
+                    let why = format!("it cannot be read and may be a child of {}, all of which must be closed", target.id);
+                    Blocker { id: lost, why, unknown: true }
+                }));
                 let why = obstacle(kind, target.as_ref(), &children);
                 found.extend(why.map(|why| Blocker { id: target.id.clone(), why, unknown: false }));
             }

@@ -1,8 +1,9 @@
 //! Changes that were thought of while others could change the same bead: they are written where nobody else did.
 
 use crate::error::{Error, Result};
-use crate::model::bead::Bead;
+use crate::model::bead::{Bead, Status};
 use crate::model::dependency::parent_of;
+use crate::ops::convoy;
 use crate::ops::track::edit::{Edit, in_each_scope, update_in};
 use crate::town::Town;
 
@@ -21,6 +22,9 @@ pub fn revise(town: &Town, base: &Bead, edit: &Edit) -> Result<Bead> {
         }
         update_in(town, change, id, edit)
     })?;
+    if edit.status == Some(Status::Closed) {
+        convoy::after_close(town, beads.iter().map(|bead| &bead.id));
+    }
     beads.into_iter().next().ok_or_else(|| Error::bug("a bead was changed and is not there"))
 }
 

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::error::Result;
 use crate::model::bead::DependencyKind;
 use crate::model::brief::Facts as _;
+use crate::model::dependency::parent_of;
 use crate::name::BeadId;
 use crate::ops::track::find::{Found, Scopes};
-use crate::ops::track::reach::Reach;
+use crate::ops::track::reach::{Reach, Sight};
 use crate::town::Town;
 
 /// The rings of the town, one for each knot of beads that wait for each other; each begins and ends with the same bead.
@@ -60,6 +61,30 @@ pub fn rings(town: &Town) -> Result<Found<Vec<BeadId>>> {
     found.beads.sort();
     found.total = found.beads.len();
     Ok(found)
+}
+
+/// What can be taken away to end a ring: the first edge, or parent, by which one of its beads leans on another or on
+/// another's parent.
+#[must_use]
+pub fn way_out(town: &Town, ring: &[BeadId]) -> Option<(BeadId, BeadId)> {
+    let mut reach = Reach::new(town);
+    let steps = ring.windows(2).filter_map(|step| Some((step.first()?, step.get(1)?)));
+    for (from, to) in steps {
+        let Sight::Seen(bead) = reach.bead(from) else { continue };
+        let edges: Vec<_> = bead.blockers().map(|edge| &edge.depends_on_id).chain(parent_of(&bead)).collect();
+        if edges.contains(&to) {
+            return Some((from.clone(), to.clone()));
+        }
+        // Who waits for all children of a bead leans on that bead, not on them.
+        let parent = match reach.bead(to) {
+            Sight::Seen(child) => parent_of(&child).cloned(),
+            Sight::Missing | Sight::Unreadable(_) => None,
+        };
+        if let Some(parent) = parent.filter(|parent| edges.contains(&parent)) {
+            return Some((from.clone(), parent));
+        }
+    }
+    None
 }
 
 /// The shortest way from `start` back to it.

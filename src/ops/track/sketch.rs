@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{Error, Kind, OrFail, Result};
+use crate::error::{Error, Result};
 use crate::model::bead::{Bead, DependencyKind};
 use crate::model::dependency::{parse_edge, parse_kind};
 use crate::model::outline;
 use crate::model::record::Object;
+use crate::model::spelling;
 use crate::name::{BeadId, Prefix};
 use crate::ops::mailbox;
 use crate::ops::track::create::{Draft, create_in};
@@ -163,10 +164,10 @@ pub fn of_markdown(town: &Town, text: &str, basis: &Draft) -> Result<Sketches> {
         draft.notes = item.notes.clone();
         draft.labels.extend(item.labels.iter().cloned());
         if let Some(word) = &item.issue_type {
-            draft.issue_type = super::create::issue_type(word).map_err(at)?;
+            draft.issue_type = spelling::issue_type(word).map_err(at)?;
         }
         if let Some(word) = &item.priority {
-            draft.priority = number(word).map_err(at)?;
+            draft.priority = spelling::priority(word).map_err(at)?;
         }
         if let Some(who) = &item.assignee {
             draft.assignee = Some(mailbox::recipient(town, who).map_err(at)?.to_string());
@@ -178,11 +179,6 @@ pub fn of_markdown(town: &Town, text: &str, basis: &Draft) -> Result<Sketches> {
         sketches.beads.push(Sketch { name: format!("line {}", item.line), draft, parent: None });
     }
     Ok(sketches)
-}
-
-fn number(word: &str) -> Result<u8> {
-    let number = word.trim().trim_start_matches(['p', 'P']).parse().ok().filter(|number| *number <= 4);
-    number.or_fail(Kind::Usage, || format!("'{}' is not a priority", word.escape_debug()))
 }
 
 /// A graph as the `bd` tool reads it.
@@ -211,6 +207,7 @@ struct Node {
     external_ref: Option<String>,
     assignee: Option<String>,
     owner: Option<String>,
+    #[serde(default, deserialize_with = "spelling::priority_in")]
     priority: Option<u8>,
     #[serde(alias = "estimate")]
     estimated_minutes: Option<u64>,
@@ -298,7 +295,7 @@ fn sketch(town: &Town, node: Node, basis: &Draft, notes: &mut Vec<String>) -> Re
     let parent_id = node.parent_id.map(|text| town.resolve_bead(&text)).transpose()?.map(|(_, id)| id);
     let draft = Draft {
         id: node.id,
-        issue_type: node.issue_type.as_deref().map_or_else(|| Ok(basis.issue_type.clone()), super::create::issue_type)?,
+        issue_type: node.issue_type.as_deref().map_or_else(|| Ok(basis.issue_type.clone()), spelling::issue_type)?,
         description: node.description,
         design: node.design,
         acceptance: node.acceptance_criteria,

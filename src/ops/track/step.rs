@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::model::bead::{DependencyKind, Status};
+use crate::model::bead::DependencyKind;
 use crate::model::dependency::{parse_edge, parse_kind};
 use crate::model::record::Object;
+use crate::model::spelling;
 use crate::name::{BeadId, Prefix};
 use crate::ops::mailbox;
 use crate::ops::track::find::scope_named;
@@ -121,7 +122,10 @@ impl<'t> Reader<'t> {
         };
         let (act, scope) = match op.as_str() {
             "create" => self.create(fields(object)?)?,
-            "update" => self.update(fields(object)?)?,
+            "update" => {
+                check_nulls(&object)?;
+                self.update(fields(object)?)?
+            }
             "close" => {
                 let End { id, reason } = fields(object)?;
                 let (who, scope) = self.who(&id)?;
@@ -181,8 +185,8 @@ impl<'t> Reader<'t> {
             (None, None) => self.here()?,
         };
         let draft = Draft {
-            issue_type: word("type", &line.issue_type)?,
-            priority: line.priority,
+            issue_type: spelling::issue_type(&line.issue_type)?,
+            priority: line.priority.unwrap_or(2),
             description: line.description,
             design: line.design,
             acceptance: line.acceptance_criteria,
@@ -209,21 +213,21 @@ impl<'t> Reader<'t> {
             estimate_minutes: line.estimated_minutes,
             external_ref: line.external_ref,
             metadata: line.metadata.into_iter().map(|(key, value)| (key, (!value.is_null()).then_some(value))).collect(),
-            labels: line.labels,
+            labels: line.labels.map(Option::unwrap_or_default),
             parent: None,
         };
         let edit = Edit {
-            status: line.status.map(|text| word::<Status>("status", &text)).transpose()?,
+            status: line.status.as_deref().map(spelling::status).transpose()?,
             claim: line.claim,
             lease_millis: None,
             title: line.title,
-            description: line.description,
-            design: line.design,
-            acceptance: line.acceptance_criteria,
-            notes: line.notes,
+            description: line.description.map(Option::unwrap_or_default),
+            design: line.design.map(Option::unwrap_or_default),
+            acceptance: line.acceptance_criteria.map(Option::unwrap_or_default),
+            notes: line.notes.map(Option::unwrap_or_default),
             append_notes: line.append_notes,
             priority: line.priority,
-            issue_type: line.issue_type.map(|text| word("type", &text)).transpose()?,
+            issue_type: line.issue_type.as_deref().map(spelling::issue_type).transpose()?,
             assignee,
             due_at: line.due_at,
             defer_until: line.defer_until,
@@ -284,12 +288,31 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
-fn fields<T: DeserializeOwned>(object: Object) -> Result<T> {
-    serde_json::from_value(Value::Object(object)).map_err(|error| Error::usage(error.to_string()))
+/// Fields that `null` empties.
+const EMPTIED: [&str; 12] = [
+    "description",
+    "design",
+    "acceptance_criteria",
+    "acceptance",
+    "notes",
+    "assignee",
+    "due_at",
+    "defer_until",
+    "owner",
+    "estimated_minutes",
+    "external_ref",
+    "labels",
+];
+
+/// Refuses `null` where a bead cannot be without a value, or where it says nothing.
+fn check_nulls(object: &Object) -> Result<()> {
+    let wrong = object.iter().find(|(field, value)| value.is_null() && !EMPTIED.contains(&field.as_str()));
+    wrong.map_or(Ok(()), |(field, _)| {
+        Err(Error::usage(format!("'{}' cannot be null", field.escape_debug()))
+            .hint("null empties a text, a time, labels, assignee, owner, estimated_minutes or external_ref"))
+    })
 }
 
-fn word<T: std::str::FromStr<Err = Error>>(what: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|error: Error| {
-        Error::usage(format!("'{}' is not a {what}", text.escape_debug())).hint(error.hint.unwrap_or_default())
-    })
+fn fields<T: DeserializeOwned>(object: Object) -> Result<T> {
+    serde_json::from_value(Value::Object(object)).map_err(|error| Error::usage(error.to_string()))
 }

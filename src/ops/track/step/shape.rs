@@ -1,6 +1,7 @@
 //! The shapes that a line of a batch may have, one an operation.
 
 use crate::model::bead::IssueType;
+use crate::model::spelling::priority_in;
 use crate::name::BeadId;
 use crate::time::Moment;
 use serde::{Deserialize, Deserializer};
@@ -21,8 +22,8 @@ pub(super) struct Create {
     pub notes: String,
     #[serde(default = "task", alias = "type")]
     pub issue_type: String,
-    #[serde(default = "usual")]
-    pub priority: u8,
+    #[serde(default, deserialize_with = "priority_in")]
+    pub priority: Option<u8>,
     #[serde(default)]
     pub labels: BTreeSet<String>,
     pub parent: Option<String>,
@@ -40,10 +41,6 @@ fn task() -> String {
     IssueType::Task.word().to_owned()
 }
 
-fn usual() -> u8 {
-    2
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "absent, null and a value are three answers")]
@@ -53,12 +50,16 @@ pub(super) struct Update {
     #[serde(default)]
     pub claim: bool,
     pub title: Option<String>,
-    pub description: Option<String>,
-    pub design: Option<String>,
-    #[serde(alias = "acceptance")]
-    pub acceptance_criteria: Option<String>,
-    pub notes: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    pub description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "said")]
+    pub design: Option<Option<String>>,
+    #[serde(default, alias = "acceptance", deserialize_with = "said")]
+    pub acceptance_criteria: Option<Option<String>>,
+    #[serde(default, deserialize_with = "said")]
+    pub notes: Option<Option<String>>,
     pub append_notes: Option<String>,
+    #[serde(default, deserialize_with = "priority_in")]
     pub priority: Option<u8>,
     #[serde(alias = "type")]
     pub issue_type: Option<String>,
@@ -72,7 +73,8 @@ pub(super) struct Update {
     pub add_labels: BTreeSet<String>,
     #[serde(default)]
     pub remove_labels: BTreeSet<String>,
-    pub labels: Option<BTreeSet<String>>,
+    #[serde(default, deserialize_with = "said")]
+    pub labels: Option<Option<BTreeSet<String>>>,
     #[serde(default, deserialize_with = "said")]
     pub owner: Option<Option<String>>,
     #[serde(default, deserialize_with = "said")]
