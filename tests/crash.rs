@@ -54,6 +54,7 @@ fn no_step_is_forgotten() {
         crate::convoys::STEPS,
         crate::flatten::FLATTEN,
         crate::past::STEPS,
+        crate::ways::STEPS,
     ]
     .concat();
     let told: BTreeSet<String> = told.into_iter().map(str::to_owned).collect();

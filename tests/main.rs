@@ -44,4 +44,5 @@ mod transport;
 mod trees;
 mod verbs;
 mod waves;
+mod ways;
 mod work;

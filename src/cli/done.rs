@@ -71,6 +71,15 @@ impl Show for Done {
                 }
                 page.line("the merge queue takes it from here; to work it now: gt mq run --once");
             }
+            Self::Landed { bead, mr, commit, target } => {
+                page.line(format!("{bead} landed as {mr} ({} in {})", &commit[..commit.len().min(10)], escape(target)));
+            }
+            Self::Kept { bead, branch, head, warning } => {
+                page.line(format!("{bead} is closed; its work stays on {} at {}", escape(branch), &head[..head.len().min(10)]));
+                if let Some(warning) = warning {
+                    page.line(format!("warning: {}", escape(warning)));
+                }
+            }
             Self::Escalated { bead, salvage } => {
                 page.line(format!("{bead} is blocked and its witness has been asked for help"));
                 kept(page, salvage.as_deref());

@@ -7,6 +7,7 @@ use crate::cli::schema::Answer;
 use crate::env::{self, Var};
 use crate::error::Result;
 use crate::model::bead::{Bead, Status};
+use crate::model::merge_request::Way;
 use crate::ops::hook::{self, Hung};
 use crate::ops::post;
 use crate::ops::prime::{self, Failure, Primed};
@@ -32,6 +33,9 @@ pub struct SlingArgs {
     /// The model to run, for the agent command as GT_MODEL
     #[arg(long)]
     model: Option<String>,
+    /// How the work lands when it is done; as its convoy says when not given
+    #[arg(long, value_enum, value_name = "WAY")]
+    merge: Option<Way>,
     /// Sling it though something blocks it
     #[arg(long)]
     force: bool,
@@ -58,6 +62,7 @@ impl SlingArgs {
             target,
             args: self.args.clone(),
             model: self.model.clone(),
+            merge: self.merge,
             force: self.force,
             no_start: self.no_start,
         };

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, DependencyKind, IssueType};
+use crate::model::merge_request::Way;
 use crate::model::record::{self, Object};
 use crate::name::{BeadId, Name};
 use crate::time::Moment;
@@ -26,6 +27,9 @@ pub struct Convoy {
     /// Whether its owner lands it, instead of the close of its last bead.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub owned: bool,
+    /// The way of its work when it is done, unless the one who slung it said another.
+    #[serde(default, skip_serializing_if = "Way::is_usual")]
+    pub merge: Way,
     /// The epic whose work it tracks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_epic: Option<BeadId>,

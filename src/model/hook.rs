@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
+use crate::model::merge_request::Way;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::name::BeadId;
 use crate::time::Moment;
@@ -29,6 +30,9 @@ pub struct Hook {
     /// The model asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The way of the work when it is done; that of the convoy when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Way>,
     /// Who slung it.
     pub slung_by: String,
     /// When.
@@ -55,6 +59,7 @@ impl Hook {
             target: String::new(),
             args: String::new(),
             model: None,
+            merge: None,
             slung_by: slung_by.to_owned(),
             slung_at: now,
             machine: machine.to_owned(),

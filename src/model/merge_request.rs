@@ -51,6 +51,37 @@ impl MrState {
     }
 }
 
+/// The way of finished work into its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Through the merge queue, with others
+    #[default]
+    Mr,
+    /// Through the merge queue at once and alone, while gt done waits
+    Direct,
+    /// Nowhere: it stays on its branch
+    Local,
+}
+
+impl Way {
+    /// Whether it is the way of work of which nothing is said.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Mr => "mr",
+            Self::Direct => "direct",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// Why a merge request was sent back, with all that its author needs to mend it.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Blame {
@@ -119,6 +150,9 @@ pub struct MergeRequest {
     pub submitted_at: Moment,
     /// The message for the squashed commit.
     pub message: String,
+    /// Whether it goes before all others, and alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
     /// How often the bead was tried before.
     #[serde(default)]
     pub attempts: u32,

@@ -4,6 +4,8 @@
 //! and tells witness and refinery. A call that died in between is finished by the next: the same head gets the
 //! same merge request.
 
+mod ways;
+
 use std::path::Path;
 
 use gix::ObjectId;
@@ -18,10 +20,11 @@ use crate::ledger::{Change, tree};
 use crate::model::address::Address;
 use crate::model::bead::{Status, check_text};
 use crate::model::hook::Hook;
+use crate::model::merge_request::Way;
 use crate::model::protocol::{Exit, Protocol};
 use crate::name::BeadId;
 use crate::ops::refinery::{self, Handed};
-use crate::ops::{hook, polecat, post};
+use crate::ops::{convoy, hook, polecat, post};
 use crate::town::{RigPlace, Town};
 
 /// How to end the assignment.
@@ -50,6 +53,28 @@ pub enum Done {
         /// Where it goes.
         target: String,
         /// What did not work but does not matter to the queue.
+        warning: Option<String>,
+    },
+    /// It is in the target.
+    Landed {
+        /// The work.
+        bead: BeadId,
+        /// The request.
+        mr: BeadId,
+        /// The commit in the target.
+        commit: String,
+        /// Where it went.
+        target: String,
+    },
+    /// It stays on its branch, and the work is closed.
+    Kept {
+        /// The work.
+        bead: BeadId,
+        /// The branch.
+        branch: String,
+        /// Its newest commit.
+        head: String,
+        /// What did not work but does not matter here.
         warning: Option<String>,
     },
     /// It waits for help.
@@ -112,6 +137,10 @@ fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
         commit_all(town, hook, dir, plan)?;
     }
     let work = gather(place, hook, dir, plan)?;
+    let way = hook.merge.map_or_else(|| convoy::way_of(town, &hook.bead), Ok)?;
+    if way == Way::Local {
+        return ways::keep(town, place, hook, &work);
+    }
     let mr_id = request_id(town, place, work.head)?;
     crate::env::crash_point("done.minted");
     commits::pin(store, &tree::mr_pin(&mr_id), work.head, &[work.base])?;
@@ -127,6 +156,7 @@ fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
         tree: store.tree_of(work.head)?.to_string(),
         author: &town.me,
         message: work.message.clone(),
+        is_alone: way == Way::Direct,
     };
     let deed = town.deed("done", format!("hand in {} as {mr_id}", hook.bead));
     place.ledger.transact(&deed, |change| {
@@ -135,7 +165,13 @@ fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
     })?;
     crate::env::crash_point("done.recorded");
     // After the record: a remote that hangs must not keep the work from the queue.
-    let warning = push_branch(place, &work);
+    let mut warning = push_branch(place, &work);
+    if way == Way::Direct {
+        match ways::land(town, place, &mr_id) {
+            Ok(commit) => return Ok(Done::Landed { bead: hook.bead.clone(), mr: mr_id, commit, target: hook.target.clone() }),
+            Err(error) => warning = Some(error.line()),
+        }
+    }
     Ok(Done::HandedIn { bead: hook.bead.clone(), mr: mr_id, head: work.head.to_string(), target: hook.target.clone(), warning })
 }
 
@@ -223,11 +259,7 @@ fn push_branch(place: &RigPlace, work: &Work) -> Option<String> {
 
 fn record(change: &mut Change<'_>, town: &Town, hook: &Hook, handed: &Handed<'_>) -> Result<()> {
     let slot = tree::hook(&hook.agent);
-    let now = change.get::<Hook>(&slot)?;
-    if now.is_none_or(|now| !now.is_same(hook)) {
-        return Err(Error::refused(format!("{} is no longer on the hook of {}", hook.bead, hook.agent))
-            .hint("gt hook shows your assignment"));
-    }
+    check_hung(change, hook)?;
     refinery::file_mr(change, handed)?;
     change.remove(&slot);
     let message = Protocol::PolecatDone {
@@ -237,6 +269,14 @@ fn record(change: &mut Change<'_>, town: &Town, hook: &Hook, handed: &Handed<'_>
         branch: handed.branch.to_owned(),
     };
     tell_witness(change, town, &message)
+}
+
+/// Refuses, when the assignment was ended meanwhile.
+fn check_hung(change: &Change<'_>, hook: &Hook) -> Result<()> {
+    if change.get::<Hook>(&tree::hook(&hook.agent))?.is_some_and(|now| now.is_same(hook)) {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{} is no longer on the hook of {}", hook.bead, hook.agent)).hint("gt hook shows your assignment"))
 }
 
 fn tell_witness(change: &mut Change<'_>, town: &Town, message: &Protocol) -> Result<()> {
@@ -259,11 +299,8 @@ fn give_up(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
     let verb = if is_escalated { "escalate" } else { "release" };
     let deed = town.deed(verb, format!("{verb} {}", hook.bead));
     let given_up = place.ledger.transact(&deed, |change| {
-        let slot = tree::hook(&hook.agent);
-        if change.get::<Hook>(&slot)?.is_none_or(|now| !now.is_same(hook)) {
-            return Err(Error::refused(format!("{} is no longer on the hook of {}", hook.bead, hook.agent)));
-        }
-        change.remove(&slot);
+        check_hung(change, hook)?;
+        change.remove(&tree::hook(&hook.agent));
         let mut bead = change.bead(&hook.bead)?;
         let kept = salvage.as_ref().map(|name| format!(" Unsaved work is kept at {name}.")).unwrap_or_default();
         let text = format!("{why}\nBranch: {}.{kept}", hook.branch);

@@ -462,6 +462,7 @@ impl World {
                 message: word.to_owned(),
                 attempts: 0,
                 landed_commit: None,
+                alone: false,
                 held_reason: None,
                 blame: None,
                 extra: Object::new(),

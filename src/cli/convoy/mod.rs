@@ -11,6 +11,7 @@ use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::bead::Status;
+use crate::model::merge_request::Way;
 use crate::model::spelling::status;
 use crate::name::BeadId;
 use crate::ops::convoy::{self, Asked, Draft, Order};
@@ -81,6 +82,9 @@ struct Create {
     /// Let its owner land it, instead of the close of its last bead
     #[arg(long)]
     owned: bool,
+    /// How its work lands when it is done
+    #[arg(long, value_enum, value_name = "WAY", default_value = "mr")]
+    merge: Way,
     /// Track all work below this epic too
     #[arg(long, value_name = "ID")]
     from_epic: Option<String>,
@@ -283,6 +287,7 @@ impl Create {
             owner: self.owner.as_ref().map_or_else(|| Ok(town.me.clone()), |text| mailbox::recipient(town, text))?,
             watchers,
             owned: self.owned,
+            merge: self.merge,
             from_epic: self.from_epic.as_ref().map(|text| bead_id(town, text)).transpose()?,
         })
     }

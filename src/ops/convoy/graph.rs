@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::model::bead::{DependencyKind, IssueType};
 use crate::model::brief::Brief;
-use crate::model::dependency::GENERATIONS_MAX;
+use crate::model::dependency::{GENERATIONS_MAX, obstacle};
 use crate::model::waves::{Knot, Order, order};
 use crate::name::BeadId;
 use crate::ops::track::reach::{Reach, Sight};
@@ -164,6 +164,7 @@ impl Graph<'_, '_> {
                 DependencyKind::WaitsFor => self.reach.children(target).map(|all| all.into_iter().map(|one| one.id).collect()),
                 _ => Ok(vec![target.clone()]),
             };
+            self.doubt_the_end(bead, kind, target);
             match targets {
                 Ok(targets) => after.extend::<Vec<BeadId>>(targets),
                 Err(error) => self.doubt(bead, target, &error.line()),
@@ -180,6 +181,15 @@ impl Graph<'_, '_> {
             self.doubt(bead, target, &why);
         }
         after
+    }
+
+    /// A closed bead that has not ended as `kind` asks will never let `bead` begin.
+    fn doubt_the_end(&mut self, bead: &Brief, kind: &DependencyKind, target: &BeadId) {
+        let Sight::Seen(other) = self.reach.brief(target) else { return };
+        let unmet = || obstacle(kind, &*other, std::iter::empty::<&Brief>());
+        if let Some(why) = other.status.is_closed().then(unmet).flatten() {
+            self.doubt(bead, target, &format!("which is closed, but {why}"));
+        }
     }
 
     fn doubt(&mut self, bead: &Brief, target: &BeadId, why: &str) {

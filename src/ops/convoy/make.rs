@@ -14,6 +14,7 @@ use crate::model::address::Address;
 use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status};
 use crate::model::brief::Facts as _;
 use crate::model::convoy::{self, Convoy, INFIX, Standing};
+use crate::model::merge_request::Way;
 use crate::model::record::Object;
 use crate::name::{BeadId, Prefix};
 use crate::ops::track::label;
@@ -33,6 +34,8 @@ pub struct Draft {
     pub watchers: BTreeSet<Address>,
     /// Whether its owner lands it.
     pub owned: bool,
+    /// The way of its work when it is done.
+    pub merge: Way,
     /// The epic whose work it tracks besides.
     pub from_epic: Option<BeadId>,
 }
@@ -130,8 +133,13 @@ pub(super) fn create_in(town: &Town, change: &mut Change<'_>, draft: &Draft, bea
     let id = change.mint(&Prefix::hq(), INFIX)?;
     let mut bead = Bead::new(id, IssueType::Convoy, &draft.title, &town.actor.name, town.now)?;
     bead.owner = Some(draft.owner.to_string());
-    let fields =
-        Convoy { watchers: draft.watchers.clone(), owned: draft.owned, from_epic: draft.from_epic.clone(), ..Convoy::default() };
+    let fields = Convoy {
+        watchers: draft.watchers.clone(),
+        owned: draft.owned,
+        merge: draft.merge,
+        from_epic: draft.from_epic.clone(),
+        ..Convoy::default()
+    };
     fields.put_into(&mut bead);
     track(town, &mut bead, beads);
     change.put_bead(&bead)?;
@@ -232,6 +240,10 @@ pub(super) fn change_one(
 }
 
 pub(super) fn put(change: &mut Change<'_>, bead: &mut Bead, fields: &Convoy) -> Result<()> {
+    if bead.status.is_closed() && change.archived_bead(&bead.id)?.is_some() {
+        return Err(Error::refused(format!("{} is closed and archived", bead.id))
+            .hint(format!("an open bead opens it again: gt convoy add {} BEAD", bead.id)));
+    }
     fields.put_into(bead);
     bead.updated_at = change.now();
     change.put_bead(bead)

@@ -19,7 +19,8 @@ use crate::error::{Error, Result};
 use crate::ledger::State;
 use crate::model::bead::{Bead, DependencyKind, IssueType};
 use crate::model::brief::Facts as _;
-use crate::model::convoy::INFIX;
+use crate::model::convoy::{Convoy, INFIX};
+use crate::model::merge_request::Way;
 use crate::name::{BeadId, Prefix};
 use crate::town::Town;
 
@@ -77,6 +78,20 @@ fn checked(bead: &Bead) -> Result<&Bead> {
         return Ok(bead);
     }
     Err(Error::refused(format!("{} is a {}, not a convoy", bead.id, bead.issue_type)).hint("gt convoy list shows them"))
+}
+
+/// The way that open convoys want for the work `bead` when it is done; of several that differ, the most careful.
+///
+/// # Errors
+/// Corrupt, when the town's ledger or a convoy cannot be read.
+pub fn way_of(town: &Town, bead: &BeadId) -> Result<Way> {
+    let state = town.hq.state()?;
+    let mut ways = Vec::new();
+    for id in tracking(&state, [bead])?.keys() {
+        ways.push(Convoy::of(&state.bead(id)?)?.merge);
+    }
+    let is_said = |way: Way| ways.contains(&way);
+    Ok([Way::Local, Way::Direct].into_iter().find(|way| is_said(*way)).unwrap_or_default())
 }
 
 /// Open convoys of `state`, the town's, that track any of `beads`, each with those.

@@ -236,7 +236,7 @@ pub(super) fn settle_in(change: &mut Change<'_>, reach: &mut Reach<'_>, id: &Bea
 /// Closes a complete convoy.
 pub(super) fn land_in(change: &mut Change<'_>, bead: &mut Bead, fields: &mut Convoy, at: Moment, by: &str) -> Result<()> {
     bead.close(by, &format!("All {} beads are closed", convoy::tracked(bead).count()), at)?;
-    bead.updated_at = change.now();
+    bead.updated_at = bead.updated_at.max(at);
     fields.landings += 1;
     fields.put_into(bead);
     change.put_bead(bead)

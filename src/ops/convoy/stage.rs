@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Change, State};
 use crate::model::bead::{Bead, IssueType, TITLE_CHARS_MAX};
 use crate::model::convoy::{self, Convoy};
+use crate::model::merge_request::Way;
 use crate::name::BeadId;
 use crate::ops::track::reach::{Reach, Sight};
 use crate::town::Town;
@@ -198,6 +199,7 @@ fn write(town: &Town, intent: &Intent, op: &str, mut set: impl FnMut(&BeadId, &m
         owner: town.me.clone(),
         watchers: BTreeSet::new(),
         owned: false,
+        merge: Way::default(),
         from_epic: intent.epic.clone(),
     };
     let deed = town.deed(op, format!("{} {}", op.replace('-', " "), intent.title));

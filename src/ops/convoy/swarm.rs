@@ -9,6 +9,7 @@ use crate::ledger::Change;
 use crate::model::address::Address;
 use crate::model::bead::{Bead, DependencyKind, TITLE_CHARS_MAX};
 use crate::model::convoy::{self, Convoy, Standing};
+use crate::model::merge_request::Way;
 use crate::model::protocol::Protocol;
 use crate::model::scope::Rig;
 use crate::name::{BeadId, Name};
@@ -135,6 +136,7 @@ pub fn for_slung(town: &Town, batch: &Batch) -> Result<Option<BeadId>> {
         owner: town.me.clone(),
         watchers: BTreeSet::new(),
         owned: batch.owned,
+        merge: Way::default(),
         from_epic: None,
     };
     let deed = town.deed("convoy-create", format!("create convoy {title}"));

@@ -107,8 +107,9 @@ impl Queue<'_> {
             let state = place.ledger.state()?;
             let outlook = Outlook::read(&state, self.target(), self.machine(), time::now()?)?;
             let waiting = outlook.waiting.iter().filter(|request| !course.unjudged.contains(&request.bead.id));
-            let waiting: Vec<_> = waiting.cloned().collect();
-            if waiting.is_empty() {
+            let waiting = look::company(waiting.cloned().collect());
+            let is_asked = |request: &look::Request| self.only.is_none_or(|only| *only == request.bead.id);
+            if !waiting.iter().any(is_asked) {
                 return Ok(());
             }
             self.check_gates()?;

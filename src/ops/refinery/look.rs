@@ -129,6 +129,15 @@ pub fn rank(request: &Request) -> Rank {
     }
 }
 
+/// Who of `waiting` may be stacked with whom: the first that is to land alone, if there is one, else all.
+#[must_use]
+pub fn company(mut waiting: Vec<Request>) -> Vec<Request> {
+    match waiting.iter().position(|request| request.mr.alone) {
+        Some(at) => vec![waiting.swap_remove(at)],
+        None => waiting,
+    }
+}
+
 /// Recorded runs by memo key. Greens are facts, reds are evidence: a flaky gate can be red on a good tree.
 pub struct Memo {
     machine: String,

@@ -108,6 +108,8 @@ pub(crate) struct Queue<'a> {
     actor: Actor,
     turn: Turn,
     yard: &'a gate::Yard,
+    /// The request that is to be decided, when the others may wait.
+    only: Option<&'a BeadId>,
     runs: u32,
 }
 
@@ -117,11 +119,23 @@ pub(crate) struct Queue<'a> {
 /// Refused, when the rig's queue belongs to another machine or no gate is configured though one is required;
 /// conflict, when another process works it or the target keeps moving; external, when a gate cannot run.
 pub fn run(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
+    work(town, place, None, say)
+}
+
+/// Works the queue in which `only` waits until that one is decided or cannot move.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
+    work(town, place, Some(only), say)
+}
+
+fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
     let state = place.ledger.state()?;
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
     let live = look::requests(&state)?.into_iter().filter(|request| request.mr.state.is_live());
-    targets.extend(live.map(|request| request.mr.target));
+    targets.extend(live.filter(|request| only.is_none_or(|only| *only == request.bead.id)).map(|request| request.mr.target));
     if targets.is_empty() && place.ledger.store.refs_below(tree::LANDING)?.is_empty() {
         return Ok(Drained::default());
     }
@@ -135,7 +149,7 @@ pub fn run(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) -> Result
     for target in targets {
         let turn = Turn::take(place, &target)?;
         let (gates, me, actor) = (gates.clone(), me.clone(), actor.clone());
-        let mut queue = Queue { town, place, gates, is_ungated_allowed, me, actor, turn, yard: &yard, runs: 0 };
+        let mut queue = Queue { town, place, gates, is_ungated_allowed, me, actor, turn, yard: &yard, only, runs: 0 };
         let result = queue.drain(&mut drained, say);
         drained.runs += queue.runs;
         result?;

@@ -267,6 +267,7 @@ mod tests {
             message: message.into(),
             attempts: 0,
             landed_commit: None,
+            alone: false,
             held_reason: None,
             blame: None,
             extra: Object::new(),

@@ -39,6 +39,8 @@ pub struct Handed<'a> {
     pub author: &'a Address,
     /// The message for the squashed commit.
     pub message: String,
+    /// Whether it goes before all others, and alone.
+    pub is_alone: bool,
 }
 
 /// A request was filed.
@@ -105,6 +107,7 @@ pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
         message: handed.message.clone(),
         attempts: u32::try_from(evicted).unwrap_or(u32::MAX),
         landed_commit: None,
+        alone: handed.is_alone,
         held_reason: None,
         blame: None,
         extra: Object::new(),
@@ -207,6 +210,7 @@ pub fn submit(town: &Town, place: &RigPlace, submission: &Submission) -> Result<
         tree: store.tree_of(head)?.to_string(),
         author: &town.me,
         message,
+        is_alone: false,
     };
     let filed = place.ledger.transact(&deed, |change| {
         check_pin(store, &handed)?;

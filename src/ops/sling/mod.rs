@@ -18,6 +18,7 @@ use crate::model::agent::Agent;
 use crate::model::bead::{Bead, Status, check_text};
 use crate::model::brief::Brief;
 use crate::model::hook::Hook;
+use crate::model::merge_request::Way;
 use crate::model::record;
 use crate::name::{BeadId, base36};
 use crate::ops::polecat::{self, Ground, Taken};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub args: String,
     /// The model to run.
     pub model: Option<String>,
+    /// The way of the work when it is done; that of its convoy when not given.
+    pub merge: Option<Way>,
     /// Sling though it is blocked.
     pub force: bool,
     /// Only assign.
@@ -243,6 +246,7 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
     hook.target.clone_from(&place.rig.target);
     hook.args.clone_from(&plan.args);
     hook.model.clone_from(&plan.model);
+    hook.merge = plan.merge;
     let deed = town.deed("sling", format!("sling {} → {}", bead.id, taken.address));
     let recorded = place.ledger.transact(&deed, |change| record(change, place, &hook));
     if let Err(error) = recorded {

@@ -1,0 +1,62 @@
+//! The ways of finished work other than waiting in the queue: landing at once, and staying on its branch.
+
+use super::{Done, Work, push_branch, tell_witness};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Change, tree};
+use crate::model::hook::Hook;
+use crate::model::merge_request::{MergeRequest, MrState};
+use crate::model::protocol::{Exit, Protocol};
+use crate::name::BeadId;
+use crate::ops::{convoy, refinery};
+use crate::town::{RigPlace, Town};
+
+/// How long another that works the queue is waited for before it is looked at again.
+const TURN_MILLIS: u64 = 1_000;
+
+/// Works the queue until the request `mr` is decided; answers the commit that landed.
+///
+/// # Errors
+/// Refused, when it was sent back or waits for something; as [`refinery::run`]. It stays in the queue then.
+pub(super) fn land(town: &Town, place: &RigPlace, mr: &BeadId) -> Result<String> {
+    loop {
+        let seen = place.ledger.tip()?;
+        let worked = refinery::run_for(town, place, mr, &mut |_| {});
+        let is_others_turn = matches!(&worked, Err(error) if error.kind == Kind::Conflict);
+        let request = MergeRequest::of(&place.ledger.state()?.bead(mr)?)?;
+        match request.state {
+            MrState::Landed => return Ok(request.landed_commit.unwrap_or_default()),
+            MrState::Queued | MrState::Held | MrState::Landing if is_others_turn => {
+                place.ledger.wait_for_change(seen, TURN_MILLIS)?;
+            }
+            MrState::Queued | MrState::Held | MrState::Landing => {
+                worked?;
+                let why = request.held_reason.unwrap_or_else(|| "the target is red or cannot be reached".to_owned());
+                return Err(Error::refused(format!("it did not land yet: {why}")).hint(format!("see: gt mq why {mr}")));
+            }
+            MrState::Evicted | MrState::Withdrawn | MrState::Superseded => {
+                return Err(Error::refused(format!("it was {}", request.state.word())).hint(format!("see: gt mq why {mr}")));
+            }
+        }
+    }
+}
+
+/// Closes the work and clears the hook; the commits stay on their branch.
+pub(super) fn keep(town: &Town, place: &RigPlace, hook: &Hook, work: &Work) -> Result<Done> {
+    let (branch, head) = (work.branch.clone(), work.head.to_string());
+    let deed = town.deed("done", format!("keep {} on {branch}", hook.bead));
+    place.ledger.transact(&deed, |change: &mut Change<'_>| {
+        let slot = tree::hook(&hook.agent);
+        super::check_hung(change, hook)?;
+        change.remove(&slot);
+        let mut bead = change.bead(&hook.bead)?;
+        bead.close(&town.actor.name, &format!("kept on branch {branch} at {head}"), change.now())?;
+        change.put_bead(&bead)?;
+        convoy::closed_in(town, change, [&bead.id])?;
+        let (bead, branch) = (hook.bead.clone(), branch.clone());
+        tell_witness(change, town, &Protocol::PolecatDone { exit: Exit::Completed, bead, mr: None, branch })
+    })?;
+    crate::env::crash_point("done.kept");
+    convoy::after_close(town, [&hook.bead]);
+    let warning = push_branch(place, work);
+    Ok(Done::Kept { bead: hook.bead.clone(), branch, head, warning })
+}
