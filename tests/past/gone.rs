@@ -202,9 +202,120 @@ fn a_killed_delete_or_restore_is_finished_by_the_next() {
     assert!(text_at(&blocked, &["/0/blockers/0/why"]).contains("deleted by overseer"), "{blocked}");
     let again = answer(&town, &format!("bead delete {first} --force"));
     assert_eq!((&again["deleted"][0]["already"], &again["cut"][0]["issue_id"]), (&json!(true), &json!(far)));
-    town.here().var("GT_CRASH_AT", "bead.restored").gt(&format!("bead restore {first}")).ends_with(-1);
-    assert_eq!(town.status(&first), "open");
-    assert_eq!(edges(&town, &far), Value::Null, "edges of other scopes come last");
+    town.here().var("GT_CRASH_AT", "bead.reconnected").gt(&format!("bead restore {first}")).ends_with(-1);
+    assert!(town.gt(&format!("show {first}")).fails_with(3).stderr.contains("deleted by"));
+    assert!(!ids(town.gt("--json ready --rig gadgets")).contains(&far), "it waits before what it waits for is back");
+    let back = answer(&town, &format!("bead restore {first}"));
+    assert_eq!((&back["restored"][0]["already"], &back["reconnected"][0]["issue_id"]), (&json!(false), &json!(far)));
+    assert_eq!((town.status(&first).as_str(), &edges(&town, &far)[0]["depends_on_id"]), ("open", &json!(first)));
+    let told = answer(&town, &format!("bead restore {first}"));
+    assert_eq!((&told["restored"][0]["already"], &told["reconnected"]), (&json!(true), &json!([])));
+}
+
+#[test]
+fn edges_come_back_as_they_were_wherever_they_are() {
+    let town = two_rigs();
+    let first = make(&town, "First");
+    let (near, far) = (make(&town, "Near"), create(&town, "Far --rig gadgets"));
+    for id in [&near, &far] {
+        town.as_agent("mayor").gt(&format!("bead dep add {id} {first}")).succeeds();
+    }
+    let before = (edges(&town, &near), edges(&town, &far));
+    assert_eq!(before.1[0]["created_by"], "mayor");
+    town.gt(&format!("bead delete {first} --force")).succeeds();
+    town.gt(&format!("bead restore {first}")).succeeds();
+    assert_eq!((edges(&town, &near), edges(&town, &far)), before);
+    town.gt(&format!("bead delete {first} --force")).succeeds();
+    town.gt("undo").succeeds();
+    assert_eq!((edges(&town, &near), edges(&town, &far)), before);
+}
+
+#[test]
+fn an_edge_of_another_rig_that_would_close_a_ring_by_now_is_left_out() {
+    let town = two_rigs();
+    let next = make(&town, "Next");
+    let first = make(&town, &format!("First --deps {next}"));
+    let far = create(&town, &format!("Far --rig gadgets --deps {first}"));
+    town.gt(&format!("bead delete {first} --force")).succeeds();
+    town.gt(&format!("bead dep add {next} {far}")).succeeds();
+    let back = answer(&town, &format!("bead restore {first}"));
+    assert!(text_at(&back, &["/left_out/0"]).contains("wait for itself"), "{back}");
+    assert_eq!((town.status(&first).as_str(), edges(&town, &far)), ("open", Value::Null));
+    town.gt("bead dep cycles").succeeds();
+}
+
+#[test]
+fn what_is_deleted_together_over_rigs_holds_nothing_up_and_comes_back_together() {
+    let town = two_rigs();
+    let first = make(&town, "First");
+    let far = create(&town, &format!("Far --rig gadgets --deps {first}"));
+    let before = edges(&town, &far);
+    let gone = answer(&town, &format!("bead delete {far} {first}"));
+    assert_eq!((gone["deleted"].as_array().unwrap().len(), &gone["cut"]), (2, &json!([])));
+    town.gt(&format!("bead restore {first} {far}")).succeeds();
+    assert_eq!(edges(&town, &far), before);
+    let other = create(&town, &format!("Other --rig gadgets --deps {first}"));
+    refused(&town, &format!("bead delete {far} {first}"), &other);
+}
+
+#[test]
+fn archived_children_keep_their_parent_where_it_is() {
+    let town = two_rigs();
+    let epic = make(&town, "Epic -t epic");
+    let (done, open) = (make(&town, &format!("Done --parent {epic}")), make(&town, &format!("Open --parent {epic}")));
+    town.gt(&format!("close {done}")).succeeds();
+    town.here().var("GT_NOW", "2999-01-01T00:00:00Z").gt("maintain --rig widgets").succeeds();
+    assert_eq!(town.show(&done)["archived"], true);
+    for line in [format!("bead delete {epic} --cascade"), format!("bead move {epic} ga --cascade")] {
+        let said = refused(&town, &line, "archived children").stderr;
+        assert!(said.contains(&done) && !said.contains(&open), "{said}");
+    }
+    town.gt(&format!("bead delete {open}")).succeeds();
+}
+
+#[test]
+fn restoring_a_parent_tells_what_went_with_it_and_cascade_brings_that_back_at_once_or_later() {
+    let town = two_rigs();
+    let epic = make(&town, "Epic -t epic");
+    let child = make(&town, &format!("Child --parent {epic}"));
+    let grandchild = make(&town, &format!("Grandchild --parent {child}"));
+    let other = make(&town, "Other");
+    town.gt(&format!("bead delete {other}")).succeeds();
+    town.gt(&format!("bead delete {epic} --cascade")).succeeds();
+    let back = answer(&town, &format!("bead restore {epic}"));
+    assert_eq!(back["still_deleted"], json!([child, grandchild]));
+    let page = town.gt(&format!("bead restore {epic}")).succeeds().stdout;
+    assert!(page.contains(&format!("still deleted: {child}, {grandchild}")), "{page}");
+    assert!(page.contains(&format!("gt bead restore {epic} --cascade")), "{page}");
+    let back = answer(&town, &format!("bead restore {epic} --cascade"));
+    assert_eq!((back["restored"].as_array().unwrap().len(), back.get("still_deleted")), (3, None));
+    assert_eq!((town.status(&child), town.status(&grandchild)), ("open".into(), "open".into()));
+    town.gt(&format!("show {other}")).fails_with(3);
+}
+
+#[test]
+fn a_convoy_goes_on_waiting_for_what_was_deleted_and_lands_when_it_comes_back_closed() {
+    let town = two_rigs();
+    for rig in ["hq", "widgets"] {
+        let (id, other) = (create(&town, &format!("Part --rig {rig}")), create(&town, &format!("Part --rig {rig}")));
+        town.gt(&format!("close {other}")).succeeds();
+        let made = answer(&town, &format!("convoy create Parts {id} {other} --owner mayor"));
+        let convoy = text_at(&made, &["/id"]);
+        for line in [format!("bead delete {other} --dry-run"), format!("bead delete {other}")] {
+            assert_eq!(answer(&town, &line)["tracked"], json!([{"convoy": convoy, "tracks": [other]}]), "{line}");
+        }
+        let page = town.gt(&format!("bead delete {other}")).succeeds().stdout;
+        assert!(page.contains(&format!("gt convoy remove {convoy} {other}")), "{page}");
+        town.gt(&format!("close {id}")).succeeds();
+        let checked = answer(&town, "convoy check");
+        assert_eq!((town.status(&convoy).as_str(), &checked["convoys"][0]["unknown"][0]["id"]), ("open", &json!(other)));
+        let before = tip(&town, ".");
+        town.gt(&format!("bead restore {other}")).succeeds();
+        assert_eq!(town.status(&convoy), "closed", "{rig}");
+        if rig == "hq" {
+            assert_eq!(town.git(&town.root, &["--git-dir", ".repo.git", "rev-parse", "refs/gt/ledger^"]), before);
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::error::{Kind, Result};
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
 use crate::ops::past::delete::Options;
-use crate::ops::past::{self, Deleted, Restored};
+use crate::ops::past::{self, Deleted, Restored, Tracking};
 use crate::ops::track::{LIMIT, Scopes};
 use crate::time::Moment;
 use crate::town::Town;
@@ -99,6 +99,10 @@ impl Show for Deleted {
         for edge in &self.cut {
             page.line(format!("  {cut} the dependency of {} on {} ({})", edge.issue_id, edge.depends_on_id, edge.kind));
         }
+        for Tracking { convoy, tracks } in &self.tracked {
+            let names = joined(tracks, " ");
+            page.line(format!("  convoy {convoy} goes on waiting for it; to end that: gt convoy remove {convoy} {names}"));
+        }
     }
 }
 
@@ -108,7 +112,7 @@ pub struct Restore {
     /// Ids
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
-    /// Also all that was deleted together with them
+    /// Also all that was deleted together with them; of one that is there, what is still deleted below it
     #[arg(long)]
     cascade: bool,
 }
@@ -131,7 +135,15 @@ impl Show for Restored {
         for fault in &self.left_out {
             page.line(format!("  left out: {}", escape(fault)));
         }
+        if let Some(first) = self.restored.first().filter(|_| !self.still_deleted.is_empty()) {
+            page.line(format!("  still deleted: {}", joined(&self.still_deleted, ", ")));
+            page.line(format!("  to have them back too: gt bead restore {} --cascade", first.id));
+        }
     }
+}
+
+fn joined(ids: &[BeadId], between: &str) -> String {
+    ids.iter().map(BeadId::as_str).collect::<Vec<_>>().join(between)
 }
 
 /// List what was deleted or moved to another id, the newest first

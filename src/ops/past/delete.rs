@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::ledger::{Change, Damaged, tree};
-use crate::model::bead::{Bead, Dependency, DependencyKind, Status};
-use crate::model::brief::Facts as _;
+use crate::model::bead::{Bead, Dependency, Status};
 use crate::model::hook::Hook;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
+use crate::ops::convoy;
+use crate::ops::past::edges::{self, Cut, Held};
+use crate::ops::past::kin::Kin;
 use crate::ops::track::create::{check_settable_type, check_texts};
 use crate::ops::track::find::Scopes;
 use crate::ops::track::reach::Reach;
@@ -42,22 +44,13 @@ pub struct Gone {
     pub was_so: bool,
 }
 
-/// An edge that went with the bead that it led to.
+/// An open convoy that goes on tracking what was deleted.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
-pub struct Cut {
-    /// The bead that depended.
-    pub issue_id: BeadId,
-    /// What it depended on.
-    pub depends_on_id: BeadId,
-    /// How.
-    #[serde(rename = "type")]
-    pub kind: DependencyKind,
-}
-
-impl Cut {
-    pub(super) fn of(edge: &Dependency) -> Self {
-        Self { issue_id: edge.issue_id.clone(), depends_on_id: edge.depends_on_id.clone(), kind: edge.kind.clone() }
-    }
+pub struct Tracking {
+    /// The convoy.
+    pub convoy: BeadId,
+    /// What it tracks of that: it counts as not closed.
+    pub tracks: Vec<BeadId>,
 }
 
 /// What was deleted.
@@ -67,11 +60,25 @@ pub struct Deleted {
     pub deleted: Vec<Gone>,
     /// Edges of others to them.
     pub cut: Vec<Cut>,
+    /// Open convoys that track some of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracked: Vec<Tracking>,
     /// Whether nothing was written because only that was asked.
     pub dry_run: bool,
     /// What could not be looked at.
     #[serde(skip)]
     pub notes: Vec<String>,
+}
+
+/// Beads by scope.
+pub(super) type Scoped = BTreeMap<Prefix, Vec<BeadId>>;
+
+pub(super) fn by_scope(ids: &[BeadId]) -> Scoped {
+    let mut scopes = Scoped::new();
+    for id in ids {
+        scopes.entry(id.prefix()).or_default().push(id.clone());
+    }
+    scopes
 }
 
 /// Deletes the beads `ids`, one transaction a scope; all scopes are tried before the first is written. Edges from other
@@ -82,34 +89,32 @@ pub struct Deleted {
 /// not deleted with it, or when others wait for it. Within a scope all go or none.
 pub fn delete(town: &Town, ids: &[BeadId], options: &Options) -> Result<Deleted> {
     check_texts(&[("reason", &options.reason)])?;
-    let mut scopes: BTreeMap<Prefix, Vec<BeadId>> = BTreeMap::new();
-    for id in ids {
-        scopes.entry(id.prefix()).or_default().push(id.clone());
-    }
+    let scopes = by_scope(ids);
     let mut reach = Reach::new(town);
-    let mut told = Deleted { dry_run: options.dry_run, ..Deleted::default() };
+    let together = together(town, &scopes, options.cascade)?;
     if scopes.len() > 1 || options.dry_run {
+        let mut told = Deleted::default();
         for (prefix, ids) in &scopes {
             let ledger = town.scope_of(prefix)?;
-            let (part, far) = ledger.rehearse(town.now, |change| delete_in(town, change, &mut reach, ids, options))?;
+            let (part, far) = ledger.rehearse(town.now, |change| delete_in(town, change, &mut reach, ids, options, &together))?;
             told.add(part, far.iter().map(Cut::of));
         }
         if options.dry_run {
             told.dry_run = true;
-            return Ok(told);
+            return told.with_convoys(town);
         }
-        told = Deleted::default();
     }
+    let mut told = Deleted::default();
     for (prefix, ids) in &scopes {
         let names: Vec<&str> = ids.iter().map(BeadId::as_str).collect();
         let deed = town.deed("delete", format!("delete {}", names.join(" ")));
         let ledger = town.scope_of(prefix)?;
-        let (part, far) = ledger.transact(&deed, |change| delete_in(town, change, &mut reach, ids, options))?;
+        let (part, far) = ledger.transact(&deed, |change| delete_in(town, change, &mut reach, ids, options, &together))?;
         crate::env::crash_point("bead.deleted");
-        let cut = cut_far(town, &far)?;
+        let cut = edges::cut(town, &far)?;
         told.add(part, cut.into_iter());
     }
-    Ok(told)
+    told.with_convoys(town)
 }
 
 impl Deleted {
@@ -121,37 +126,77 @@ impl Deleted {
         self.notes.sort();
         self.notes.dedup();
     }
+
+    fn with_convoys(mut self, town: &Town) -> Result<Self> {
+        let ids: Vec<&BeadId> = self.deleted.iter().map(|gone| &gone.id).collect();
+        let convoys = convoy::tracking(&town.hq.state()?, ids.iter().copied())?.into_iter();
+        let tracked = convoys.filter(|(convoy, _)| !ids.contains(&convoy));
+        self.tracked = tracked.map(|(convoy, tracks)| Tracking { convoy, tracks }).collect();
+        Ok(self)
+    }
 }
 
-/// Deletes `ids` of one scope; also tells the edges of other scopes that are to be cut afterwards.
-pub(super) fn delete_in(
+/// What goes in all of several scopes, so that none of it holds up the rest; of one scope its own turn knows.
+fn together(town: &Town, scopes: &Scoped, cascade: bool) -> Result<BTreeSet<BeadId>> {
+    let mut all = BTreeSet::new();
+    for (prefix, ids) in scopes.iter().filter(|_| scopes.len() > 1) {
+        let doomed = town.scope_of(prefix)?.rehearse(town.now, |change| Doomed::of(change, ids, cascade))?;
+        all.extend(doomed.all().cloned());
+    }
+    Ok(all)
+}
+
+/// What is to go of a scope.
+struct Doomed {
+    /// Those that are there, with their children when asked for.
+    ids: Vec<BeadId>,
+    /// Those that went before.
+    gone: Vec<Gone>,
+}
+
+impl Doomed {
+    fn of(change: &Change<'_>, ids: &[BeadId], cascade: bool) -> Result<Self> {
+        let (mut there, mut gone) = (Vec::new(), Vec::new());
+        for id in ids {
+            match change.tombstone(id)?.filter(|stone| stone.moved_to.is_none()) {
+                Some(stone) if !change.has_bead(id)? => gone.push(Gone { id: id.clone(), title: stone.title, was_so: true }),
+                _ => there.push(id.clone()),
+            }
+        }
+        Ok(Self { ids: family(change, &there, cascade)?, gone })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &BeadId> {
+        self.ids.iter().chain(self.gone.iter().map(|gone| &gone.id))
+    }
+}
+
+/// Deletes `ids` of one scope; also tells the edges of other scopes that are to be cut afterwards. What is among
+/// `together` goes in other scopes.
+fn delete_in(
     town: &Town,
     change: &mut Change<'_>,
     reach: &mut Reach<'_>,
     ids: &[BeadId],
     options: &Options,
+    together: &BTreeSet<BeadId>,
 ) -> Result<(Deleted, Vec<Dependency>)> {
     let mut told = Deleted::default();
-    let (mut doomed, mut gone) = (Vec::new(), Vec::new());
-    for id in ids {
-        match change.tombstone(id)?.filter(|stone| stone.moved_to.is_none()) {
-            Some(stone) if !change.has_bead(id)? => gone.push((id.clone(), stone.title)),
-            _ => doomed.push(id.clone()),
-        }
-    }
-    let doomed = family(change, &doomed, options.cascade)?;
+    let doomed = Doomed::of(change, ids, options.cascade)?;
     let hooks = change.before().all::<Hook>("hooks")?.0;
-    let beads: Vec<Bead> = doomed.iter().map(|id| doomed_bead(change, &hooks, id)).collect::<Result<_>>()?;
-    let all: BTreeSet<&BeadId> = doomed.iter().chain(gone.iter().map(|(id, _)| id)).collect();
+    let beads: Vec<Bead> = doomed.ids.iter().map(|id| doomed_bead(change, &hooks, id)).collect::<Result<_>>()?;
+    let all: BTreeSet<&BeadId> = doomed.all().collect();
     let here = ids.first().map(BeadId::prefix);
-    let near = leaning(change, &doomed, &all)?;
-    let far = far_edges(town, reach, here.as_ref(), &all, &mut told.notes)?;
+    let mut near = edges::near(change, &doomed.ids, &all)?;
+    near.retain(Held::is_cut);
+    let mut far = edges::far(town, reach, here.as_ref(), &all, &mut told.notes)?;
+    far.retain(|held| held.is_cut() && !together.contains(&held.edge.issue_id));
     if !options.force {
-        check_unneeded(&near, &far)?;
+        edges::check_unneeded(&near, &far)?;
     }
-    told.deleted.extend(gone.into_iter().map(|(id, title)| Gone { id, title, was_so: true }));
-    let far: Vec<Dependency> = far.into_iter().map(|(edge, _)| edge).collect();
-    for (edge, _) in &near {
+    told.deleted.extend(doomed.gone.iter().cloned());
+    let far: Vec<Dependency> = far.into_iter().map(|held| held.edge).collect();
+    for Held { edge, .. } in &near {
         let mut other = change.bead(&edge.issue_id)?;
         other.dependencies.retain(|own| own.depends_on_id != edge.depends_on_id);
         other.updated_at = town.now;
@@ -159,7 +204,7 @@ pub(super) fn delete_in(
         told.cut.push(Cut::of(edge));
     }
     for bead in beads {
-        let edges = near.iter().map(|(edge, _)| edge).chain(&far).filter(|edge| edge.depends_on_id == bead.id);
+        let edges = near.iter().map(|held| &held.edge).chain(&far).filter(|edge| edge.depends_on_id == bead.id);
         let mut stone = Tombstone::of(&bead, &town.actor.name, &options.reason, town.now);
         stone.cut_edges = edges.cloned().collect();
         stone.last_record = change.before().blob_id(&tree::bead(&bead.id))?.map(|id| id.to_string());
@@ -211,13 +256,13 @@ fn family(change: &Change<'_>, ids: &[BeadId], cascade: bool) -> Result<Vec<Bead
     let mut found: Vec<BeadId> = Vec::new();
     let mut known: BTreeSet<BeadId> = BTreeSet::new();
     let named: BTreeSet<&BeadId> = ids.iter().collect();
-    let catalog = change.before().catalog()?;
+    let kin = Kin::of(change)?;
     let mut open: Vec<BeadId> = ids.iter().rev().cloned().collect();
     while let Some(id) = open.pop() {
         if !known.insert(id.clone()) {
             continue;
         }
-        let children: Vec<BeadId> = catalog.children(&id).iter().filter_map(|row| row.id().parse().ok()).collect();
+        let children = kin.children(&id)?;
         let left: Vec<&str> = children.iter().filter(|child| !named.contains(child)).map(BeadId::as_str).collect();
         if !left.is_empty() && !cascade {
             return Err(Error::refused(format!("{id} has children: {}", listed(&left)))
@@ -235,104 +280,6 @@ pub(super) fn listed(names: &[&str]) -> String {
     let more = names.len().saturating_sub(NAMED_MAX);
     let first = names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
     if more == 0 { first } else { format!("{first} and {more} more") }
-}
-
-/// An edge, and whether the bead that has it is still to be done.
-type Held = (Dependency, bool);
-
-/// Edges of this scope to `doomed` from beads that are not among `all`.
-fn leaning(change: &Change<'_>, doomed: &[BeadId], all: &BTreeSet<&BeadId>) -> Result<Vec<Held>> {
-    let catalog = change.before().catalog()?;
-    let mut others: BTreeSet<BeadId> = BTreeSet::new();
-    for id in doomed {
-        others.extend(catalog.needed_by(id).iter().filter_map(|(row, _)| row.id().parse().ok()));
-    }
-    let mut found = Vec::new();
-    for other in others.iter().filter(|other| !all.contains(other)) {
-        let bead = change.bead(other)?;
-        let edges = bead.dependencies.iter().filter(|edge| all.contains(&edge.depends_on_id));
-        found.extend(edges.map(|edge| (edge.clone(), !bead.status.is_closed())));
-    }
-    Ok(found)
-}
-
-/// Edges of other scopes to `all`, as far as these can be read; what is archived stays as it is.
-fn far_edges(
-    town: &Town,
-    reach: &mut Reach<'_>,
-    here: Option<&Prefix>,
-    all: &BTreeSet<&BeadId>,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Held>> {
-    let mut found = Vec::new();
-    for prefix in Scopes::of(town, None, true)?.asked.iter().filter(|prefix| Some(*prefix) != here) {
-        let catalog = match reach.catalog(prefix) {
-            Ok(catalog) => catalog,
-            Err(error) => {
-                notes.push(format!("whether scope {prefix} waits for it cannot be told: {}", error.line()));
-                continue;
-            }
-        };
-        for id in all {
-            for (row, _) in catalog.needed_by(id) {
-                let bead = reach.in_full(prefix, row)?;
-                let edges = bead.dependencies.iter().filter(|edge| edge.depends_on_id == **id);
-                found.extend(edges.map(|edge| (edge.clone(), !row.status().is_closed())));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// All edges to the bead `id`, of this scope and of others that can be read.
-pub(super) fn edges_to(town: &Town, change: &Change<'_>, reach: &mut Reach<'_>, id: &BeadId) -> Result<Vec<Dependency>> {
-    let all = BTreeSet::from([id]);
-    let mut held = leaning(change, std::slice::from_ref(id), &all)?;
-    held.extend(far_edges(town, reach, Some(&id.prefix()), &all, &mut Vec::new())?);
-    Ok(held.into_iter().map(|(edge, _)| edge).collect())
-}
-
-/// Refuses to delete what something that is still to be done waits for.
-fn check_unneeded(near: &[Held], far: &[Held]) -> Result<()> {
-    let needs = |held: &&Held| held.1 && (held.0.kind.is_blocking() || held.0.kind == DependencyKind::ParentChild);
-    let held: Vec<String> = near.iter().chain(far).filter(needs).map(|(edge, _)| edge_line(edge)).collect();
-    if held.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<&str> = held.iter().map(String::as_str).collect();
-    Err(Error::refused(format!("others wait for it: {}", listed(&names))).hint("with --force these edges are cut"))
-}
-
-fn edge_line(edge: &Dependency) -> String {
-    format!("{} on {} ({})", edge.issue_id, edge.depends_on_id, edge.kind)
-}
-
-/// Cuts edges of beads in other scopes, a transaction a scope.
-pub(super) fn cut_far(town: &Town, edges: &[Dependency]) -> Result<Vec<Cut>> {
-    let mut scopes: BTreeMap<Prefix, Vec<&Dependency>> = BTreeMap::new();
-    for edge in edges {
-        scopes.entry(edge.issue_id.prefix()).or_default().push(edge);
-    }
-    let mut cut = Vec::new();
-    for (prefix, edges) in scopes {
-        let deed = town.deed("cut", format!("cut {} edges to what was deleted", edges.len()));
-        let done = town.scope_of(&prefix)?.transact(&deed, |change| {
-            let mut done = Vec::new();
-            for edge in &edges {
-                let Some(mut bead) = change.get::<Bead>(&tree::bead(&edge.issue_id))? else { continue };
-                let before = bead.dependencies.len();
-                bead.dependencies.retain(|own| own.depends_on_id != edge.depends_on_id);
-                if bead.dependencies.len() < before {
-                    bead.updated_at = town.now;
-                    change.put_bead(&bead)?;
-                    done.push(Cut::of(edge));
-                }
-            }
-            Ok(done)
-        })?;
-        cut.extend(done);
-    }
-    Ok(cut)
 }
 
 /// What was deleted or moved, the newest first.

@@ -4,11 +4,14 @@
 //! about earlier states is read from the commits of the ledger.
 
 pub mod delete;
+mod edges;
 pub mod history;
+mod kin;
 pub mod prefix;
 pub mod relocate;
 pub mod restore;
 pub mod undo;
 
-pub use delete::{Cut, Deleted, Gone, Graves, delete, graves};
+pub use delete::{Deleted, Gone, Graves, Tracking, delete, graves};
+pub use edges::Cut;
 pub use restore::{Back, Restored, restore};

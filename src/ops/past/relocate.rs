@@ -11,14 +11,15 @@ use serde::Serialize;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Change, Ledger, State, tree};
 use crate::model::bead::{Bead, Dependency, IssueType};
-use crate::model::brief::Facts as _;
 use crate::model::dependency::parent_of;
 use crate::model::hook::Hook;
 use crate::model::merge::content_hash;
 use crate::model::record::ARCHIVE_COPY;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
-use crate::ops::past::delete::{check_idle, check_never_archived, edges_to, listed};
+use crate::ops::past::delete::{check_idle, check_never_archived, listed};
+use crate::ops::past::edges;
+use crate::ops::past::kin::Kin;
 use crate::ops::track::create::check_settable_type;
 use crate::ops::track::reach::Reach;
 use crate::store::lock::KernelLock;
@@ -119,7 +120,7 @@ fn told(there: &Ledger, names: &Names) -> Result<Vec<Relocated>> {
 
 /// The bead with its children and children's children, if all of them may go.
 fn family(change: &Change<'_>, id: &BeadId, cascade: bool) -> Result<Vec<Bead>> {
-    let catalog = change.before().catalog()?;
+    let kin = Kin::of(change)?;
     let hooks = change.before().all::<Hook>("hooks")?.0;
     let (mut open, mut known, mut beads) = (vec![id.clone()], BTreeSet::new(), Vec::new());
     while let Some(id) = open.pop() {
@@ -135,7 +136,7 @@ fn family(change: &Change<'_>, id: &BeadId, cascade: bool) -> Result<Vec<Bead>> 
         }
         check_idle(&bead, &hooks)?;
         check_never_archived(change, &id)?;
-        let children: Vec<BeadId> = catalog.children(&id).iter().filter_map(|row| row.id().parse().ok()).collect();
+        let children = kin.children(&id)?;
         if !children.is_empty() && !cascade {
             let names: Vec<&str> = children.iter().map(BeadId::as_str).collect();
             return Err(Error::refused(format!("{id} has children: {}", listed(&names))).hint("with --cascade they go along"));
@@ -242,7 +243,7 @@ fn leave(
     }
     let mut followed = Vec::new();
     for bead in beads {
-        for edge in edges_to(town, change, reach, &bead.id)? {
+        for edge in edges::to(town, change, reach, &bead.id)? {
             let is_near = edge.issue_id.prefix() == id.prefix() && !names.contains_key(&edge.issue_id);
             if is_near && point(town, change, &edge, names)? {
                 followed.push(edge.issue_id);

@@ -1,19 +1,21 @@
 //! Deleted beads come back from history, with the edges that were cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gix::ObjectId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::ledger::{Change, Ledger, read, tree};
+use crate::ledger::{Change, Ledger, read};
 use crate::model::bead::{Bead, Dependency};
 use crate::model::dependency::parent_of;
 use crate::model::tombstone::Tombstone;
-use crate::name::{BeadId, Prefix};
-use crate::ops::past::delete::Cut;
-use crate::ops::track::depend::{check_no_ring, connect_in};
+use crate::name::BeadId;
+use crate::ops::convoy;
+use crate::ops::past::delete::by_scope;
+use crate::ops::past::edges::{self, Cut, Mended, Place};
+use crate::ops::track::depend::{check_no_ring, check_no_ring_by};
 use crate::ops::track::reach::Reach;
 use crate::town::Town;
 
@@ -38,76 +40,155 @@ pub struct Restored {
     pub reconnected: Vec<Cut>,
     /// Edges that are not, each with the reason.
     pub left_out: Vec<String>,
+    /// Beads that were deleted together with these, and still are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_deleted: Vec<BeadId>,
 }
 
 /// Brings the deleted beads `ids` back as they last stood, one transaction a scope; with `cascade` also all that were
-/// deleted together with them.
+/// deleted together with them, and what is still deleted below those that are there. Edges of other scopes come first:
+/// until the bead is there again they wait for what is deleted, and the same command finishes.
 ///
 /// # Errors
 /// Not found, when there is no such tombstone or history no longer holds the bead; refused, when it was moved, when its
 /// parent is still deleted, or when it would close a ring. Within a scope all come back or none.
 pub fn restore(town: &Town, ids: &[BeadId], cascade: bool) -> Result<Restored> {
-    let mut scopes: BTreeMap<Prefix, Vec<BeadId>> = BTreeMap::new();
-    for id in ids {
-        scopes.entry(id.prefix()).or_default().push(id.clone());
+    let scopes = by_scope(ids);
+    // What is refused is found before anything is written.
+    let mut far = BTreeMap::new();
+    for (prefix, ids) in &scopes {
+        let (ledger, mut reach) = (town.scope_of(prefix)?, Reach::new(town));
+        let plan = ledger.rehearse(town.now, |change| restore_in(town, change, &ledger, &mut reach, ids, cascade))?;
+        far.insert(prefix, plan.far);
     }
     let mut told = Restored::default();
-    let mut reach = Reach::new(town);
     for (prefix, ids) in &scopes {
-        let ledger = town.scope_of(prefix)?;
+        let early = edges::mend(town, &far[prefix]);
+        crate::env::crash_point("bead.reconnected");
+        let (ledger, mut reach) = (town.scope_of(prefix)?, Reach::new(town));
         let names: Vec<&str> = ids.iter().map(BeadId::as_str).collect();
         let deed = town.deed("restore", format!("restore {}", names.join(" ")));
-        let (part, far) = ledger.transact(&deed, |change| restore_in(town, change, &ledger, &mut reach, ids, cascade))?;
-        told.restored.extend(part.restored);
-        told.reconnected.extend(part.reconnected);
-        told.left_out.extend(part.left_out);
-        crate::env::crash_point("bead.restored");
-        connect_far(town, &far, &mut told);
+        let done = ledger.transact(&deed, |change| restore_in(town, change, &ledger, &mut reach, ids, cascade));
+        let done = done.inspect_err(|_| edges::cut_again(town, &early.put))?;
+        // Whoever deleted it a second time meanwhile may have cut them again.
+        let late = edges::mend(town, &done.far);
+        convoy::after_close(town, &done.closed);
+        told.add(done.told, late);
     }
     Ok(told)
 }
 
-/// Restores `ids` of one scope; also tells the edges of other scopes that were cut.
-pub(super) fn restore_in(
+impl Restored {
+    fn add(&mut self, part: Self, far: Mended) {
+        self.restored.extend(part.restored);
+        self.reconnected.extend(part.reconnected);
+        self.reconnected.extend(far.there);
+        self.left_out.extend(part.left_out);
+        self.left_out.extend(far.left_out);
+        self.still_deleted.extend(part.still_deleted);
+    }
+}
+
+/// What a scope gets back.
+struct Plan {
+    told: Restored,
+    /// Edges of other scopes that were cut.
+    far: Vec<Dependency>,
+    /// Beads that are there again and closed.
+    closed: Vec<BeadId>,
+}
+
+/// Restores `ids` of one scope.
+fn restore_in(
     town: &Town,
     change: &mut Change<'_>,
     ledger: &Ledger,
     reach: &mut Reach<'_>,
     ids: &[BeadId],
     cascade: bool,
-) -> Result<(Restored, Vec<Dependency>)> {
+) -> Result<Plan> {
     let mut told = Restored::default();
-    let mut stones: BTreeMap<BeadId, Tombstone> = BTreeMap::new();
-    for id in ids {
-        match stone_of(change, id)? {
-            Some(stone) => drop(stones.insert(id.clone(), stone)),
-            None => told.restored.push(Back { id: id.clone(), title: change.before().bead(id)?.title, was_so: true }),
-        }
-    }
-    if cascade {
-        let together = change.before().tombstones()?.0.into_iter().filter(|stone| stone.moved_to.is_none());
-        let together: Vec<Tombstone> = together.filter(|one| stones.values().any(|stone| stone.rev == one.rev)).collect();
-        stones.extend(together.into_iter().map(|stone| (stone.id.clone(), stone)));
-    }
+    let stones = stones(change, ledger, ids, cascade, &mut told)?;
     let beads: Vec<Bead> = stones.values().map(|stone| last_version(ledger, stone)).collect::<Result<_>>()?;
+    let mut closed = Vec::new();
     for mut bead in beads {
         drop_dead_edges(change, &stones, &mut bead, &mut told)?;
         bead.updated_at = town.now;
         change.put_bead(&bead)?;
-        told.restored.push(Back { id: bead.id.clone(), title: bead.title, was_so: false });
+        if bead.status.is_closed() {
+            closed.push(bead.id.clone());
+        }
+        told.restored.push(Back { id: bead.id, title: bead.title, was_so: false });
     }
+    convoy::closed_in(town, change, &closed)?;
     let mut far = Vec::new();
     for (id, stone) in &stones {
         check_no_ring(change, &id.prefix(), reach, id)?;
         for edge in &stone.cut_edges {
             if edge.issue_id.prefix() == id.prefix() {
                 connect_near(town, change, reach, edge, &mut told)?;
-            } else {
-                far.push(edge.clone());
+                continue;
+            }
+            far.push(edge.clone());
+            if let Err(error) = check_no_ring_by(change, &id.prefix(), reach, &edge.issue_id, &far) {
+                far.pop();
+                told.left_out.push(edges::left_out(edge, &error.line()));
             }
         }
     }
-    Ok((told, far))
+    Ok(Plan { told, far, closed })
+}
+
+/// The tombstones of what comes back; tells of what is there already, and of what stays.
+fn stones(
+    change: &Change<'_>,
+    ledger: &Ledger,
+    ids: &[BeadId],
+    cascade: bool,
+    told: &mut Restored,
+) -> Result<BTreeMap<BeadId, Tombstone>> {
+    let mut stones: BTreeMap<BeadId, Tombstone> = BTreeMap::new();
+    let mut there: BTreeSet<BeadId> = BTreeSet::new();
+    for id in ids {
+        match stone_of(change, id)? {
+            Some(stone) => drop(stones.insert(id.clone(), stone)),
+            None => {
+                told.restored.push(Back { id: id.clone(), title: change.before().bead(id)?.title, was_so: true });
+                there.insert(id.clone());
+            }
+        }
+    }
+    let others = change.before().tombstones()?.0.into_iter().filter(|stone| stone.moved_to.is_none());
+    let others: Vec<Tombstone> = others.filter(|stone| !stones.contains_key(&stone.id)).collect();
+    let (mut more, others): (Vec<Tombstone>, Vec<Tombstone>) =
+        others.into_iter().partition(|one| stones.values().any(|stone| stone.rev == one.rev));
+    if !there.is_empty() {
+        more.extend(below(ledger, there, others));
+    }
+    if cascade {
+        stones.extend(more.into_iter().map(|stone| (stone.id.clone(), stone)));
+    } else {
+        told.still_deleted = more.into_iter().map(|stone| stone.id).collect();
+        told.still_deleted.sort();
+    }
+    Ok(stones)
+}
+
+/// Those of `stones` whose beads were below any of `parents`, as far as history still holds them.
+fn below(ledger: &Ledger, mut parents: BTreeSet<BeadId>, stones: Vec<Tombstone>) -> Vec<Tombstone> {
+    let parent = |stone: &Tombstone| last_version(ledger, stone).ok().and_then(|bead| parent_of(&bead).cloned());
+    let with_parent = |stone: Tombstone| parent(&stone).map(|parent| (stone, parent));
+    let mut open: Vec<(Tombstone, BeadId)> = stones.into_iter().filter_map(with_parent).collect();
+    let mut found = Vec::new();
+    loop {
+        let (below, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|(_, parent)| parents.contains(parent));
+        if below.is_empty() {
+            return found;
+        }
+        parents.extend(below.iter().map(|(stone, _)| stone.id.clone()));
+        found.extend(below.into_iter().map(|(stone, _)| stone));
+        open = rest;
+    }
 }
 
 /// The tombstone of `id`; `None` when the bead is there.
@@ -180,39 +261,16 @@ fn connect_near(
     edge: &Dependency,
     told: &mut Restored,
 ) -> Result<()> {
-    let Some(before) = change.get::<Bead>(&tree::bead(&edge.issue_id))? else {
-        told.left_out.push(format!("{} on {}: the first is not there any more", edge.issue_id, edge.depends_on_id));
-        return Ok(());
-    };
-    if before.dependencies.iter().any(|own| own.depends_on_id == edge.depends_on_id) {
-        return Ok(());
-    }
-    let mut bead = before.clone();
-    bead.dependencies.push(edge.clone());
-    bead.updated_at = town.now;
-    change.put_bead(&bead)?;
-    match check_no_ring(change, &edge.issue_id.prefix(), reach, &edge.issue_id) {
-        Ok(()) => told.reconnected.push(Cut::of(edge)),
-        Err(error) => {
-            change.put_bead(&before)?;
-            told.left_out.push(format!("{} on {}: {}", edge.issue_id, edge.depends_on_id, error.line()));
-        }
+    match edges::put_back(town, change, edge)? {
+        Place::Missing => told.left_out.push(edges::left_out(edge, "the first is not there any more")),
+        Place::There | Place::Other => {}
+        Place::Put(before) => match check_no_ring(change, &edge.issue_id.prefix(), reach, &edge.issue_id) {
+            Ok(()) => told.reconnected.push(Cut::of(edge)),
+            Err(error) => {
+                change.put_bead(&before)?;
+                told.left_out.push(edges::left_out(edge, &error.line()));
+            }
+        },
     }
     Ok(())
-}
-
-/// Puts edges of other scopes back that were cut.
-pub(super) fn connect_far(town: &Town, edges: &[Dependency], told: &mut Restored) {
-    for edge in edges {
-        let Dependency { issue_id, depends_on_id, kind, .. } = edge;
-        let mut reach = Reach::new(town);
-        let deed = town.deed("reconnect", format!("connect {issue_id} with {depends_on_id} again"));
-        let connected = town.scope_of(&issue_id.prefix()).and_then(|ledger| {
-            ledger.transact(&deed, |change| connect_in(town, change, &mut reach, issue_id, depends_on_id, kind))
-        });
-        match connected {
-            Ok(_) => told.reconnected.push(Cut::of(edge)),
-            Err(error) => told.left_out.push(format!("{issue_id} on {depends_on_id}: {}", error.line())),
-        }
-    }
 }

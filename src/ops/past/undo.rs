@@ -22,8 +22,8 @@ use crate::model::record::{self, Class, Object};
 use crate::model::scope::Parcel;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
-use crate::ops::past::delete::{check_idle, cut_far, edges_to, listed};
-use crate::ops::past::restore::{Restored, connect_far};
+use crate::ops::past::delete::{check_idle, listed};
+use crate::ops::past::edges;
 use crate::ops::track::depend::check_no_ring;
 use crate::ops::track::reach::Reach;
 use crate::time::Moment;
@@ -101,10 +101,8 @@ pub fn undo(town: &Town, dry_run: bool) -> Result<Undone> {
     let mut records = deed.take_back_parcels(town)?;
     records.extend(own.ledger.transact(&town.deed("undo", subject), |change| deed.apply(town, change, &mut reach))?);
     undone.records = records;
-    let mut edges = Restored::default();
-    connect_far(town, &deed.far_edges, &mut edges);
-    cut_far(town, &deed.far_again)?;
-    undone.left_out = edges.left_out;
+    undone.left_out = edges::mend(town, &deed.far_edges).left_out;
+    edges::cut(town, &deed.far_again)?;
     Ok(undone)
 }
 
@@ -221,7 +219,7 @@ impl<'o> Reverse<'o> {
         let children =
             change.before().catalog()?.children(id).iter().filter_map(|row| row.id().parse().ok()).collect::<Vec<BeadId>>();
         let mut others: Vec<BeadId> = children;
-        others.extend(edges_to(town, change, reach, id)?.into_iter().map(|edge| edge.issue_id));
+        others.extend(edges::to(town, change, reach, id)?.into_iter().map(|edge| edge.issue_id));
         let is_cut = |other: &BeadId| {
             let before = self.before.get(&tree::bead(other)).map(|record| record::view::<Bead>("", record));
             let is_far = self.far_again.iter().any(|edge| edge.issue_id == *other && edge.depends_on_id == *id);

@@ -170,7 +170,25 @@ pub fn disconnect(
 /// # Errors
 /// Refused, when there is such a ring; the message shows it.
 pub fn check_no_ring(change: &Change<'_>, here: &Prefix, reach: &mut Reach<'_>, start: &BeadId) -> Result<()> {
-    let Some(ring) = find_ring(start, |id| waits_for(change, here, reach, id))? else { return Ok(()) };
+    check_no_ring_by(change, here, reach, start, &[])
+}
+
+/// As [`check_no_ring`], as if the edges `more` of other scopes were there too.
+pub(in crate::ops) fn check_no_ring_by(
+    change: &Change<'_>,
+    here: &Prefix,
+    reach: &mut Reach<'_>,
+    start: &BeadId,
+    more: &[Dependency],
+) -> Result<()> {
+    let next = |id: &BeadId| {
+        let mut next = waits_for(change, here, reach, id)?;
+        let added = more.iter().filter(|edge| edge.issue_id == *id && edge.kind.is_blocking());
+        let added = added.map(|edge| (edge.kind.clone(), edge.depends_on_id.clone()));
+        next.extend(leads_to(change, here, reach, None, added)?);
+        Ok(next)
+    };
+    let Some(ring) = find_ring(start, next)? else { return Ok(()) };
     let names: Vec<&str> = ring.iter().map(BeadId::as_str).collect();
     Err(Error::refused(format!("{start} would wait for itself: {}", names.join(" → ")))
         .hint("leave this edge out, or take away another one of the ring; --kind related connects without blocking"))
