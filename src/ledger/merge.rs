@@ -151,7 +151,7 @@ pub(super) fn check_scopes(store: &Store, ours: ObjectId, theirs: ObjectId, may_
     }
     let title = |scope: &Scope| format!("{:?} {} with prefix {}", scope.kind, scope.name, scope.prefix).to_lowercase();
     Err(Error::refused(format!("the ledgers here and there were begun apart: {} and {}", title(&a), title(&b)))
-        .hint("if they are to become one: gt remote add --join; else check the URL"))
+        .hint("check the URL; a machine joins a town that is there with gt install PATH --from URL"))
 }
 
 #[derive(Clone, Copy)]
