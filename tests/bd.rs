@@ -133,9 +133,9 @@ fn a_markdown_file_becomes_beads_all_or_none() {
     let before = tip(&town, "widgets");
     for (name, text, words) in [
         ("none.md", "# nothing\n", "begins with '## '"),
-        ("type.md", "## a\n## b\n### Type\nsaga\n", "line 2: 'saga' is not a type"),
-        ("dep.md", "## a\n### Deps\nwi-nope1\n", "line 1: "),
-        ("prio.md", "## a\n### Priority\nhighest\n", "line 1: 'highest'"),
+        ("type.md", "## a\n## b\n### Type\nsaga\n", "line 3: 'saga' is not a type"),
+        ("dep.md", "## a\n### Deps\nwi-nope1\n", "line 2: "),
+        ("prio.md", "## a\n### Priority\nhighest\n", "line 2: 'highest'"),
         ("title.md", &format!("## a\n## {}\n", "x".repeat(501)), "line 2: the title is longer"),
     ] {
         let refused = town.gt_args(&["bd", "create", "-f", &file(&town, name, text), "--rig", "widgets"]);

@@ -19,7 +19,7 @@ fn answer(town: &Town, line: &str) -> Value {
 }
 
 /// Makes a convoy; answers its id.
-fn convoy(town: &Town, words: &str) -> String {
+pub fn convoy(town: &Town, words: &str) -> String {
     text_at(&answer(town, &format!("convoy create {words}")), &["/id"])
 }
 
@@ -392,7 +392,8 @@ fn a_damaged_convoy_is_named_and_holds_nobody_up() {
     assert!(listed.stdout.contains("damaged") && listed.stderr.contains(&worse), "{} {}", listed.stdout, listed.stderr);
     town.gt(&format!("convoy add {bad} {a}")).fails_with(70);
     town.gt(&format!("convoy status {worse}")).fails_with(70);
-    town.gt("convoy stranded").succeeds();
+    let stranded = town.gt("convoy stranded").ends_with(70).stderr;
+    assert!(stranded.contains(&bad) && stranded.contains(&worse), "{stranded}");
 }
 
 #[test]

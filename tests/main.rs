@@ -45,4 +45,5 @@ mod trees;
 mod verbs;
 mod waves;
 mod ways;
+mod wording;
 mod work;

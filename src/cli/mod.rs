@@ -9,6 +9,8 @@ pub mod convoy;
 pub mod demo;
 pub mod done;
 pub mod flatten;
+#[cfg(test)]
+mod hints;
 pub mod hub;
 pub mod mail;
 pub mod maintain;
@@ -31,7 +33,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::env::{self, Var};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ops::upkeep;
 use crate::town::{Start, Town};
 use bead::Question as _;
@@ -49,6 +51,7 @@ struct Cli {
 
 /// Options of every command.
 #[derive(clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Act as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true)]
@@ -132,6 +135,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args = as_bead_command(args.into_iter().collect());
     let asked_json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let color = asked_color(&args);
+    let typed: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     let cli = match parse(args, color) {
         Ok(cli) => cli,
         Err(error) if is_answer(&error) && !(asked_json && error.use_stderr()) => {
@@ -150,7 +154,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         stats.of = stats.of.take().or_else(|| actor.take());
     }
     let start = Start { dir: cli.global.dir, actor };
-    let code = run(command, &start, out).unwrap_or_else(|error| out.error(&error));
+    let code = run(command, &start, out).unwrap_or_else(|error| out.error(&explained(error, &typed)));
     upkeep::after_write(&start);
     code
 }
@@ -248,10 +252,44 @@ fn wrong_words(error: &clap::Error) -> Error {
     let said = Error::usage(message.strip_prefix("error: ").unwrap_or(&message));
     let mut rest: Vec<String> = paragraphs.collect();
     rest.sort_by_key(|paragraph| !paragraph.starts_with("tip: "));
+    if let Some(verb) = bead_verb(error) {
+        return said.hint(format!("gt bead {verb}"));
+    }
     let first = rest.into_iter().find(|paragraph| paragraph.starts_with("tip: ") || paragraph.starts_with("Usage: "));
     match first {
-        Some(line) => said.hint(line.trim_start_matches("tip: ").trim_start_matches("Usage: ")),
+        // How the command is called says nothing when all of it may be left out, or is a command again.
+        Some(line) => match line.strip_prefix("Usage: ").map(|usage| (usage, usage.strip_suffix(" [OPTIONS]"))) {
+            Some((_, Some(command))) => said.hint(format!("{command} --help explains it")),
+            Some((usage, None)) => match usage.split_once(" <COMMAND>").map(|(path, _)| path.trim_end_matches(" [OPTIONS]")) {
+                Some("gt") => said.hint("gt help lists the commands"),
+                Some(path) => said.hint(format!("{path} --help lists its commands")),
+                None => said.hint(usage),
+            },
+            None => said.hint(line.trim_start_matches("tip: ")),
+        },
         None => said,
+    }
+}
+
+/// The verb of beads that stands where a command of gt was expected.
+fn bead_verb(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let named = (error.kind(), error.get(ContextKind::InvalidSubcommand));
+    let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) = named else { return None };
+    let is_of_root = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("gt [OPTIONS] <COMMAND>"));
+    let root = Cli::command();
+    let verb = root.find_subcommand("bead")?.find_subcommand(word)?;
+    is_of_root.then(|| verb.get_name().to_owned())
+}
+
+/// `error` of the command that was `typed`; of wrong words for which no hint is known, that command's help knows more.
+fn explained(error: Error, typed: &[String]) -> Error {
+    if error.kind != Kind::Usage || error.hint.is_some() {
+        return error;
+    }
+    match schema::command_of(typed) {
+        Some(command) => error.hint(format!("gt {command} --help explains it")),
+        None => error,
     }
 }
 

@@ -93,7 +93,7 @@ struct Schemas(Map<String, Value>);
 
 impl Show for Schemas {
     fn show(&self, page: &mut Page) {
-        page.line(serde_json::to_string_pretty(&self.0).unwrap_or_default());
+        page.verbatim(serde_json::to_string_pretty(&self.0).unwrap_or_default());
     }
 }
 
@@ -118,13 +118,31 @@ impl SchemaArgs {
         if self.command.is_empty() {
             return Ok(out.show(&Schemas(all())));
         }
-        let name = self.command.join(" ");
-        let schema = of(&name).ok_or_else(|| {
-            Error::not_found(format!("no command '{}' that prints JSON", name.escape_debug()))
-                .hint("gt schema without a command prints those of all")
-        })?;
-        Ok(out.show(&Schemas(schema)))
+        // A command may be named as it is typed.
+        let words = self.command.iter().map(String::as_str).skip_while(|word| matches!(*word, "gt" | "git-gt"));
+        let name = words.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+        let name = name.strip_prefix("bd ").map(|verb| format!("bead {verb}")).unwrap_or(name);
+        Ok(out.show(&Schemas(of(&name).ok_or_else(|| missing(&name))?)))
     }
+}
+
+/// What is said of a command that prints no JSON itself.
+fn missing(name: &str) -> Error {
+    let starts = [format!("{name} "), format!("bead {name} ")];
+    let verbs: Vec<&str> = answers()
+        .filter_map(|answer| starts.iter().find_map(|start| answer.command.strip_prefix(start.as_str())))
+        .fold(Vec::new(), |mut all, verb| {
+            if !all.contains(&verb) {
+                all.push(verb);
+            }
+            all
+        });
+    if verbs.is_empty() {
+        return Error::not_found(format!("there is no command '{}'", name.escape_debug()))
+            .hint("gt help lists the commands; gt schema without one prints the schemas of all");
+    }
+    let message = format!("'{}' is not one command but several, each with a schema of its own", name.escape_debug());
+    Error::not_found(message).hint(format!("gt schema {name} VERB, of: {}", verbs.join(", ")))
 }
 
 /// The schemas of all commands, and that of errors.

@@ -76,7 +76,10 @@ impl FromStr for Template {
                 ('{', Some('{')) | ('}', Some('}')) => plain.extend(rest.next()),
                 ('\\', Some('n' | 't')) => plain.push(if rest.next() == Some('n') { '\n' } else { '\t' }),
                 ('{', _) => {
-                    let name: String = rest.by_ref().take_while(|c| *c != '}').collect();
+                    let left: String = rest.clone().collect();
+                    let (name, _) = left.split_once('}').ok_or_else(|| unclosed(&left))?;
+                    // Past the name and its brace.
+                    rest.nth(name.chars().count());
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
                     pieces.push(field(name.trim())?);
                 }
@@ -86,6 +89,11 @@ impl FromStr for Template {
         pieces.push(Piece::Text(plain));
         Ok(Self(pieces))
     }
+}
+
+fn unclosed(left: &str) -> Error {
+    Error::usage(format!("'{{{}' has no closing brace", left.escape_debug()))
+        .hint("write a field as {id}, and a brace that is meant as {{")
 }
 
 fn field(word: &str) -> Result<Piece> {
@@ -145,6 +153,14 @@ mod tests {
     fn an_unknown_field_is_refused_with_the_known_ones() {
         let error = "{colour}".parse::<Template>().unwrap_err();
         assert!(error.hint.unwrap().contains("created_at"));
-        assert!("{title.x}".parse::<Template>().is_err() && "{".parse::<Template>().is_err());
+        assert!("{title.x}".parse::<Template>().is_err() && "{}".parse::<Template>().is_err());
+    }
+
+    #[test]
+    fn a_brace_that_is_not_closed_is_refused() {
+        for text in ["{id", "{", "{id} {title"] {
+            let error = text.parse::<Template>().unwrap_err();
+            assert!(error.message.contains("no closing brace") && error.hint.is_some(), "{text}: {error}");
+        }
     }
 }

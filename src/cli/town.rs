@@ -6,7 +6,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::convoy::line_of;
+use crate::cli::convoy::show_line;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
@@ -106,7 +106,7 @@ impl Show for TownStatus {
         page.line(format!("you are {}, with {} unread", self.me, letters(self.mail_unread)));
         page.line(format!("town ledger: {}", sync_line(&self.sync)));
         for convoy in self.convoys.iter().take(CONVOYS) {
-            page.line(format!("convoy {}", line_of(page, convoy)));
+            show_line(page, "convoy ", convoy);
         }
         if self.convoys.len() > CONVOYS {
             page.line(format!("and {} convoys more: gt convoy list", self.convoys.len() - CONVOYS));

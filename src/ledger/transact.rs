@@ -260,11 +260,28 @@ impl<'s> Change<'s> {
         Err(Error::conflict("no free letter id was found").hint("try again"))
     }
 
+    /// What is at `path`, and what `new` in its place is stored as: with the clocks of this transaction.
+    fn stamped(&self, path: &str, mut new: Object) -> Result<(Option<Object>, Object)> {
+        let old = self.state.object(path)?;
+        let class = Class::of(path);
+        let archived = if old.is_none() && class == Class::Bead { self.state.archived_copy(path)? } else { None };
+        // What comes back from the archive keeps the clocks of what did not change meanwhile.
+        let known = match archived {
+            Some((copy, object)) => {
+                new.insert(record::ARCHIVE_COPY.into(), copy.to_string().into());
+                Some(object)
+            }
+            None => old.clone(),
+        };
+        let stamped = record::stamp(class, known.as_ref(), new, &self.rev);
+        Ok((old, stamped))
+    }
+
     /// Turns the edits into objects; `None` when they change nothing.
     fn commit(mut self, ledger: &Ledger, deed: &Deed<'_>, batch: &mut Batch) -> Result<Option<ObjectId>> {
         let mut blobs = Vec::new();
         for (path, edit) in std::mem::take(&mut self.edits) {
-            let mut new = match edit {
+            let new = match edit {
                 Edit::Changed(object) => object,
                 Edit::Fresh(bytes) => {
                     blobs.push((path, Some(batch.add(gix::objs::Kind::Blob, bytes))));
@@ -277,18 +294,7 @@ impl<'s> Change<'s> {
                     continue;
                 }
             };
-            let old = self.state.object(&path)?;
-            let class = Class::of(&path);
-            let archived = if old.is_none() && class == Class::Bead { self.state.archived_copy(&path)? } else { None };
-            // What comes back from the archive keeps the clocks of what did not change meanwhile.
-            let known = match archived {
-                Some((copy, object)) => {
-                    new.insert(record::ARCHIVE_COPY.into(), copy.to_string().into());
-                    Some(object)
-                }
-                None => old.clone(),
-            };
-            let stamped = record::stamp(class, known.as_ref(), new, &self.rev);
+            let (old, stamped) = self.stamped(&path, new)?;
             if old.as_ref() != Some(&stamped) {
                 blobs.push((path, Some(batch.add(gix::objs::Kind::Blob, record::encode(&stamped)))));
             }

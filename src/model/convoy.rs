@@ -77,7 +77,8 @@ impl Convoy {
     /// Refused, when the bead is of another type; corrupt, when a field is wrong.
     pub fn of(bead: &Bead) -> Result<Self> {
         if bead.issue_type != IssueType::Convoy {
-            return Err(Error::refused(format!("{} is a {}, not a convoy", bead.id, bead.issue_type)).hint("see: gt convoy list"));
+            return Err(Error::refused(format!("{} is {}, not a convoy", bead.id, bead.issue_type.with_article()))
+                .hint("see: gt convoy list"));
         }
         record::view(bead.id.as_str(), &bead.extra)
     }

@@ -177,9 +177,8 @@ impl MergeRequest {
     /// Refused, when the bead is of another type; corrupt, when fields are missing or wrong.
     pub fn of(bead: &Bead) -> Result<Self> {
         if bead.issue_type != crate::model::bead::IssueType::MergeRequest {
-            return Err(
-                Error::refused(format!("{} is a {}, not a merge request", bead.id, bead.issue_type)).hint("see: gt mq list")
-            );
+            return Err(Error::refused(format!("{} is {}, not a merge request", bead.id, bead.issue_type.with_article()))
+                .hint("see: gt mq list"));
         }
         record::view(bead.id.as_str(), &bead.extra)
     }

@@ -3,6 +3,8 @@
 //! What stands before the first `##` is for people. What stands between a heading and its first section is the
 //! description. In a fenced block a `#` is no heading.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 
 /// A bead as a file tells of it.
@@ -30,6 +32,16 @@ pub struct Item {
     pub labels: Vec<String>,
     /// The words of `### Dependencies`.
     pub dependencies: Vec<String>,
+    /// The lines at which its sections begin, by their names in small letters.
+    sections: BTreeMap<String, usize>,
+}
+
+impl Item {
+    /// The line of the section that is called so, else of its heading.
+    #[must_use]
+    pub fn line_of(&self, section: &str) -> usize {
+        self.sections.get(section).copied().unwrap_or(self.line)
+    }
 }
 
 /// Reads the beads of a file.
@@ -72,7 +84,10 @@ fn finish(items: &mut [Item], section: Option<(usize, &str)>, body: &mut String)
     };
     let words = || text.split([',', ' ', '\n']).map(|word| word.trim_start_matches('-').trim()).filter(|word| !word.is_empty());
     let word = || Some(text.clone()).filter(|text| !text.is_empty());
-    match name.to_lowercase().as_str() {
+    let small = name.to_lowercase();
+    let section = if small == "deps" { "dependencies" } else { &small };
+    item.sections.insert(section.to_owned(), line);
+    match section {
         "description" => item.description = text,
         "design" => item.design = text,
         "acceptance criteria" | "acceptance" => item.acceptance = text,
@@ -81,7 +96,7 @@ fn finish(items: &mut [Item], section: Option<(usize, &str)>, body: &mut String)
         "priority" => item.priority = word(),
         "assignee" => item.assignee = word(),
         "labels" => item.labels = words().map(str::to_owned).collect(),
-        "dependencies" | "deps" => item.dependencies = words().map(str::to_owned).collect(),
+        "dependencies" => item.dependencies = words().map(str::to_owned).collect(),
         _ => {
             return Err(Error::usage(format!("line {line}: '{}' is no section of a bead", name.escape_debug())).hint(
                 "sections: Description, Design, Acceptance Criteria, Notes, Type, Priority, Assignee, Labels, Dependencies",
@@ -106,6 +121,7 @@ mod tests {
         assert_eq!(items[0].description, "first\n\n```\n## no heading\n```");
         assert_eq!((items[0].priority.as_deref(), items[0].issue_type.as_deref()), (Some("1"), Some("bug")));
         assert_eq!((items[0].labels.join(" "), items[0].dependencies.join(" ")), ("a b c".into(), "wi-1 related:wi-2".into()));
+        assert_eq!((items[0].line_of("type"), items[0].line_of("dependencies"), items[0].line_of("design")), (12, 17, 4));
         assert_eq!((items[1].description.as_str(), items[1].acceptance.as_str()), ("x", "- y"));
     }
 

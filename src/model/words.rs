@@ -98,6 +98,13 @@ impl IssueType {
     pub fn is_work(&self) -> bool {
         matches!(self, Self::Task | Self::Bug | Self::Feature | Self::Chore | Self::Decision | Self::Question | Self::Step)
     }
+
+    /// The word for it with its article: `a task`, `an epic`.
+    #[must_use]
+    pub fn with_article(&self) -> String {
+        let article = if self.word().starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {}", self.word())
+    }
 }
 
 word_enum! {

@@ -69,10 +69,10 @@ fn shown<T>(found: Found<T>, limit: usize, out: Out) -> Vec<T> {
     if limit > 0 && rows.len() > limit {
         rows.truncate(limit);
     }
-    out.note(&if rows.len() < total {
-        format!("{} of {total}; --limit 0 shows all", rows.len())
-    } else {
-        format!("{total} found")
+    out.note(&match rows.len() {
+        shown if shown < total => format!("{shown} of {total}; --limit 0 shows all"),
+        0 => "nothing found".to_owned(),
+        _ => format!("{total} found"),
     });
     rows
 }
@@ -195,5 +195,9 @@ impl Show for Rings {
 
     fn exit_code(&self) -> u8 {
         u8::from(!self.rings.is_empty())
+    }
+
+    fn nothing(&self) -> &'static str {
+        "no bead waits for itself"
     }
 }

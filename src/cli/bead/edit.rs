@@ -64,18 +64,32 @@ impl EditArgs {
         let file = draft(town, &id, &before)?;
         let edited = editor::edit(&editor, &file, &town.dir);
         let after = std::fs::read_to_string(&file).or_fail(Kind::Io, || format!("read {}", file.display()))?;
-        if after == before {
+        if after == before || after.trim().is_empty() {
             let _ = std::fs::remove_file(&file);
             edited?;
+            if after != before {
+                out.note(&format!("the text came back empty, which changes nothing; to clear a field: {}", self.clearing(&id)));
+            }
             return Ok(out.show(&Unchanged { id, changed: false }));
         }
         let written = edited.and_then(|()| self.read(town, &base, &after)).and_then(|edit| write(town, &base, &edit));
         match written {
             Ok(bead) => {
                 let _ = std::fs::remove_file(&file);
-                Ok(out.show(&Changed(vec![bead])))
+                match bead {
+                    Some(bead) => Ok(out.show(&Changed(vec![bead]))),
+                    None => Ok(out.show(&Unchanged { id, changed: false })),
+                }
             }
             Err(error) => Err(keeping(error, &file)),
+        }
+    }
+
+    /// The command that clears what was to be edited.
+    fn clearing(&self, id: &BeadId) -> String {
+        match self.field() {
+            None | Some("title") => format!("gt update {id} --clear FIELD"),
+            Some(name) => format!("gt update {id} --clear {name}"),
         }
     }
 
@@ -102,8 +116,9 @@ impl EditArgs {
     }
 }
 
-fn write(town: &Town, base: &Bead, edit: &Edit) -> Result<Bead> {
-    if *edit == Edit::default() { Ok(base.clone()) } else { track::revise(town, base, edit) }
+/// The bead after `edit`; `None` when that changes nothing.
+fn write(town: &Town, base: &Bead, edit: &Edit) -> Result<Option<Bead>> {
+    if *edit == Edit::default() { Ok(None) } else { track::revise(town, base, edit).map(Some) }
 }
 
 /// A new file with `text`, which lasts until the text is in the bead.

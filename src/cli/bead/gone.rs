@@ -195,4 +195,8 @@ impl Show for Stones {
             page.table(&["ID", "WHEN", "BY", "TITLE"], &self.stones.iter().map(row).collect::<Vec<_>>());
         }
     }
+
+    fn nothing(&self) -> &'static str {
+        "nothing was deleted or moved"
+    }
 }

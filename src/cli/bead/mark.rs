@@ -9,11 +9,13 @@ use serde::Serialize;
 use super::pages::{Changed, note_faults};
 use super::words::{file_text, when};
 use super::{assignee, bead_id, bead_ids};
+use crate::cli::convoy::show_settled;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::bead::{Comment, Status};
 use crate::name::BeadId;
+use crate::ops::convoy::Settled;
 use crate::ops::track::census::NO_LABELS;
 use crate::ops::track::depend::Ending;
 use crate::ops::track::{self, By, Edit, Filter, Labelled, Scopes};
@@ -117,7 +119,11 @@ impl LabelArgs {
         let Some((label, ids)) = words.split_last() else {
             return Err(Error::usage("no label is named").hint("gt bead label add ID LABEL"));
         };
-        Ok(out.show(&LabelsChanged(track::label(town, &bead_ids(town, ids)?, label, wanted)?)))
+        let ids = bead_ids(town, ids).map_err(|error| match error.kind {
+            Kind::NotFound | Kind::Usage => error.hint("one label, and it stands last; several: gt update ID --add-label A,B"),
+            _ => error,
+        })?;
+        Ok(out.show(&LabelsChanged(track::label(town, &ids, label, wanted)?)))
     }
 }
 
@@ -145,6 +151,10 @@ impl Show for Labels {
     fn show(&self, page: &mut Page) {
         self.0.iter().for_each(|label| page.line(escape(label)));
     }
+
+    fn nothing(&self) -> &'static str {
+        "it has no labels"
+    }
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -163,6 +173,10 @@ impl Show for AllLabels {
         }
         let rows: Vec<Vec<String>> = self.0.iter().map(|used| vec![used.count.to_string(), used.label.clone()]).collect();
         page.table(&["BEADS", "LABEL"], &rows);
+    }
+
+    fn nothing(&self) -> &'static str {
+        "no bead has a label"
     }
 }
 
@@ -264,6 +278,10 @@ impl Show for Remarks {
             page.block(2, &comment.text);
         }
     }
+
+    fn nothing(&self) -> &'static str {
+        "nobody said anything about it"
+    }
 }
 
 /// Put beads aside, for example: gt bead defer wi-x7k2m --until 2d
@@ -342,8 +360,8 @@ pub struct Duplicate {
 impl Duplicate {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let (duplicate, canonical) = (bead_id(town, &self.id)?, bead_id(town, &self.of)?);
-        let status = track::duplicate(town, &duplicate, &canonical)?.bead.status;
-        Ok(out.show(&Doubled { duplicate, canonical, status }))
+        let closed = track::duplicate(town, &duplicate, &canonical)?;
+        Ok(out.show(&Doubled { duplicate, canonical, status: closed.bead.status, convoys: closed.convoys }))
     }
 }
 
@@ -352,11 +370,14 @@ struct Doubled {
     duplicate: BeadId,
     canonical: BeadId,
     status: Status,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    convoys: Vec<Settled>,
 }
 
 impl Show for Doubled {
     fn show(&self, page: &mut Page) {
         page.line(format!("{} is {} as a duplicate of {}", self.duplicate, self.status, self.canonical));
+        self.convoys.iter().for_each(|convoy| show_settled(page, convoy));
     }
 }
 
@@ -373,8 +394,8 @@ pub struct Supersede {
 impl Supersede {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let (superseded, replacement) = (bead_id(town, &self.id)?, bead_id(town, &self.with)?);
-        let status = track::supersede(town, &superseded, &replacement)?.bead.status;
-        Ok(out.show(&Replaced { superseded, replacement, status }))
+        let closed = track::supersede(town, &superseded, &replacement)?;
+        Ok(out.show(&Replaced { superseded, replacement, status: closed.bead.status, convoys: closed.convoys }))
     }
 }
 
@@ -383,10 +404,13 @@ struct Replaced {
     superseded: BeadId,
     replacement: BeadId,
     status: Status,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    convoys: Vec<Settled>,
 }
 
 impl Show for Replaced {
     fn show(&self, page: &mut Page) {
         page.line(format!("{} is {}, superseded by {}", self.superseded, self.status, self.replacement));
+        self.convoys.iter().for_each(|convoy| show_settled(page, convoy));
     }
 }

@@ -1,8 +1,11 @@
 //! What the bead verbs print.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::convoy::show_settled;
 use crate::cli::out::ago::when;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::model::bead::{Bead, DependencyKind};
@@ -154,7 +157,9 @@ impl ShownBead {
             ("Acceptance", &bead.acceptance_criteria),
             ("Notes", &bead.notes),
         ];
-        for (heading, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
+        // A thread has the description where it was said.
+        let skipped = usize::from(self.thread.is_some());
+        for (heading, text) in texts.iter().skip(skipped).filter(|(_, text)| !text.is_empty()) {
             page.gap();
             page.line(page.paint(Style::Bold, &format!("{heading}:")));
             page.block(2, text);
@@ -215,11 +220,12 @@ pub fn note_faults<B>(found: &Found<B>, out: Out) {
 pub fn note_rows<B>(found: &Found<B>, out: Out) {
     note_faults(found, out);
     let shown = found.beads.len();
-    if shown < found.total {
-        out.note(&format!("{shown} of {} beads; --limit 0 shows all", found.total));
-    } else {
-        out.note(&format!("{shown} bead{}", if shown == 1 { "" } else { "s" }));
-    }
+    out.note(&match shown {
+        _ if shown < found.total => format!("{shown} of {} beads; --limit 0 shows all", found.total),
+        0 => "no beads match".to_owned(),
+        1 => "1 bead".to_owned(),
+        _ => format!("{shown} beads"),
+    });
 }
 
 /// Rows of a list; in JSON a bare array.
@@ -275,12 +281,20 @@ impl Show for ClosedBeads {
     fn show(&self, page: &mut Page) {
         closed_lines(&self.0, page);
     }
+
+    fn nothing(&self) -> &'static str {
+        "there was nothing to close"
+    }
 }
 
 fn closed_lines(closed: &[Closed], page: &mut Page) {
-    for Closed { bead, was_so } in closed {
+    for Closed { bead, was_so, .. } in closed {
         let words = if *was_so { "was closed already" } else { "is closed" };
         page.line(format!("{} {words}: {}", bead.id, escape(bead.close_reason.as_deref().unwrap_or_default())));
+    }
+    let mut told = BTreeSet::new();
+    for convoy in closed.iter().flat_map(|one| &one.convoys).filter(|convoy| told.insert(&convoy.id)) {
+        show_settled(page, convoy);
     }
 }
 
@@ -302,7 +316,7 @@ pub struct Reopened(pub Vec<Closed>);
 
 impl Show for Reopened {
     fn show(&self, page: &mut Page) {
-        for Closed { bead, was_so } in &self.0 {
+        for Closed { bead, was_so, .. } in &self.0 {
             let words = if *was_so { "was open already" } else { "is open again" };
             page.line(format!("{} {words}: {}", bead.id, escape(&bead.title)));
         }

@@ -76,6 +76,6 @@ impl Lines {
 
 impl Show for Lines {
     fn show(&self, page: &mut Page) {
-        self.0.iter().for_each(|line| page.line(line));
+        self.0.iter().for_each(|line| page.verbatim(line));
     }
 }

@@ -98,6 +98,10 @@ impl Show for OneState {
     fn exit_code(&self) -> u8 {
         u8::from(self.value.is_none())
     }
+
+    fn nothing(&self) -> &'static str {
+        "it has no such state"
+    }
 }
 
 /// The states of a bead by dimension.
@@ -108,6 +112,10 @@ struct States(BTreeMap<String, String>);
 impl Show for States {
     fn show(&self, page: &mut Page) {
         self.0.iter().for_each(|(dimension, value)| page.line(format!("{}: {}", escape(dimension), escape(value))));
+    }
+
+    fn nothing(&self) -> &'static str {
+        "it has no states"
     }
 }
 
@@ -185,6 +193,10 @@ impl Show for Found {
     fn exit_code(&self) -> u8 {
         u8::from(self.value.is_none())
     }
+
+    fn nothing(&self) -> &'static str {
+        "nothing is kept under that key"
+    }
 }
 
 /// Everything that is kept, by key.
@@ -197,6 +209,10 @@ impl Show for All {
         for (key, value) in &self.0 {
             page.line(format!("{}: {}", escape(key), escape(value)));
         }
+    }
+
+    fn nothing(&self) -> &'static str {
+        "nothing is kept"
     }
 }
 

@@ -62,10 +62,10 @@ impl Blocked {
         let found = track::blocked::<B>(town, &scopes, &filter, self.shape.limit)?;
         note_faults(&found, out);
         let (shown, total) = (found.beads.len(), found.total);
-        out.note(&if shown < total {
-            format!("{shown} of {total} beads; --limit 0 shows all")
-        } else {
-            format!("{total} blocked")
+        out.note(&match total {
+            _ if shown < total => format!("{shown} of {total} beads; --limit 0 shows all"),
+            0 => "nothing is blocked".to_owned(),
+            _ => format!("{total} blocked"),
         });
         Ok(found)
     }
@@ -189,7 +189,7 @@ fn one_epic(town: &Town, text: &str) -> Result<Progress> {
         Sight::Unreadable(fault) => return Err(Error::corrupt(format!("read {id}: {fault}"))),
     };
     if epic.issue_type != IssueType::Epic {
-        return Err(Error::refused(format!("{id} is a {}, not an epic", epic.issue_type))
+        return Err(Error::refused(format!("{id} is {}, not an epic", epic.issue_type.with_article()))
             .hint(format!("see its children: gt bead children {id}")));
     }
     track::progress(&mut reach, epic)
@@ -217,6 +217,10 @@ impl Show for Epics {
                 page.line(format!("  {id} cannot be read and counts as not closed"));
             }
         }
+    }
+
+    fn nothing(&self) -> &'static str {
+        "no such epics"
     }
 }
 

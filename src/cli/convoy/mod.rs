@@ -18,8 +18,8 @@ use crate::ops::convoy::{self, Asked, Draft, Order};
 use crate::ops::mailbox;
 use crate::ops::track::LIMIT;
 use crate::town::Town;
-pub use pages::line_of;
 use pages::{Stories, StrandedOnes, Summaries};
+pub use pages::{show_line, show_settled};
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[
@@ -267,7 +267,13 @@ impl ConvoyArgs {
                 Ok(out.show(&convoy::launch(town, &order)?))
             }
             Verb::Mountain(args) => Ok(out.show(&convoy::mountain(town, &args.convoy(town)?, !args.off)?)),
-            Verb::Stranded(_) => Ok(out.show(&StrandedOnes(convoy::stranded(town)?))),
+            Verb::Stranded(_) => {
+                let (convoys, damaged) = convoy::stranded(town)?;
+                for damaged in &damaged {
+                    out.note(&format!("damaged: {}: {}", damaged.path, damaged.fault));
+                }
+                Ok(out.show(&StrandedOnes { convoys, is_damaged: !damaged.is_empty() }))
+            }
             Verb::Watch(args) => Ok(out.show(&convoy::watch(town, &convoy::resolve(town, &args.convoy)?, &args.who(town)?)?)),
             Verb::Unwatch(args) => Ok(out.show(&convoy::unwatch(town, &convoy::resolve(town, &args.convoy)?, &args.who(town)?)?)),
         }

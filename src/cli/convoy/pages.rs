@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::out::{Page, Show, escape};
+use crate::cli::out::{Cell, Page, Show, Style, escape};
 use crate::model::bead::Status;
 use crate::ops::convoy::{
     Changed, Checked, Ending, Fed, Launched, Member, Rest, Settled, Settling, Staged, Story, Stranded, Summary, TRIES_MAX,
@@ -23,34 +23,43 @@ pub struct Stories(pub Vec<Story>);
 /// Convoys that do not move.
 #[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
-pub struct StrandedOnes(pub Vec<Stranded>);
+pub struct StrandedOnes {
+    pub convoys: Vec<Stranded>,
+    /// Whether there are convoys of which nothing can be told.
+    #[serde(skip)]
+    pub is_damaged: bool,
+}
 
-/// A convoy's line: id, progress, title, and what is special about it.
-#[must_use]
-pub fn line_of(page: &Page, convoy: &Summary) -> String {
-    let bar = page.bar(convoy.closed, convoy.total);
-    let mut line = format!("{}  {bar} {}/{}  {}", convoy.id, convoy.closed, convoy.total, escape(&convoy.title));
+/// A convoy's line: id, progress, title, and what is special about it; `lead` stands before it.
+pub fn show_line(page: &mut Page, lead: &str, convoy: &Summary) {
+    let start = format!("{lead}{}  {}  ", page.paint(Style::Dim, convoy.id.as_str()), page.bar(convoy.closed, convoy.total));
+    let mut end = String::new();
     if convoy.status.is_closed() {
-        line.push_str("  (closed)");
+        end.push_str("  (closed)");
     } else if convoy.total > 0 && convoy.closed == convoy.total {
         let next = if convoy.owned { format!("gt convoy land {}", convoy.id) } else { "gt convoy check".to_owned() };
-        line.push_str(&format!("  (complete: {next})"));
+        end.push_str(&format!("  (complete: {next})"));
     } else if convoy.is_staged {
-        line.push_str(&format!("  (staged: gt convoy launch {})", convoy.id));
+        end.push_str(&format!("  (staged: gt convoy launch {})", convoy.id));
     } else if convoy.status != Status::Open {
-        line.push_str(&format!("  ({})", escape(convoy.status.word())));
+        end.push_str(&format!("  ({})", escape(convoy.status.word())));
     }
     if let Some(fault) = &convoy.fault {
-        line.push_str(&format!("  (damaged: {})", escape(fault)));
+        end.push_str(&format!("  (damaged: {})", escape(fault)));
     }
-    line
+    let title = page.fit(&convoy.title, &format!("{start}{end}"));
+    page.line(format!("{start}{title}{end}"));
 }
 
 impl Show for Summaries {
     fn show(&self, page: &mut Page) {
         for convoy in &self.0 {
-            page.line(line_of(page, convoy));
+            show_line(page, "", convoy);
         }
+    }
+
+    fn nothing(&self) -> &'static str {
+        "no convoys match"
     }
 }
 
@@ -60,7 +69,7 @@ impl Show for Stories {
             if n > 0 {
                 page.gap();
             }
-            page.line(line_of(page, &story.summary));
+            show_line(page, "", &story.summary);
             let owner = story.summary.owner.as_deref().unwrap_or("nobody");
             let watchers: Vec<String> = story.summary.watchers.iter().map(ToString::to_string).collect();
             let watched = if watchers.is_empty() { String::new() } else { format!(", watched by {}", watchers.join(", ")) };
@@ -69,27 +78,40 @@ impl Show for Stories {
                 page.line(format!("  closed: {}", escape(reason)));
             }
             for member in &story.beads {
-                page.line(format!("  {}", member_line(member)));
+                show_member(page, member);
             }
         }
     }
+
+    fn nothing(&self) -> &'static str {
+        "no convoy is open"
+    }
 }
 
-fn member_line(member: &Member) -> String {
+fn show_member(page: &mut Page, member: &Member) {
     let Some(status) = &member.status else {
-        return format!("? {} cannot be read: {}", member.id, escape(member.fault.as_deref().unwrap_or_default()));
+        let why = member.fault.as_deref().unwrap_or_default();
+        return page.line(format!("  ? {} cannot be read: {}", member.id, escape(why)));
     };
-    let wave = member.wave.map(|wave| format!("wave {wave} ")).unwrap_or_default();
-    let mark = if status.is_closed() { 'x' } else { ' ' };
-    let who = member.assignee.as_ref().filter(|_| !status.is_closed()).map(|who| format!(" by {who}")).unwrap_or_default();
-    let mr = member.mr.as_ref().map(|mr| format!(", {} {}", mr.id, mr.state.word())).unwrap_or_default();
-    let title = escape(member.title.as_deref().unwrap_or_default());
-    format!("[{mark}] {wave}{} ({}{}{mr}): {title}", member.id, escape(status.word()), escape(&who))
+    let mark = if status.is_closed() { "[x]" } else { "[ ]" };
+    let wave = member.wave.map(|wave| format!("wave {wave}")).unwrap_or_default();
+    let who = member.assignee.as_ref().filter(|_| !status.is_closed()).map(|who| format!("by {who}")).unwrap_or_default();
+    let mr = member.mr.as_ref().map(|mr| format!("{} {}", mr.id, mr.state.word())).unwrap_or_default();
+    let more = [who, mr].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
+    let cells = [
+        Cell::from(mark),
+        Cell::from(wave).dim(),
+        Cell::id(member.id.as_str()),
+        Cell::word(Style::of_status(status), &format!("({}{}", status.word(), if more.is_empty() { "):" } else { "" })),
+        Cell::from(if more.is_empty() { String::new() } else { format!("{more}):") }),
+        Cell::from(member.title.as_deref().unwrap_or_default()),
+    ];
+    page.row("  ", &cells);
 }
 
 impl Show for StrandedOnes {
     fn show(&self, page: &mut Page) {
-        for convoy in &self.0 {
+        for convoy in &self.convoys {
             let why = match convoy.reason {
                 Rest::Ready => "has ready work that nobody has",
                 Rest::Stuck => "is stuck: nobody works on it, and nothing can be begun",
@@ -103,6 +125,15 @@ impl Show for StrandedOnes {
                 page.line(format!("  {} waits: {}", held.id, escape(&held.why)));
             }
         }
+    }
+
+    fn nothing(&self) -> &'static str {
+        if self.is_damaged { "" } else { "no convoy is stranded" }
+    }
+
+    /// 70, when a convoy cannot be read: whether it is stranded cannot be told then.
+    fn exit_code(&self) -> u8 {
+        if self.is_damaged { crate::error::Kind::Corrupt.exit_code() } else { 0 }
     }
 }
 
@@ -119,12 +150,17 @@ impl Show for Changed {
             Ending::Watched | Ending::Unwatched => format!("convoy {id} is {} now", verb_of(self.outcome)),
             Ending::Mountain => format!("convoy {id} is fed until all of it is done"),
             Ending::NoMountain => format!("convoy {id} is no longer fed until all of it is done"),
-            Ending::Unchanged => format!("convoy {id} ({}) is so already", self.status),
+            Ending::Unchanged => match self.notes.split_first() {
+                Some((first, _)) => first.clone(),
+                None => format!("convoy {id} ({}) is so already", self.status),
+            },
         });
+        let said = usize::from(self.outcome == Ending::Unchanged);
+        self.notes.iter().skip(said).for_each(|note| page.line(note));
         if self.has_landed && self.outcome != Ending::Landed {
             page.line(format!("with that all its beads are closed: convoy {id} has landed"));
         }
-        told(page, &self.told);
+        told(page, "", &self.told);
     }
 }
 
@@ -136,10 +172,10 @@ fn count(beads: usize) -> String {
     if beads == 1 { "1 bead".to_owned() } else { format!("{beads} beads") }
 }
 
-fn told(page: &mut Page, addresses: &[crate::model::address::Address]) {
+fn told(page: &mut Page, lead: &str, addresses: &[crate::model::address::Address]) {
     if !addresses.is_empty() {
         let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        page.line(format!("told {}", names.join(", ")));
+        page.line(format!("{lead}told {}", names.join(", ")));
     }
 }
 
@@ -194,10 +230,28 @@ impl Show for Staged {
 
 impl Show for Launched {
     fn show(&self, page: &mut Page) {
-        page.line(format!("launched convoy {}: {}", self.staged.id, escape(&self.staged.title)));
+        let again = if self.before.is_some() { " again" } else { "" };
+        page.line(format!("launched convoy {}{again}: {}", self.staged.id, escape(&self.staged.title)));
         for (wave, n) in self.staged.waves.iter().zip(1..) {
             let ids: Vec<&str> = wave.iter().map(crate::name::BeadId::as_str).collect();
             page.line(format!("  wave {n}: {}", ids.join(" ")));
+        }
+        if let Some(before) = &self.before {
+            match (before.only_assign, self.only_assign) {
+                (true, false) => {
+                    page.line("  its sessions are started from now on; before, its work was only assigned (--no-start)");
+                }
+                (false, true) => {
+                    page.line("  its work is only assigned from now on (--no-start); before, its sessions were started");
+                }
+                _ => {}
+            }
+            if let Some(home) = &before.home {
+                page.line(format!("  it is fed by this machine from now on; before, by machine {}", escape(home)));
+            }
+            if self.fed.is_nothing() {
+                page.line("  nothing of it was ready to be slung that had not been slung before");
+            }
         }
         show_fed(page, &self.fed);
     }
@@ -212,7 +266,8 @@ impl Show for Launched {
     }
 }
 
-fn show_settled(page: &mut Page, settled: &Settled) {
+/// How a convoy stands, and what was slung and told of it.
+pub fn show_settled(page: &mut Page, settled: &Settled) {
     let done = settled.total - settled.open.len() - settled.unknown.len();
     let what = match settled.outcome {
         Settling::Landed => "has landed".to_owned(),
@@ -222,7 +277,7 @@ fn show_settled(page: &mut Page, settled: &Settled) {
         Settling::Closed => "was closed before".to_owned(),
         Settling::Unreadable => format!("cannot be settled: {}", escape(settled.fault.as_deref().unwrap_or_default())),
     };
-    page.line(format!("{} {}: {what}", settled.id, escape(&settled.title)));
+    page.line(format!("convoy {} {what}: {}", settled.id, escape(&settled.title)));
     for rig in &settled.done_rigs {
         page.line(format!("  the share of {rig} is done, and the mayor knows"));
     }
@@ -235,7 +290,7 @@ fn show_settled(page: &mut Page, settled: &Settled) {
     for unknown in &settled.unknown {
         page.line(format!("  {} counts as not closed: {}", unknown.id, escape(&unknown.why)));
     }
-    told(page, &settled.told);
+    told(page, "  ", &settled.told);
     for to in &settled.untold {
         page.line(format!("  {to} has no mailbox any more and was not told"));
     }

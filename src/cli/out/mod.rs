@@ -31,6 +31,11 @@ pub trait Show: Serialize + JsonSchema {
     /// Writes it for a person.
     fn show(&self, page: &mut Page);
 
+    /// What a person is told beside an empty page; empty, when that says it all.
+    fn nothing(&self) -> &'static str {
+        ""
+    }
+
     /// 0, or 1 when the answer to a question is no or none.
     fn exit_code(&self) -> u8 {
         0
@@ -109,6 +114,9 @@ impl Out {
         };
         if !self.json && self.is_paged(&text) {
             return outcome.exit_code();
+        }
+        if text.is_empty() && !outcome.nothing().is_empty() {
+            self.note(outcome.nothing());
         }
         self.answered(print(text.as_bytes()), outcome.exit_code())
     }

@@ -8,12 +8,14 @@ use std::io::IsTerminal as _;
 
 use super::colour::{Color, Style};
 use super::table::{self, Cell};
-use super::width::wrap;
+use super::width::{cut_end, painted_width, wrap, wrap_painted};
 use super::{bar, diff, escape};
 use crate::model::bead::Status;
 
 /// The widest that running text gets; longer lines are hard to read.
 const TEXT_COLUMNS_MAX: usize = 100;
+/// The shortest that text is cut to.
+const FIT_MIN: usize = 12;
 /// The narrowest that anything is made to fit into.
 const COLUMNS_MIN: usize = 20;
 
@@ -73,10 +75,29 @@ impl Page {
         self.paper.terminal.map(|(columns, _)| columns)
     }
 
-    /// Adds a line; the caller escapes foreign parts with [`escape`] or [`Page::paint`].
+    /// Adds a line; the caller escapes foreign parts with [`escape`] or [`Page::paint`]. On a terminal a long one is broken
+    /// between words.
     pub fn line(&mut self, text: impl AsRef<str>) {
+        let Some(columns) = self.columns() else { return self.verbatim(text) };
+        for line in wrap_painted(text.as_ref(), columns) {
+            self.verbatim(line);
+        }
+    }
+
+    /// Adds a line as it is, whatever its length: what is to be copied, or has a form of its own.
+    pub fn verbatim(&mut self, text: impl AsRef<str>) {
         self.text.push_str(text.as_ref());
         self.text.push('\n');
+    }
+
+    /// Foreign text made safe and, on a terminal, cut to what a line has left beside `others`.
+    #[must_use]
+    pub fn fit(&self, text: &str, others: &str) -> String {
+        let text = escape(text);
+        match self.columns() {
+            Some(columns) => cut_end(&text, columns.saturating_sub(painted_width(others)).max(FIT_MIN)),
+            None => text,
+        }
     }
 
     /// Adds an empty line.
@@ -204,6 +225,18 @@ mod tests {
         let is_ours = |sequence: &str| ["[0m", "[2m", "[1;31m"].iter().any(|ours| sequence.starts_with(ours));
         assert!(text.split('\u{1b}').skip(1).all(is_ours), "{text:?}");
         assert!(!text.contains(['\u{202e}', '\u{9b}', '\u{7}', '\u{e0041}']), "{text:?}");
+    }
+
+    #[test]
+    fn lines_are_broken_on_a_terminal_only_and_never_what_is_verbatim() {
+        let text = format!("  note: {}", "word ".repeat(20).trim_end());
+        let mut page = Page::on(Paper::terminal(30, 24));
+        page.line(&text);
+        assert!(page.text.lines().all(|line| line.len() <= 30) && page.text.contains("\n    word"), "{}", page.text);
+        let mut page = Page::on(Paper::terminal(30, 24));
+        page.verbatim(&text);
+        assert_eq!(page.into_text(), format!("{text}\n"));
+        assert_eq!(Page::on(Paper::terminal(30, 24)).fit("a title that is long", "wi-abc  ████"), "a title that is l…");
     }
 
     #[test]

@@ -71,6 +71,59 @@ pub(super) fn wrap(line: &str, most: usize) -> Vec<String> {
     lines
 }
 
+/// A painted line in lines of at most `most` columns, broken between words; what follows the first is indented by two
+/// columns more. A style that is open at a break is ended there and begun again.
+pub(super) fn wrap_painted(line: &str, most: usize) -> Vec<String> {
+    if painted_width(line) <= most {
+        return vec![line.to_owned()];
+    }
+    let hang = " ".repeat((line.len() - line.trim_start_matches(' ').len() + 2).min(most / 2));
+    let (mut lines, mut now, mut open) = (Vec::new(), String::new(), String::new());
+    // Nothing is broken before the first word.
+    let mut has_word = false;
+    for piece in pieces(line) {
+        let word = piece.trim_end_matches(' ');
+        if has_word && painted_width(&now) + painted_width(word) > most {
+            let ended = now.trim_end_matches(' ');
+            lines.push(if open.is_empty() { ended.to_owned() } else { format!("{ended}{RESET}") });
+            now = format!("{hang}{open}");
+        }
+        now.push_str(piece);
+        has_word |= painted_width(word) > 0;
+        open = style_after(open, piece);
+    }
+    lines.push(now);
+    lines
+}
+
+const RESET: &str = "\u{1b}[0m";
+
+/// The words of `line`, each with the spaces that follow it.
+fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let word = rest.find(' ').unwrap_or(rest.len());
+        let spaces = rest[word..].len() - rest[word..].trim_start_matches(' ').len();
+        let (piece, after) = rest.split_at(word + spaces);
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// The columns that `text` takes, in which only our own styles are escape sequences.
+pub(super) fn painted_width(text: &str) -> usize {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().map_or(0, width);
+    first + parts.map(|part| width(part.split_once('m').map_or(part, |(_, shown)| shown))).sum::<usize>()
+}
+
+/// The style that is open after `piece`, when `open` is before it.
+fn style_after(open: String, piece: &str) -> String {
+    let Some((_, last)) = piece.rsplit_once('\u{1b}') else { return open };
+    let sequence = last.split_once('m').map_or(last, |(sequence, _)| sequence);
+    if sequence == "[0" { String::new() } else { format!("\u{1b}{sequence}m") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +141,16 @@ mod tests {
         assert_eq!(wrap("  one two three", 9), ["  one two", "  three"]);
         assert_eq!(wrap("https://example.org/a-long-one is it", 10), ["https://example.org/a-long-one", "is it"]);
         assert_eq!(wrap("", 10), [""]);
+    }
+
+    #[test]
+    fn a_painted_line_is_broken_where_a_plain_one_is() {
+        let plain = "  wi-a  one two three 検査 する";
+        let painted = "  \u{1b}[2mwi-a\u{1b}[0m  \u{1b}[1mone two three 検査 する\u{1b}[0m";
+        assert_eq!(wrap_painted(plain, 16), ["  wi-a  one two", "    three 検査", "    する"]);
+        let lines = wrap_painted(painted, 16);
+        assert_eq!(lines[1], "    \u{1b}[1mthree 検査\u{1b}[0m");
+        assert!(lines.iter().all(|line| painted_width(line) <= 16 && line.ends_with(RESET)), "{lines:?}");
+        assert_eq!(wrap_painted("a-word-that-is-too-long b", 10), ["a-word-that-is-too-long", "  b"]);
     }
 }

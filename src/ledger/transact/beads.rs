@@ -7,6 +7,7 @@ use crate::ledger::tree;
 use crate::model::bead::Bead;
 use crate::model::brief::Facts as _;
 use crate::model::dependency::parent_of;
+use crate::model::record;
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
 
@@ -26,6 +27,18 @@ impl Change<'_> {
             }),
             Some(_) => Err(Error::refused(format!("{id} is closed and archived, and stays as it is"))
                 .hint(format!("to go on with it: gt bead reopen {id}"))),
+        }
+    }
+
+    /// The bead `id` as it will be stored, with the clocks that this transaction gives it.
+    ///
+    /// # Errors
+    /// As [`Change::bead`].
+    pub fn bead_as_written(&self, id: &BeadId) -> Result<Bead> {
+        let path = tree::bead(id);
+        match self.edits.get(&path) {
+            Some(Edit::Changed(object)) => record::view(&path, &self.stamped(&path, object.clone())?.1),
+            Some(Edit::Fresh(_) | Edit::Gone) | None => self.bead(id),
         }
     }
 

@@ -19,7 +19,7 @@ pub fn close(town: &Town, id: &BeadId, reason: &str, force: bool) -> Result<Chan
     check_text("reason", reason)?;
     change_one(town, id, "convoy-close", |change, bead, fields| {
         if bead.status.is_closed() {
-            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+            return Ok(Changed::none(bead, vec![format!("{id} is closed already")]));
         }
         let mut reach = Reach::new(town);
         let verdict = convoy::judge(bead, |one| settle::standing(&mut reach, one));
@@ -56,7 +56,7 @@ pub fn land(town: &Town, id: &BeadId) -> Result<Changed> {
                 .hint(format!("to end it before: gt convoy close {id} --reason TEXT --force")));
         }
         if bead.status.is_closed() {
-            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+            return Ok(Changed::none(bead, vec![format!("{id} is closed already")]));
         }
         let mut reach = Reach::new(town);
         let verdict = convoy::judge(bead, |one| settle::standing(&mut reach, one));

@@ -283,15 +283,20 @@ pub struct Stranded {
     pub held: Vec<Held>,
 }
 
-/// Open convoys with ready work that nobody has, or on which nobody works at all.
+/// Open convoys with ready work that nobody has, or on which nobody works at all; and those that cannot be read.
 ///
 /// # Errors
 /// Corrupt, when the town's ledger cannot be read.
-pub fn stranded(town: &Town) -> Result<Vec<Stranded>> {
+pub fn stranded(town: &Town) -> Result<(Vec<Stranded>, Vec<Damaged>)> {
     let mut reach = Reach::new(town);
     let mut known = BTreeMap::new();
     let mut found = Vec::new();
-    for story in list(town, &Asked::default())?.stories {
+    let Listing { stories, mut damaged, .. } = list(town, &Asked::default())?;
+    for story in stories {
+        if let Some(fault) = story.summary.fault {
+            damaged.push(Damaged { path: story.summary.id.to_string(), fault });
+            continue;
+        }
         if story.summary.is_staged {
             continue;
         }
@@ -312,7 +317,7 @@ pub fn stranded(town: &Town) -> Result<Vec<Stranded>> {
         };
         found.push(Stranded { id: story.summary.id, title: story.summary.title, reason, ready, held });
     }
-    Ok(found)
+    Ok((found, damaged))
 }
 
 /// Whether work on a bead can be begun.

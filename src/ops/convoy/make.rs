@@ -85,13 +85,21 @@ pub struct Changed {
     pub has_landed: bool,
     /// Who was told.
     pub told: Vec<Address>,
+    /// What of it was so before, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Changed {
     pub(super) fn of(bead: &Bead, outcome: Ending, beads: Vec<BeadId>) -> Self {
         let (id, title, status) = (bead.id.clone(), bead.title.clone(), bead.status.clone());
         let total = convoy::tracked(bead).count();
-        Self { outcome, id, title, status, total, beads, has_landed: false, told: Vec::new() }
+        Self { outcome, id, title, status, total, beads, has_landed: false, told: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Nothing was changed, as `notes` say.
+    pub(super) fn none(bead: &Bead, notes: Vec<String>) -> Self {
+        Self { notes, ..Self::of(bead, Ending::Unchanged, Vec::new()) }
     }
 
     /// Lets the convoy land with this change when it is complete.
@@ -174,7 +182,8 @@ pub fn work_below(reach: &mut Reach<'_>, epic: &BeadId) -> Result<Vec<BeadId>> {
     match reach.bead(epic) {
         Sight::Seen(bead) if bead.issue_type == IssueType::Epic => {}
         Sight::Seen(bead) => {
-            return Err(Error::refused(format!("{epic} is a {}, not an epic", bead.issue_type)).hint("name its beads instead"));
+            return Err(Error::refused(format!("{epic} is {}, not an epic", bead.issue_type.with_article()))
+                .hint("name its beads instead"));
         }
         Sight::Missing => return Err(Error::not_found(format!("there is no bead {epic}"))),
         Sight::Unreadable(fault) => return Err(Error::corrupt(format!("read {epic}: {fault}"))),
@@ -213,7 +222,7 @@ pub(super) fn check_trackable(reach: &mut Reach<'_>, id: &BeadId) -> Result<()> 
         IssueType::Convoy | IssueType::Agent | IssueType::Role | IssueType::Rig | IssueType::MergeRequest | IssueType::Event
     );
     if is_own {
-        return Err(Error::refused(format!("{id} is a {}, which a convoy does not track", bead.issue_type))
+        return Err(Error::refused(format!("{id} is {}, which a convoy does not track", bead.issue_type.with_article()))
             .hint("track the work that it is about"));
     }
     Ok(())
@@ -259,15 +268,17 @@ pub fn add(town: &Town, id: &BeadId, beads: &[BeadId]) -> Result<Changed> {
     let is_open = beads.iter().any(|bead| settle::standing(&mut reach, bead) == Standing::Open);
     change_one(town, id, "convoy-add", |change, bead, fields| {
         let added = track(town, bead, beads);
+        let there = beads.iter().filter(|one| !added.contains(one));
+        let notes = there.map(|one| format!("{one} is tracked by {id} already")).collect();
         if added.is_empty() {
-            return Ok(Changed::of(bead, Ending::Unchanged, added));
+            return Ok(Changed::none(bead, notes));
         }
         if bead.status.is_closed() && is_open {
             bead.become_status(Status::Open, town.now)?;
         }
         swarm::reopen_shares(&change.before().rigs()?, fields, &added);
         put(change, bead, fields)?;
-        let changed = Changed::of(bead, Ending::Added, added);
+        let changed = Changed { notes, ..Changed::of(bead, Ending::Added, added) };
         if bead.status.is_closed() { Ok(changed) } else { changed.settled(change, &mut Reach::new(town)) }
     })
 }
@@ -279,13 +290,16 @@ pub fn add(town: &Town, id: &BeadId, beads: &[BeadId]) -> Result<Changed> {
 pub fn remove(town: &Town, id: &BeadId, beads: &[BeadId]) -> Result<Changed> {
     change_one(town, id, "convoy-remove", |change, bead, fields| {
         let removed: Vec<BeadId> = convoy::tracked(bead).filter(|one| beads.contains(one)).cloned().collect();
+        let strange = beads.iter().filter(|one| !removed.contains(one));
+        let notes = strange.map(|one| format!("{one} is not tracked by {id}")).collect();
         if removed.is_empty() {
-            return Ok(Changed::of(bead, Ending::Unchanged, removed));
+            return Ok(Changed::none(bead, notes));
         }
         let is_kept = |edge: &Dependency| edge.kind != DependencyKind::Tracks || !removed.contains(&edge.depends_on_id);
         bead.dependencies.retain(is_kept);
         put(change, bead, fields)?;
-        Changed::of(bead, Ending::Removed, removed).settled(change, &mut Reach::new(town))
+        let changed = Changed { notes, ..Changed::of(bead, Ending::Removed, removed) };
+        changed.settled(change, &mut Reach::new(town))
     })
 }
 
@@ -324,7 +338,7 @@ pub fn mountain(town: &Town, id: &BeadId, is_on: bool) -> Result<Changed> {
 pub fn watch(town: &Town, id: &BeadId, who: &Address) -> Result<Changed> {
     change_one(town, id, "convoy-watch", |change, bead, fields| {
         if !fields.watchers.insert(who.clone()) {
-            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+            return Ok(Changed::none(bead, vec![format!("{who} watches {id} already")]));
         }
         put(change, bead, fields)?;
         Ok(Changed::of(bead, Ending::Watched, Vec::new()))
@@ -338,7 +352,7 @@ pub fn watch(town: &Town, id: &BeadId, who: &Address) -> Result<Changed> {
 pub fn unwatch(town: &Town, id: &BeadId, who: &Address) -> Result<Changed> {
     change_one(town, id, "convoy-unwatch", |change, bead, fields| {
         if !fields.watchers.remove(who) {
-            return Ok(Changed::of(bead, Ending::Unchanged, Vec::new()));
+            return Ok(Changed::none(bead, vec![format!("{who} does not watch {id}")]));
         }
         put(change, bead, fields)?;
         Ok(Changed::of(bead, Ending::Unwatched, Vec::new()))

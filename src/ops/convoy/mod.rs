@@ -30,7 +30,7 @@ pub use graph::{Doubt, WAVE_MAX, Warning};
 pub use look::{Asked, Held, Listing, Member, Request, Rest, Story, Stranded, Summary, list, stories, stranded};
 pub use make::{Changed, Draft, Ending, add, create, mountain, remove, unwatch, watch, work_below};
 pub use settle::{Checked, Settled, Settling, Unknown, after_close, check, closed_in};
-pub use stage::{Launched, Order, Staged, launch, stage, staged_for};
+pub use stage::{Before, Launched, Order, Staged, launch, stage, staged_for};
 pub use swarm::{Batch, for_slung};
 
 /// The convoy that `text` names: its id, or what follows `hq-` or `hq-cv-` in it, as far as that is unique.
@@ -77,7 +77,8 @@ fn checked(bead: &Bead) -> Result<&Bead> {
     if bead.issue_type == IssueType::Convoy {
         return Ok(bead);
     }
-    Err(Error::refused(format!("{} is a {}, not a convoy", bead.id, bead.issue_type)).hint("gt convoy list shows them"))
+    Err(Error::refused(format!("{} is {}, not a convoy", bead.id, bead.issue_type.with_article()))
+        .hint("gt convoy list shows them"))
 }
 
 /// The way that open convoys want for the work `bead` when it is done; of several that differ, the most careful.

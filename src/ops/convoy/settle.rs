@@ -82,6 +82,9 @@ pub struct Settled {
     /// What is wrong with its record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// The beads whose close it was settled for.
+    #[serde(skip)]
+    closed: Vec<BeadId>,
 }
 
 /// What a check found.
@@ -112,7 +115,15 @@ impl Settled {
             told: Vec::new(),
             untold: Vec::new(),
             fault: None,
+            closed: Vec::new(),
         }
+    }
+
+    /// Whether there is something to tell of it to who closed `id`: it landed, is complete, was fed, or cannot be settled.
+    #[must_use]
+    pub fn is_news_of(&self, id: &BeadId) -> bool {
+        let is_ended = matches!(self.outcome, Settling::Landed | Settling::Complete | Settling::Unreadable);
+        (is_ended || self.has_written()) && self.closed.contains(id)
     }
 
     /// One that could not be settled at all.
@@ -271,19 +282,22 @@ pub(super) fn tell_each(
 }
 
 /// Settles the convoys that track any of `ids`, beads that `change` closes, as far as they are the town's: in the same
-/// transaction. A convoy that cannot be settled holds nobody's close up; [`check`] names it.
+/// transaction; answers those that landed. A convoy that cannot be settled holds nobody's close up; [`check`] names it.
 ///
 /// # Errors
 /// Corrupt, when the town's trees cannot be read.
-pub fn closed_in<'i>(town: &Town, change: &mut Change<'_>, ids: impl IntoIterator<Item = &'i BeadId>) -> Result<()> {
+pub fn closed_in<'i>(town: &Town, change: &mut Change<'_>, ids: impl IntoIterator<Item = &'i BeadId>) -> Result<Vec<Settled>> {
+    let mut landed = Vec::new();
     let own = ids.into_iter().filter(|id| super::is_of_town(id));
-    for convoy in super::tracking(change.before(), own)?.into_keys() {
+    for (convoy, closed) in super::tracking(change.before(), own)? {
         let settled = settle_in(change, &mut Reach::new(town), &convoy)?;
-        if let Some(fault) = settled.fault {
+        if let Some(fault) = &settled.fault {
             tracing::warn!("convoy {convoy} cannot be settled: {fault}");
         }
+        // The others are looked at again after the transaction, when they are fed.
+        landed.extend(Some(Settled { closed, ..settled }).filter(|settled| settled.outcome == Settling::Landed));
     }
-    Ok(())
+    Ok(landed)
 }
 
 /// Settles the convoys that track any of `ids`, beads that were closed a moment ago, and delivers what is to be told.
@@ -301,9 +315,10 @@ fn settle_trackers<'i>(town: &Town, ids: impl IntoIterator<Item = &'i BeadId>) -
     // Those of the town were settled in the transaction that closed them; what they told may wait to be carried.
     let convoys = super::tracking(&state, ids)?;
     let mut all = Vec::new();
-    for id in convoys.into_keys() {
+    for (id, closed) in convoys {
         crate::env::crash_point("convoy.settling");
-        all.push(settle(town, &id).unwrap_or_else(|error| Settled::failed(&id, &error)));
+        let settled = settle(town, &id).unwrap_or_else(|error| Settled::failed(&id, &error));
+        all.push(Settled { closed, ..settled });
     }
     deliver_told(town)?;
     feed_waiting(town, &mut all);

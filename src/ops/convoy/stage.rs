@@ -52,8 +52,21 @@ pub struct Launched {
     /// The convoy and its order.
     #[serde(flatten)]
     pub staged: Staged,
+    /// Whether what is slung of it, now and later, is only assigned.
+    pub only_assign: bool,
+    /// What was so before, when it had been launched before.
+    pub before: Option<Before>,
     /// What became of the work that could be slung at once.
     pub fed: Fed,
+}
+
+/// How a convoy was fed that is launched again.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct Before {
+    /// Whether what was slung of it was only assigned.
+    pub only_assign: bool,
+    /// The machine that fed it, when it was another one.
+    pub home: Option<String>,
 }
 
 /// What an order comes to.
@@ -90,7 +103,11 @@ pub fn launch(town: &Town, order: &Order) -> Result<Launched> {
         let texts: Vec<&str> = intent.plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
         return Err(Error::refused(format!("doubtful: {}", texts.join("; "))).hint("add --force to launch it as it is"));
     }
+    let mut before = None;
     let staged = write(town, &intent, "convoy-launch", |_, fields| {
+        before = fields
+            .launched_at
+            .map(|_| Before { only_assign: fields.only_assign, home: fields.home.clone().filter(|home| *home != town.machine) });
         fields.launched_at = fields.launched_at.or(Some(town.now));
         fields.home = Some(town.machine.clone());
         fields.only_assign = order.no_start;
@@ -98,7 +115,7 @@ pub fn launch(town: &Town, order: &Order) -> Result<Launched> {
     })?;
     crate::env::crash_point("convoy.launched");
     let fed = feed::feed(town, &staged.id)?;
-    Ok(Launched { staged, fed })
+    Ok(Launched { staged, only_assign: order.no_start, before, fed })
 }
 
 fn intent(town: &Town, order: &Order) -> Result<Intent> {
@@ -120,7 +137,7 @@ fn intent(town: &Town, order: &Order) -> Result<Intent> {
         } else if brief.issue_type.is_work() {
             beads.insert(id.clone());
         } else {
-            return Err(Error::refused(format!("{id} is a {}, which nobody can work on", brief.issue_type))
+            return Err(Error::refused(format!("{id} is {}, which nobody can work on", brief.issue_type.with_article()))
                 .hint("stage epics, or tasks, bugs, features and chores"));
         }
     }

@@ -198,7 +198,7 @@ pub fn close_eligible(town: &Town, ids: &[BeadId]) -> Result<Vec<Closed>> {
             closed => closed.map(Some),
         }
     };
-    let closed: Vec<Closed> = in_each_scope(town, ids, "close", close)?.into_iter().flatten().collect();
-    settle_convoys(town, &closed);
+    let mut closed: Vec<Closed> = in_each_scope(town, ids, "close", close)?.into_iter().flatten().collect();
+    settle_convoys(town, &mut closed);
     Ok(closed)
 }

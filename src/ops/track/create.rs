@@ -197,7 +197,7 @@ pub(super) fn create_in(
         }
         depend::connect_in(town, change, reach, waiting, &bead.id, &DependencyKind::Blocks)?;
     }
-    Ok(bead)
+    change.bead_as_written(&bead.id)
 }
 
 fn new_id(change: &mut Change<'_>, prefix: &Prefix, draft: &Draft) -> Result<BeadId> {

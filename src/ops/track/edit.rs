@@ -14,7 +14,7 @@ use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status, check_title};
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Prefix};
-use crate::ops::convoy;
+use crate::ops::convoy::{self, Settled};
 use crate::ops::track::create::{check_label, check_no_convoy, check_priority, check_settable_type, check_texts};
 use crate::ops::track::fields::Fields;
 use crate::ops::track::lease;
@@ -113,12 +113,13 @@ pub(super) fn update_in(town: &Town, change: &mut Change<'_>, id: &BeadId, edit:
     let mut bead = change.bead(id)?;
     let before = bead.clone();
     apply(town, change, &mut bead, edit)?;
-    if bead != before {
-        bead.updated_at = town.now;
-        write(town, change, &bead)?;
-        edit.fields.check_parent(town, change, id)?;
+    if bead == before {
+        return Ok(bead);
     }
-    Ok(bead)
+    bead.updated_at = town.now;
+    write(town, change, &bead)?;
+    edit.fields.check_parent(town, change, id)?;
+    change.bead_as_written(id)
 }
 
 /// Adds a remark to a bead, as a part of a larger change.
@@ -218,7 +219,7 @@ fn claim(town: &Town, change: &Change<'_>, bead: &mut Bead, lease_millis: Option
         return Err(Error::conflict(format!("{} is held by {other}", bead.id)).hint("take another: gt ready"));
     }
     if !bead.issue_type.is_work() && bead.issue_type != IssueType::Epic {
-        return Err(Error::refused(format!("{} is a {}, which is no work to claim", bead.id, bead.issue_type))
+        return Err(Error::refused(format!("{} is {}, which is no work to claim", bead.id, bead.issue_type.with_article()))
             .hint("see what there is: gt ready"));
     }
     if lease_millis.is_some() {
@@ -269,11 +270,14 @@ fn assign(bead: &mut Bead, assignee: Option<&str>) -> Result<()> {
 }
 
 /// A bead that was to be closed or opened again.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Closed {
     /// How it is now.
     #[serde(flatten)]
     pub bead: Bead,
+    /// Convoys that track it and that landed, were fed or are complete with that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub convoys: Vec<Settled>,
     /// Whether it was so before.
     #[serde(skip)]
     pub was_so: bool,
@@ -285,8 +289,8 @@ pub struct Closed {
 /// # Errors
 /// Not found; refused, when a bead is in review, pinned or kept by gt itself. Within a scope all close or none.
 pub fn close(town: &Town, ids: &[BeadId], reason: &str, unpins: bool) -> Result<Vec<Closed>> {
-    let closed = in_each_scope(town, ids, "close", |change, id| end_in(town, change, id, reason, unpins))?;
-    settle_convoys(town, &closed);
+    let mut closed = in_each_scope(town, ids, "close", |change, id| end_in(town, change, id, reason, unpins))?;
+    settle_convoys(town, &mut closed);
     Ok(closed)
 }
 
@@ -298,18 +302,18 @@ pub(super) fn close_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason
 fn end_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: &str, unpins: bool) -> Result<Closed> {
     check_texts(&[("reason", reason)])?;
     if let Some(bead) = change.archived_bead(id)? {
-        return Ok(Closed { bead, was_so: true });
+        return Ok(Closed { bead, convoys: Vec::new(), was_so: true });
     }
     let mut bead = change.bead(id)?;
     if bead.status.is_closed() {
-        return Ok(Closed { bead, was_so: true });
+        return Ok(Closed { bead, convoys: Vec::new(), was_so: true });
     }
     if unpins && bead.status == Status::Pinned {
         bead.become_status(Status::Open, town.now)?;
     }
     close_by_hand(town, &mut bead, reason)?;
-    write(town, change, &bead)?;
-    Ok(Closed { bead, was_so: false })
+    let convoys = write(town, change, &bead)?;
+    Ok(Closed { bead: change.bead_as_written(id)?, convoys, was_so: false })
 }
 
 /// Closes a bead that is not closed, as far as a hand may: the one way, whatever verb asks for it.
@@ -350,7 +354,7 @@ pub(super) fn reopen_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reaso
         None => change.bead(id)?,
     };
     match bead.status {
-        Status::Open => return Ok(Closed { bead, was_so: true }),
+        Status::Open => return Ok(Closed { bead, convoys: Vec::new(), was_so: true }),
         Status::Closed => {}
         _ => {
             return Err(Error::refused(format!("{id} is {}, not closed", bead.status)).hint(format!("see: gt show {id}")));
@@ -362,12 +366,12 @@ pub(super) fn reopen_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reaso
         bead.comment(change.rev().to_string(), &town.actor.name, reason, town.now);
     }
     write(town, change, &bead)?;
-    Ok(Closed { bead, was_so: false })
+    Ok(Closed { bead: change.bead_as_written(id)?, convoys: Vec::new(), was_so: false })
 }
 
 /// Writes a bead, and takes it off every hook when it is closed or has no assignee any more. A convoy of the town that is
 /// complete with the close of this bead of the town lands with it.
-fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<()> {
+fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<Vec<Settled>> {
     if bead.status.is_closed() || bead.assignee.is_none() {
         // A hook that cannot be read is not ours to judge, and no reason to keep the bead open.
         let (hooks, _) = change.before().all::<Hook>("hooks")?;
@@ -376,12 +380,16 @@ fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<()> {
         }
     }
     change.put_bead(bead)?;
-    if bead.status.is_closed() { convoy::closed_in(town, change, [&bead.id]) } else { Ok(()) }
+    if bead.status.is_closed() { convoy::closed_in(town, change, [&bead.id]) } else { Ok(Vec::new()) }
 }
 
-/// Lets the convoys that track `closed` learn that it is.
-pub(super) fn settle_convoys(town: &Town, closed: &[Closed]) {
-    convoy::after_close(town, closed.iter().filter(|one| !one.was_so && one.bead.status.is_closed()).map(|one| &one.bead.id));
+/// Lets the convoys that track `closed` learn that it is; what that came to is told of each bead.
+pub(super) fn settle_convoys(town: &Town, closed: &mut [Closed]) {
+    let new = closed.iter().filter(|one| !one.was_so && one.bead.status.is_closed());
+    let settled = convoy::after_close(town, new.map(|one| &one.bead.id));
+    for one in closed {
+        one.convoys.extend(settled.iter().filter(|convoy| convoy.is_news_of(&one.bead.id)).cloned());
+    }
 }
 
 /// Runs `edit` on each bead, one transaction a scope, and gives the answers in the order of `ids`.

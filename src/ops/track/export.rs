@@ -123,8 +123,14 @@ fn id_in(path: &str) -> &str {
 /// Writes an export to `file`, whole or not at all.
 ///
 /// # Errors
-/// Io, when it cannot be written; the old file then stands.
+/// Not found, when its directory is not there: one that is spelt wrong is not made. Io, when it cannot be written; the old
+/// file then stands.
 pub fn write(file: &Path, lines: &[u8]) -> Result<()> {
     let file = std::path::absolute(file).or_fail(Kind::Usage, || format!("use {} as a path", file.display()))?;
+    if let Some(dir) = file.parent().filter(|dir| !dir.is_dir()) {
+        return Err(
+            Error::not_found(format!("there is no directory {}", dir.display())).hint("make it first, or name another file")
+        );
+    }
     crate::store::write_file(&file, lines)
 }

@@ -58,6 +58,7 @@ pub fn refusal(what: &str, bad: &[BadLine], of: usize) -> Error {
         told.push(format!("and {} more", bad.len() - FAULTS_SHOWN_MAX));
     }
     Error::usage(format!("{what}: {} of {of} lines cannot be taken, and nothing was written: {}", bad.len(), told.join("; ")))
+        .hint("mend these lines, then run it again")
 }
 
 #[cfg(test)]

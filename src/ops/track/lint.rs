@@ -119,7 +119,7 @@ fn look(reach: &mut Reach<'_>, prefix: &Prefix, row: Row<'_>, is_work: bool, fin
         tell(Rule::NoDescription, "it does not say what is to be done".to_owned());
     }
     if wants_acceptance(&bead) {
-        tell(Rule::NoAcceptance, format!("a {} says when it is done", bead.issue_type));
+        tell(Rule::NoAcceptance, format!("it does not say when it is done, as {} should", bead.issue_type.with_article()));
     }
 }
 

@@ -89,11 +89,11 @@ pub fn take_up(town: &Town, ids: &[BeadId], from: &Status) -> Result<Vec<Bead>> 
 pub fn duplicate(town: &Town, id: &BeadId, canonical: &BeadId) -> Result<Closed> {
     check_not_of(town, canonical, &DependencyKind::Duplicates, id)?;
     let mut reach = Reach::new(town);
-    let closed = in_each_scope(town, std::slice::from_ref(id), "duplicate", |change, id| {
+    let mut closed = in_each_scope(town, std::slice::from_ref(id), "duplicate", |change, id| {
         connect_in(town, change, &mut reach, id, canonical, &DependencyKind::Duplicates)?;
         close_in(town, change, id, &format!("Duplicate of {canonical}"))
     })?;
-    settle_convoys(town, &closed);
+    settle_convoys(town, &mut closed);
     one(closed)
 }
 
@@ -111,13 +111,13 @@ pub fn supersede(town: &Town, id: &BeadId, successor: &BeadId) -> Result<Closed>
         connect(town, &town.scope_of(&successor.prefix())?, successor, id, &kind)?;
     }
     let mut reach = Reach::new(town);
-    let closed = in_each_scope(town, std::slice::from_ref(id), "supersede", |change, id| {
+    let mut closed = in_each_scope(town, std::slice::from_ref(id), "supersede", |change, id| {
         if id.prefix() == successor.prefix() {
             connect_in(town, change, &mut reach, successor, id, &kind)?;
         }
         close_in(town, change, id, &reason)
     })?;
-    settle_convoys(town, &closed);
+    settle_convoys(town, &mut closed);
     one(closed)
 }
 

@@ -152,11 +152,14 @@ fn parents_first(sketches: &[Sketch]) -> Result<Vec<&Sketch>> {
 /// The beads of a Markdown file; what all of them shall be, whatever it says, is in `basis`.
 ///
 /// # Errors
-/// Usage, naming the line of a bead whose fields are wrong; not found, when it depends on what is not there.
+/// Usage, naming the line of what is wrong; not found, when it depends on what is not there.
 pub fn of_markdown(town: &Town, text: &str, basis: &Draft) -> Result<Sketches> {
     let mut sketches = Sketches::default();
     for item in outline::read(text)? {
-        let at = |error: Error| of(&format!("line {}", item.line), error);
+        let at = |section: &'static str| {
+            let line = item.line_of(section);
+            move |error: Error| of(&format!("line {line}"), error)
+        };
         let mut draft = Draft { title: item.title.clone(), ..basis.clone() };
         draft.description = item.description.clone();
         draft.design = item.design.clone();
@@ -164,17 +167,17 @@ pub fn of_markdown(town: &Town, text: &str, basis: &Draft) -> Result<Sketches> {
         draft.notes = item.notes.clone();
         draft.labels.extend(item.labels.iter().cloned());
         if let Some(word) = &item.issue_type {
-            draft.issue_type = spelling::issue_type(word).map_err(at)?;
+            draft.issue_type = spelling::issue_type(word).map_err(at("type"))?;
         }
         if let Some(word) = &item.priority {
-            draft.priority = spelling::priority(word).map_err(at)?;
+            draft.priority = spelling::priority(word).map_err(at("priority"))?;
         }
         if let Some(who) = &item.assignee {
-            draft.assignee = Some(mailbox::recipient(town, who).map_err(at)?.to_string());
+            draft.assignee = Some(mailbox::recipient(town, who).map_err(at("assignee"))?.to_string());
         }
         for text in &item.dependencies {
-            let (kind, id) = parse_edge(text).map_err(at)?;
-            draft.dependencies.push((kind, town.resolve_bead(id).map_err(at)?.1));
+            let (kind, id) = parse_edge(text).map_err(at("dependencies"))?;
+            draft.dependencies.push((kind, town.resolve_bead(id).map_err(at("dependencies"))?.1));
         }
         sketches.beads.push(Sketch { name: format!("line {}", item.line), draft, parent: None });
     }

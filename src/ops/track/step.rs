@@ -111,7 +111,7 @@ impl<'t> Reader<'t> {
     /// Usage, when it is no operation; not found, when it speaks of what is not there.
     pub(super) fn read(&mut self, line: usize, text: &[u8]) -> Result<()> {
         let text = std::str::from_utf8(text).or_fail(Kind::Usage, || "it is not UTF-8")?;
-        let mut object: Object = serde_json::from_str(text).or_fail(Kind::Usage, || "it is no JSON object")?;
+        let mut object: Object = serde_json::from_str(text).map_err(|error| no_object(&error))?;
         let op = object.remove("op").and_then(|op| op.as_str().map(str::to_owned)).unwrap_or_default();
         let name = match object.remove("as") {
             None => None,
@@ -121,34 +121,34 @@ impl<'t> Reader<'t> {
             }
         };
         let (act, scope) = match op.as_str() {
-            "create" => self.create(fields(object)?)?,
+            "create" => self.create(fields(&object)?)?,
             "update" => {
                 check_nulls(&object)?;
-                self.update(fields(object)?)?
+                self.update(fields(&object)?)?
             }
             "close" => {
-                let End { id, reason } = fields(object)?;
+                let End { id, reason } = fields(&object)?;
                 let (who, scope) = self.who(&id)?;
                 (Act::Close { who, reason: reason.unwrap_or_else(|| "Closed".to_owned()) }, scope)
             }
             "reopen" => {
-                let End { id, reason } = fields(object)?;
+                let End { id, reason } = fields(&object)?;
                 let (who, scope) = self.who(&id)?;
                 (Act::Reopen { who, reason }, scope)
             }
             "comment" => {
-                let Remark { id, text } = fields(object)?;
+                let Remark { id, text } = fields(&object)?;
                 let (who, scope) = self.who(&id)?;
                 (Act::Comment { who, text }, scope)
             }
             "dep" | "dep add" => {
-                let Edge { id, depends_on_id, kind } = fields(object)?;
+                let Edge { id, depends_on_id, kind } = fields(&object)?;
                 let (who, scope) = self.who(&id)?;
                 let kind = kind.map_or(Ok(DependencyKind::Blocks), |word| parse_kind(&word))?;
                 (Act::Depend { who, target: self.who(&depends_on_id)?.0, kind }, scope)
             }
             "label" => {
-                let Label { id, add, remove } = fields(object)?;
+                let Label { id, add, remove } = fields(&object)?;
                 let (who, scope) = self.who(&id)?;
                 let edit = Edit { add_labels: add, remove_labels: remove, ..Edit::default() };
                 (Act::Update { who, edit: Box::new(edit) }, scope)
@@ -313,6 +313,27 @@ fn check_nulls(object: &Object) -> Result<()> {
     })
 }
 
-fn fields<T: DeserializeOwned>(object: Object) -> Result<T> {
-    serde_json::from_value(Value::Object(object)).map_err(|error| Error::usage(error.to_string()))
+/// A line that is no object; the parser's own word for the line is left out, since it sees no other.
+fn no_object(error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let fault = text.rsplit_once(" at line ").map_or(text.as_str(), |(fault, _)| fault);
+    let message = format!("it is no JSON object: {fault}, at column {}", error.column());
+    Error::usage(message).hint(r#"write {"op": "create", "title": "…"}, all of it in one line"#)
+}
+
+/// The shape of a line; what does not fit is told with the name of its field.
+fn fields<T: DeserializeOwned>(object: &Object) -> Result<T> {
+    let read = |object: Object| serde_json::from_value::<T>(Value::Object(object)).map_err(|error| error.to_string());
+    read(object.clone()).map_err(|fault| {
+        // A parser of values does not say where it failed: it is the field without which it fails no more, or elsewhere.
+        let is_cause = |field: &&String| {
+            let rest = object.iter().filter(|(name, _)| name != field).map(|(name, value)| (name.clone(), value.clone()));
+            read(rest.collect()).err().is_none_or(|other| other != fault)
+        };
+        let names_one = fault.contains("field `");
+        let field = object.keys().find(is_cause).filter(|_| !names_one).map(|field| format!("{field}: ")).unwrap_or_default();
+        let said =
+            Error::usage(field + &fault.replace("expected u8", "expected a number").replace("expected u64", "expected a number"));
+        if fault.contains("read the time") { said.hint("write a time as 2026-12-01T08:00:00Z") } else { said }
+    })
 }
