@@ -175,6 +175,12 @@ fn children_are_those_that_say_so_whatever_their_ids() {
     let mut wanted = vec![moved.clone(), plain.clone()];
     wanted.sort();
     assert_eq!(children, wanted);
+    // Of a task without numbered children others are asked for by --long, and by the verb for it.
+    let task = make(&town, "Task");
+    town.gt(&format!("update {plain} --parent {task}")).succeeds();
+    assert_eq!(answer(&town, &format!("show {task} --long"))[0]["children"], json!([plain]));
+    assert_eq!(ids(town.gt(&format!("--json bead children {task}"))), std::slice::from_ref(&plain));
+    town.gt(&format!("update {plain} --parent {new}")).succeeds();
     // One that cannot be read is named where its id says that it belongs, and nowhere else.
     let twin = make(&town, &format!("Twin --id {new}x"));
     let child = make(&town, &format!("Lost --parent {twin}"));

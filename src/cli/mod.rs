@@ -49,6 +49,18 @@ struct Cli {
     command: Command,
 }
 
+/// Work items: file, find, change, close and connect them
+///
+/// The verbs of gt bead; gt has the rest.
+#[derive(Parser)]
+#[command(name = "bd", version, propagate_version = false, arg_required_else_help = true, infer_subcommands = false)]
+struct BdCli {
+    #[command(flatten)]
+    global: Global,
+    #[command(flatten)]
+    bead: bead::BeadArgs,
+}
+
 /// Options of every command.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -132,7 +144,7 @@ impl Command {
 
 /// Runs the program with `args` (the first is its name) and tells the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let args = as_bead_command(args.into_iter().collect());
+    let args: Vec<OsString> = args.into_iter().collect();
     let asked_json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let color = asked_color(&args);
     let typed: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -160,8 +172,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 /// Reads the command line. What is right is read with a tree of which only the command named is built, since building
-/// all of it takes longer than many a command; whatever is not, the whole tree explains.
+/// all of it takes longer than many a command; whatever is not, the whole tree explains. Called as `bd`, the program is
+/// `gt bead`, so that prompts and scripts written for that tool keep working.
 fn parse(args: Vec<OsString>, color: Color) -> std::result::Result<Cli, clap::Error> {
+    if is_called_bd(&args) {
+        let bd = BdCli::command().color(color.for_help());
+        let matches = bd.try_get_matches_from(without_setup(args))?;
+        let BdCli { global, bead } = BdCli::from_arg_matches(&matches)?;
+        return Ok(Cli { global, command: Command::Bead(bead) });
+    }
     let read = deferred().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
     read.or_else(|_| {
         let whole = Cli::command().color(color.for_help());
@@ -305,19 +324,16 @@ fn diagnose(quiet: bool) {
 /// Flags of every command of the `bd` tool that say how it reaches its database.
 const BD_SETUP: [&str; 5] = ["--no-daemon", "--sandbox", "--no-auto-flush", "--no-auto-import", "--no-db"];
 
-/// Called as `bd`, the program is `gt bead`, so that prompts and scripts written for that tool keep working.
-fn as_bead_command(mut args: Vec<OsString>) -> Vec<OsString> {
-    let is_bd = args.first().is_some_and(|name| std::path::Path::new(name).file_stem().is_some_and(|stem| stem == "bd"));
-    // The version is that of the program, by whatever name.
-    let is_version = args.get(1).is_some_and(|arg| arg == "--version" || arg == "-V");
-    if is_bd && !is_version {
-        // Words for a daemon and a database that are not here; they stand before the verb or at the end.
-        let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-        let mut rest = args.split_off(end);
-        args.retain(|arg| !BD_SETUP.iter().any(|word| arg == word));
-        args.append(&mut rest);
-        args.insert(1, "bead".into());
-    }
+fn is_called_bd(args: &[OsString]) -> bool {
+    args.first().is_some_and(|name| std::path::Path::new(name).file_stem().is_some_and(|stem| stem == "bd"))
+}
+
+/// `args` without the words for a daemon and a database that are not here; they stand before the verb or at the end.
+fn without_setup(mut args: Vec<OsString>) -> Vec<OsString> {
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let mut rest = args.split_off(end);
+    args.retain(|arg| !BD_SETUP.iter().any(|word| arg == word));
+    args.append(&mut rest);
     args
 }
 
@@ -404,6 +420,7 @@ mod tests {
         assert_eq!(names(deferred()), names(Cli::command()), "a new command belongs into both, in the same place");
         deferred().debug_assert();
         Cli::command().debug_assert();
+        BdCli::command().debug_assert();
     }
 
     #[test]

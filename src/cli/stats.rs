@@ -25,7 +25,7 @@ pub struct StatsArgs {
     /// Only of those whose address has this in it, or fits a pattern such as 'widgets/*'; --actor PATTERN says the same here
     #[arg(long, value_name = "PATTERN")]
     pub of: Option<String>,
-    /// model, actor, rig, type or label; two by a comma
+    /// model, actor, rig, type, label or formula; two by a comma
     #[arg(long, value_enum, value_name = "FIELD", value_delimiter = ',')]
     group_by: Vec<By>,
     /// Only what ended since: a date, a time, or a length such as 30d
@@ -137,7 +137,7 @@ impl CvArgs {
     /// # Errors
     /// Not found, when there never was such an agent.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        let agent = self.agent.as_deref().map_or_else(|| Ok(town.me.clone()), |text| town.resolve_address(text))?;
+        let agent = self.agent.as_deref().map_or_else(|| Ok(town.me.clone()), |text| stats::worker(town, text))?;
         let career = stats::career(town, &agent)?;
         note(out, &career.damaged, &career.notes);
         Ok(out.show(&career))

@@ -234,6 +234,7 @@ impl Show for Primed {
         page.gap();
         page.line(self.role.trim_end());
         page.gap();
+        show_memories(page, self);
         let (Some(hook), Some(bead)) = (&self.hook, &self.bead) else {
             page.line("Nothing is on your hook.");
             return page.line(format!("Unread mail: {}. gt mail inbox shows it.", self.mail_unread));
@@ -260,6 +261,21 @@ impl Show for Primed {
         page.line(format!("Unread mail: {}.", self.mail_unread));
         page.line("You have work on your hook: begin.");
     }
+}
+
+fn show_memories(page: &mut Page, primed: &Primed) {
+    let Primed { memories, memories_left_out, .. } = primed;
+    if memories.is_empty() && *memories_left_out == 0 {
+        return;
+    }
+    page.line("# What was learned here");
+    for (key, text) in memories {
+        page.block(0, &format!("- {key}: {}", text.replace('\n', "\n  ")));
+    }
+    if *memories_left_out > 0 {
+        page.line(format!("{memories_left_out} more: gt bead memories"));
+    }
+    page.gap();
 }
 
 pub(crate) fn kept(page: &mut Page, salvage: Option<&str>) {

@@ -44,6 +44,16 @@ pub struct Sync {
 }
 
 impl Sync {
+    /// Only sends.
+    pub(super) const fn only_push() -> Self {
+        Self { dry_run: false, fetch_only: false, push_only: true, message: None }
+    }
+
+    /// Only receives.
+    pub(super) const fn only_fetch() -> Self {
+        Self { dry_run: false, fetch_only: true, push_only: false, message: None }
+    }
+
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let options = Options { push: !self.fetch_only, fetch: !self.push_only, dry_run: self.dry_run, ..Options::default() };
         Ok(out.show(&sync::exchange(town, &Which::All, &options, &Progress::to(out.progress()))?))

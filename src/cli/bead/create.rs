@@ -1,11 +1,12 @@
 //! The bead verbs that make: create and q.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::bead_id;
 use super::given::{FieldArgs, TextArgs};
@@ -16,9 +17,10 @@ use crate::cli::schema::Answer;
 use crate::error::{Error, Kind, Result};
 use crate::model::bead::{Bead, DependencyKind};
 use crate::model::dependency::parse_edge;
+use crate::model::record::Object;
 use crate::model::spelling::{issue_type, priority};
 use crate::name::{BeadId, Prefix};
-use crate::ops::track::sketch::{self, Made, Sketches};
+use crate::ops::track::sketch::{self, Sketches};
 use crate::ops::track::{self, Draft};
 use crate::town::Town;
 
@@ -27,6 +29,7 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<Created>("bead create"),
     Answer::of::<CreatedAll>("bead create"),
     Answer::of::<CreatedGraph>("bead create"),
+    Answer::of::<PlannedAll>("bead create"),
     Answer::of::<IdOnly>("bead q"),
 ];
 
@@ -90,6 +93,9 @@ pub struct Create {
     /// Print only the id
     #[arg(long)]
     silent: bool,
+    /// Only tell what would be filed, or why it would be refused
+    #[arg(long, conflicts_with = "silent")]
+    dry_run: bool,
     /// The bd tool's word for ids of another prefix; here the prefix says the scope
     #[arg(long, hide = true)]
     force: bool,
@@ -104,40 +110,56 @@ impl Create {
     /// # Errors
     /// As [`track::create`](crate::ops::track::create()) and [`sketch::create_all`].
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        if let Some(file) = &self.file {
-            let sketches = sketch::of_markdown(town, &read(town, file)?, &self.draft(town)?)?;
-            let made = self.create_all(town, &sketches, out)?;
+        if let Some(sketches) = self.sketches(town)? {
+            sketches.notes.iter().for_each(|note| out.note(note));
+            let prefix = self.prefix_of_all(town, &sketches)?;
+            if self.dry_run {
+                let planned: Vec<Bead> = sketch::plan_all(town, &prefix, &sketches)?.into_iter().map(|(_, bead)| bead).collect();
+                let both = planned.iter().zip(&sketches.beads);
+                let drawn = both.filter(|(_, sketch)| sketch.draft.id.is_none()).map(|(bead, _)| bead.id.clone()).collect();
+                return Ok(out.show(&PlannedAll(Planned::of(planned, &drawn)?)));
+            }
+            let made = sketch::create_all(town, &prefix, &sketches)?;
+            if self.graph.is_some() {
+                return Ok(out.show(&CreatedGraph { ids: made.into_iter().map(|(key, bead)| (key, bead.id)).collect() }));
+            }
             return Ok(out.show(&CreatedAll(made.into_iter().map(|(_, bead)| bead).collect())));
         }
-        if let Some(file) = &self.graph {
-            let sketches = sketch::of_graph(town, &read(town, file)?, &self.draft(town)?)?;
-            let made = self.create_all(town, &sketches, out)?;
-            return Ok(out.show(&CreatedGraph { ids: made.into_iter().map(|(key, bead)| (key, bead.id)).collect() }));
+        let draft = self.draft(town)?;
+        let prefix = self.prefix(town, &draft)?;
+        let ledger = town.scope_of(&prefix)?;
+        if self.dry_run {
+            let planned = track::create::plan(town, &ledger, &prefix, &draft)?;
+            // A child of a known parent is numbered: nobody draws.
+            let is_drawn = draft.id.is_none() && draft.parent.is_none();
+            let drawn = is_drawn.then(|| planned.id.clone()).into_iter().collect();
+            return Ok(out.show(&PlannedAll(Planned::of(vec![planned], &drawn)?)));
         }
-        if self.silent {
-            return Ok(Out { json: false, ..out }.show(&IdOnly(self.create(town)?.id)));
-        }
-        Ok(out.show(&Created(self.create(town)?)))
+        let made = track::create(town, &ledger, &prefix, &draft)?;
+        if self.silent { Ok(Out { json: false, ..out }.show(&IdOnly(made.id))) } else { Ok(out.show(&Created(made))) }
     }
 
     pub(super) fn run_quick(&self, town: &Town, out: Out) -> Result<u8> {
-        if self.file.is_some() || self.graph.is_some() {
-            return Err(Error::usage("q files one bead and prints its id").hint("gt bead create --file prints all of them"));
+        if self.file.is_some() || self.graph.is_some() || self.dry_run {
+            return Err(Error::usage("q files one bead and prints its id").hint("gt bead create takes --file and --dry-run"));
         }
-        Ok(out.show(&IdOnly(self.create(town)?.id)))
-    }
-
-    fn create(&self, town: &Town) -> Result<Bead> {
         let draft = self.draft(town)?;
         let prefix = self.prefix(town, &draft)?;
-        track::create(town, &town.scope_of(&prefix)?, &prefix, &draft)
+        Ok(out.show(&IdOnly(track::create(town, &town.scope_of(&prefix)?, &prefix, &draft)?.id)))
     }
 
-    fn create_all(&self, town: &Town, sketches: &Sketches, out: Out) -> Result<Vec<Made>> {
-        sketches.notes.iter().for_each(|note| out.note(note));
+    /// The beads of the file or the graph, if one is named.
+    fn sketches(&self, town: &Town) -> Result<Option<Sketches>> {
+        match (&self.file, &self.graph) {
+            (Some(file), _) => sketch::of_markdown(town, &read(town, file)?, &self.draft(town)?).map(Some),
+            (None, Some(file)) => sketch::of_graph(town, &read(town, file)?, &self.draft(town)?).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn prefix_of_all(&self, town: &Town, sketches: &Sketches) -> Result<Prefix> {
         let bound = sketches.beads.iter().map(|sketch| &sketch.draft).find(|draft| draft.parent.is_some() || draft.id.is_some());
-        let prefix = self.prefix(town, bound.unwrap_or(&Draft::new("")))?;
-        sketch::create_all(town, &prefix, sketches)
+        self.prefix(town, bound.unwrap_or(&Draft::new("")))
     }
 
     fn draft(&self, town: &Town) -> Result<Draft> {
@@ -232,5 +254,58 @@ impl Show for CreatedGraph {
         for (key, id) in &self.ids {
             page.line(format!("created {id} as {}", escape(key)));
         }
+    }
+}
+
+/// A bead as it would be filed: in the fields of a bead, but with an id only where that is known before.
+#[derive(JsonSchema, Serialize)]
+struct Planned {
+    /// Always true.
+    dry_run: bool,
+    #[serde(flatten)]
+    bead: Object,
+}
+
+impl Planned {
+    /// Those of `beads`, of which those in `drawn` will have other ids.
+    fn of(beads: Vec<Bead>, drawn: &BTreeSet<BeadId>) -> Result<Vec<Self>> {
+        let is_drawn = |id: &BeadId| drawn.contains(id);
+        let planned = |mut bead: Bead| {
+            bead.dependencies.retain(|edge| !is_drawn(&edge.depends_on_id));
+            bead.parent = bead.parent.filter(|parent| !is_drawn(parent));
+            let fields = serde_json::to_value(&bead).map_err(|error| Error::bug(format!("write {}: {error}", bead.id)))?;
+            let Value::Object(mut fields) = fields else { return Err(Error::bug("a bead is no JSON object")) };
+            fields.remove("rev");
+            if is_drawn(&bead.id) {
+                fields.remove("id");
+                let edges = fields.get_mut("dependencies").and_then(Value::as_array_mut).into_iter().flatten();
+                edges.filter_map(Value::as_object_mut).for_each(|edge| drop(edge.remove("issue_id")));
+            }
+            Ok(Self { dry_run: true, bead: fields })
+        };
+        beads.into_iter().map(planned).collect()
+    }
+}
+
+impl Show for Planned {
+    fn show(&self, page: &mut Page) {
+        let word = |field: &str| match self.bead.get(field) {
+            Some(Value::String(text)) => escape(text),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        let id = if self.bead.contains_key("id") { format!(" {}", word("id")) } else { String::new() };
+        page.line(format!("would create a {}{id}, P{}: {}", word("issue_type"), word("priority"), word("title")));
+    }
+}
+
+/// The beads that would be filed.
+#[derive(JsonSchema, Serialize)]
+#[serde(transparent)]
+struct PlannedAll(Vec<Planned>);
+
+impl Show for PlannedAll {
+    fn show(&self, page: &mut Page) {
+        self.0.iter().for_each(|planned| planned.show(page));
     }
 }

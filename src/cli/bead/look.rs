@@ -33,6 +33,9 @@ pub struct Show {
     /// Also what was said around it: what it answers, what answers that, and all remarks
     #[arg(long)]
     thread: bool,
+    /// A line for each
+    #[arg(long, conflicts_with_all = ["thread", "long"])]
+    short: bool,
     /// Everything: exact times, and all that depends on it and its children with titles and states
     #[arg(long)]
     long: bool,
@@ -52,7 +55,8 @@ impl Show {
             let (ledger, id) = town.resolve_bead(text)?;
             let state = ledger.state()?;
             let bead = state.bead(&id)?;
-            let family = track::depend::family(town, &id)?;
+            let family =
+                if self.long { track::depend::family(&ledger, &id)? } else { track::depend::near_family(&ledger, &bead)? };
             family.notes.iter().for_each(|note| out.note(note));
             let children = family.children.iter().map(|child| child.id.clone()).collect();
             let depends_on = track::depends_on(town, &bead);
@@ -62,7 +66,7 @@ impl Show {
             let family = self.long.then_some(family.children);
             beads.push(ShownBead { bead, children, is_archived, depends_on, needed_by, family, thread });
         }
-        Ok(out.show(&Shown { beads, now: town.now }))
+        Ok(out.show(&Shown { beads, now: town.now, is_short: self.short }))
     }
 
     fn as_they_stood(&self, town: &Town, point: &Point, out: Out) -> Result<u8> {
@@ -76,7 +80,7 @@ impl Show {
             let (children, is_archived) = (Vec::new(), false);
             beads.push(ShownBead { bead, children, is_archived, depends_on, needed_by: None, family: None, thread: None });
         }
-        Ok(out.show(&Shown { beads, now: town.now }))
+        Ok(out.show(&Shown { beads, now: town.now, is_short: self.short }))
     }
 }
 
@@ -93,6 +97,9 @@ pub struct List {
     sort: SortArgs,
     #[command(flatten)]
     shape: Shape,
+    /// Each bead below its parent, as far as the list has that
+    #[arg(long, visible_alias = "pretty", conflicts_with = "format")]
+    tree: bool,
 }
 
 impl Question for List {
@@ -104,6 +111,10 @@ impl Question for List {
 
     fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    fn is_tree(&self) -> bool {
+        self.tree
     }
 }
 

@@ -6,12 +6,15 @@ pub mod change;
 pub mod check;
 pub mod create;
 pub mod edit;
+mod forest;
+pub mod former;
 mod given;
 pub mod gone;
 pub mod history;
 pub mod look;
 pub mod many;
 pub mod mark;
+pub mod memory;
 mod pages;
 pub mod prefix;
 pub mod relocate;
@@ -88,6 +91,10 @@ enum Verb {
     #[command(alias = "set-state")]
     State(state::StateArgs),
     Kv(state::KvArgs),
+    Remember(memory::Remember),
+    Memories(memory::MemoriesArgs),
+    Recall(memory::Recall),
+    Forget(memory::Forget),
     Delete(gone::Delete),
     Restore(gone::Restore),
     Deleted(gone::Graves),
@@ -106,6 +113,10 @@ enum Verb {
     Numbers(bd::Numbers),
     Where(bd::Where),
     Version(bd::Version),
+    Status(former::Status),
+    Onboard(former::Onboard),
+    Dolt(former::Dolt),
+    Daemon(former::Daemon),
 }
 
 impl BeadArgs {
@@ -152,6 +163,10 @@ impl BeadArgs {
             Verb::Orphans(args) => args.run(town, out),
             Verb::State(args) => args.run(town, out),
             Verb::Kv(args) => args.run(town, out),
+            Verb::Remember(args) => args.run(town, out),
+            Verb::Memories(args) => args.run(town, out),
+            Verb::Recall(args) => args.run(town, out),
+            Verb::Forget(args) => args.run(town, out),
             Verb::Delete(args) => args.run(town, out),
             Verb::Restore(args) => args.run(town, out),
             Verb::Deleted(args) => args.run(town, out),
@@ -169,6 +184,10 @@ impl BeadArgs {
             Verb::Numbers(args) => args.run(town, out),
             Verb::Where(args) => args.run(town, out),
             Verb::Version(args) => args.run(town, out),
+            Verb::Status(args) => args.run(town, out),
+            Verb::Onboard(args) => args.run(town, out),
+            Verb::Dolt(args) => args.run(town, out),
+            Verb::Daemon(args) => args.run(town, out),
         }
     }
 }

@@ -66,10 +66,16 @@ pub struct Shown {
     pub beads: Vec<ShownBead>,
     #[serde(skip)]
     pub now: Moment,
+    /// A line for each.
+    #[serde(skip)]
+    pub is_short: bool,
 }
 
 impl Show for Shown {
     fn show(&self, page: &mut Page) {
+        if self.is_short {
+            return self.beads.iter().for_each(|shown| page.row("", &row_cells(&shown.bead)));
+        }
         for (n, shown) in self.beads.iter().enumerate() {
             if n > 0 {
                 page.gap();
@@ -245,18 +251,20 @@ impl<B: Listed + JsonSchema + Serialize> Show for Rows<B> {
         if self.0.is_empty() {
             return;
         }
-        let row = |bead: &B| {
-            vec![
-                Cell::id(bead.id()),
-                Cell::priority(bead.priority()),
-                Cell::status(bead.status()),
-                Cell::word(Style::Plain, bead.issue_type().word()).dim(),
-                Cell::address(bead.assignee()),
-                Cell::from(bead.title()),
-            ]
-        };
-        page.table(&["ID", "P", "STATUS", "TYPE", "ASSIGNEE", "TITLE"], &self.0.iter().map(row).collect::<Vec<_>>());
+        page.table(&["ID", "P", "STATUS", "TYPE", "ASSIGNEE", "TITLE"], &self.0.iter().map(row_cells).collect::<Vec<_>>());
     }
+}
+
+/// A bead in a line.
+fn row_cells<B: Listed>(bead: &B) -> Vec<Cell> {
+    vec![
+        Cell::id(bead.id()),
+        Cell::priority(bead.priority()),
+        Cell::status(bead.status()),
+        Cell::word(Style::Plain, bead.issue_type().word()).dim(),
+        Cell::address(bead.assignee()),
+        Cell::from(bead.title()),
+    ]
 }
 
 /// Beads after a change.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::forest::Forest;
 use super::pages::{Rows, note_rows};
 use super::which::Shape;
 use crate::cli::out::{Out, Page, Show};
@@ -24,6 +25,11 @@ pub trait Question {
     /// How it is to be shown.
     fn shape(&self) -> &Shape;
 
+    /// Whether a person is to see it as a tree by parents.
+    fn is_tree(&self) -> bool {
+        false
+    }
+
     /// Shows it.
     ///
     /// # Errors
@@ -36,6 +42,11 @@ pub trait Question {
                 Ok(out.show(&Lines::of(&found.beads, template)?))
             }
             None if out.json => Ok(out.show(&Rows::of(self.find::<Bead>(town, out)?, out))),
+            None if self.is_tree() => {
+                let found = self.find::<Brief>(town, out)?;
+                note_rows(&found, out);
+                Ok(out.show(&Forest::of(found.beads)))
+            }
             None => Ok(out.show(&Rows::of(self.find::<Brief>(town, out)?, out))),
         }
     }

@@ -59,34 +59,42 @@ struct Nodes(Vec<Node>);
 
 impl Show for Nodes {
     fn show(&self, page: &mut Page) {
-        let is_last = last_ones(&self.0);
-        // Whether the node last seen at each depth was the last one there.
-        let mut ended: Vec<bool> = Vec::new();
-        for (node, is_last) in self.0.iter().zip(is_last) {
+        let depths: Vec<usize> = self.0.iter().map(|node| node.depth).collect();
+        for (node, lead) in self.0.iter().zip(leads(&depths)) {
             if node.depth == 0 {
                 page.line(match node.direction {
                     Direction::Down => "depends on:",
                     Direction::Up => "needed by:",
                 });
             }
-            ended.truncate(node.depth);
-            let mut line: String = ended.iter().skip(1).map(|ended| if *ended { "    " } else { "│   " }).collect();
-            ended.push(is_last);
-            if node.depth > 0 {
-                line.push_str(if is_last { "└── " } else { "├── " });
-            }
-            page.row(&line, &node_cells(node));
+            page.row(&lead, &node_cells(node));
         }
     }
 }
 
+/// What stands before each node of a tree, of which only the depths are known, each node before those below it.
+pub(super) fn leads(depths: &[usize]) -> Vec<String> {
+    // Whether the node last seen at each depth was the last one there.
+    let mut ended: Vec<bool> = Vec::new();
+    let lead = |(depth, is_last): (&usize, bool)| {
+        ended.truncate(*depth);
+        let mut line: String = ended.iter().skip(1).map(|ended| if *ended { "    " } else { "│   " }).collect();
+        ended.push(is_last);
+        if *depth > 0 {
+            line.push_str(if is_last { "└── " } else { "├── " });
+        }
+        line
+    };
+    depths.iter().zip(last_ones(depths)).map(lead).collect()
+}
+
 /// Of each node, whether none comes after it on the same branch.
-fn last_ones(nodes: &[Node]) -> Vec<bool> {
+fn last_ones(depths: &[usize]) -> Vec<bool> {
     let mut follows: Vec<bool> = Vec::new();
-    let mut is_last = Vec::with_capacity(nodes.len());
-    for node in nodes.iter().rev() {
-        follows.resize(node.depth + 1, false);
-        is_last.push(!std::mem::replace(&mut follows[node.depth], true));
+    let mut is_last = Vec::with_capacity(depths.len());
+    for depth in depths.iter().rev() {
+        follows.resize(depth + 1, false);
+        is_last.push(!std::mem::replace(&mut follows[*depth], true));
     }
     is_last.reverse();
     is_last

@@ -3,6 +3,8 @@
 //! Read-only, except that within a session it marks the start of work: the bead becomes in progress and the
 //! witness is told, in one transaction.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,12 +16,14 @@ use crate::model::hook::Hook;
 use crate::model::merge_request::{Blame, MergeRequest};
 use crate::model::protocol::Protocol;
 use crate::name::BeadId;
-use crate::ops::track::lease;
+use crate::ops::track::{lease, memory};
 use crate::ops::{hook, post};
 use crate::town::Town;
 
 /// Most characters of a bead's text that prime repeats; the rest is one command away.
 const TEXT_CHARS_MAX: usize = 16_000;
+/// Most characters of memories that prime repeats.
+const MEMORIES_CHARS_MAX: usize = 8_000;
 
 /// All that an agent must know.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -36,6 +40,10 @@ pub struct Primed {
     pub previous_failure: Option<Failure>,
     /// Unread letters.
     pub mail_unread: usize,
+    /// What the town remembers, by key, as far as prime repeats it.
+    pub memories: BTreeMap<String, String>,
+    /// How many more memories there are.
+    pub memories_left_out: usize,
     /// Whether this call marked the start of work.
     pub has_started: bool,
 }
@@ -65,15 +73,35 @@ pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
     let state = ledger.state()?;
     let (hook, bead) = hook::with_bead(&state, &town.me)?;
     let unread = state.unread(&town.me)?;
+    let (memories, memories_left_out) = remembered(town);
     Ok(Primed {
         agent: town.me.clone(),
         role: role_text(&town.me).to_owned(),
         previous_failure: bead.as_ref().map_or(Ok(None), |bead| previous_failure(&state, bead))?,
         mail_unread: unread.letters.len(),
+        memories,
+        memories_left_out,
         hook,
         bead,
         has_started,
     })
+}
+
+/// The memories of the town, by key, as many as prime repeats; and how many more there are. What cannot be read there is
+/// no reason to begin without one's work.
+fn remembered(town: &Town) -> (BTreeMap<String, String>, usize) {
+    let (all, _) = memory::memories(town, "").unwrap_or_default();
+    let total = all.len();
+    let mut left = MEMORIES_CHARS_MAX;
+    let fits = |(key, text): &(String, String)| {
+        let chars = key.chars().count() + text.chars().count();
+        let fits = chars <= left;
+        left = left.saturating_sub(chars);
+        fits
+    };
+    let told: BTreeMap<String, String> = all.into_iter().take_while(fits).collect();
+    let left_out = total - told.len();
+    (told, left_out)
 }
 
 fn role_text(me: &Address) -> &'static str {

@@ -1,4 +1,4 @@
-//! What was done, how long it took and how well it went: figures by model, agent, rig, type or label.
+//! What was done, how long it took and how well it went: figures by model, agent, rig, type, label or formula.
 //!
 //! All of it is read from the records as they stand, archived ones too: closed beads say when they were given out and
 //! closed, merge requests say who handed in what and how it ended. Records of before a field existed lack it and are left
@@ -8,7 +8,7 @@ mod career;
 mod figures;
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::ops::track::find::Shelf;
 use crate::ops::track::reach::Reach;
 use crate::time::Moment;
 use crate::town::Town;
-pub use career::{Career, Deed, career};
+pub use career::{Career, Deed, career, worker};
 pub use figures::{Figures, Tally};
 pub use record::{Ended, Work};
 
@@ -41,6 +41,8 @@ pub enum By {
     Type,
     /// Labels: work with two counts twice.
     Label,
+    /// The formula that it came from.
+    Formula,
 }
 
 impl By {
@@ -53,6 +55,7 @@ impl By {
             Self::Rig => "rig",
             Self::Type => "type",
             Self::Label => "label",
+            Self::Formula => "formula",
         }
     }
 }
@@ -102,7 +105,7 @@ pub struct Stats {
 /// The work and the requests of some scopes, as far as figures need them.
 #[derive(Default)]
 pub struct Ledgerful {
-    /// Work that is closed, or that somebody had.
+    /// Work that is closed, that somebody had, or that a request delivers.
     pub works: Vec<Work>,
     /// Requests that landed or were sent back.
     pub requests: Vec<Ended>,
@@ -196,6 +199,10 @@ fn keys(
                 Some(labels) if !labels.is_empty() => labels.clone(),
                 _ => vec!["(no labels)".to_owned()],
             },
+            By::Formula => {
+                let formula = work.and_then(|work| work.formula.as_deref());
+                vec![formula.unwrap_or("(no formula)").to_owned()]
+            }
         };
         let longer = |key: &Vec<String>| words.iter().map(|word| [key.clone(), vec![word.clone()]].concat()).collect::<Vec<_>>();
         all = all.iter().flat_map(longer).collect();
@@ -236,6 +243,11 @@ pub fn gather(town: &Town, scopes: &Scopes) -> Result<Ledgerful> {
         let rows: Vec<_> = archive.rows().filter(|row| !catalog.has(row.id()) && record::is_asked(row)).collect();
         gathered.add(&mut reach, prefix, &rows)?;
     }
+    let unread = gathered.unread_sources();
+    for (prefix, catalog) in &catalogs {
+        let rows: Vec<_> = unread.iter().filter_map(|id| catalog.find(id)).collect();
+        gathered.add(&mut reach, prefix, &rows)?;
+    }
     gathered.notes = found.notes;
     Ok(gathered)
 }
@@ -249,6 +261,13 @@ impl Ledgerful {
             Ok(record::Read::Neither) => {}
             Err(error) => damaged.push(Damaged { path: rows[n].id().to_owned(), fault: error.line() }),
         })
+    }
+
+    /// What requests deliver and was not read: work that is not finished, and waits in the backlog again.
+    fn unread_sources(&self) -> BTreeSet<String> {
+        let known: BTreeSet<&str> = self.works.iter().map(|work| work.id.as_str()).collect();
+        let sources = self.requests.iter().filter_map(|request| request.source.as_deref());
+        sources.filter(|id| !known.contains(id)).map(str::to_owned).collect()
     }
 
     /// What was damaged and left out.

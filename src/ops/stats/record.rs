@@ -10,7 +10,7 @@ use crate::model::merge_request::MrState;
 use crate::model::record::Object;
 use crate::time::Moment;
 
-/// Work that is closed, or that somebody had once.
+/// Work that is closed, that somebody had once, or that a request delivers.
 #[derive(Clone, Debug)]
 pub struct Work {
     /// Its id.
@@ -21,6 +21,8 @@ pub struct Work {
     pub issue_type: String,
     /// Its labels.
     pub labels: Vec<String>,
+    /// The formula that it came from, where recorded.
+    pub formula: Option<String>,
     /// Who has it or did it.
     pub assignee: Option<String>,
     /// Who closed it.
@@ -117,6 +119,7 @@ struct Record {
     comments: Vec<Remark>,
     #[serde(default)]
     metadata: Option<Object>,
+    formula: Option<serde_json::Value>,
     state: Option<serde_json::Value>,
     author: Option<String>,
     #[serde(default)]
@@ -147,18 +150,16 @@ pub(super) fn read(bytes: Result<&[u8]>) -> Result<Read> {
     }
     let is_closed = record.status.is_closed();
     let escalations: Vec<(String, Moment)> = record.comments.into_iter().filter_map(Remark::escalation).collect();
-    if !is_closed && escalations.is_empty() {
-        return Ok(Read::Neither);
-    }
-    let number = |name: &str| record.metadata.as_ref().and_then(|metadata| metadata.get(name));
+    let extra = |name: &str| record.metadata.as_ref().and_then(|metadata| metadata.get(name));
     Ok(Read::Work(Box::new(Work {
         issue_type: record.issue_type.word().to_owned(),
+        formula: record.formula.as_ref().or_else(|| extra("formula")).and_then(|name| name.as_str().map(str::to_owned)),
         is_closed,
         has_failed: record.close_reason.as_deref().is_some_and(crate::model::brief::says_failure),
         given_at: record.hooked_at.or(record.started_at),
         escalations,
-        tokens: number("tokens").and_then(serde_json::Value::as_u64),
-        cost_usd: number("cost_usd").and_then(serde_json::Value::as_f64),
+        tokens: extra("tokens").and_then(serde_json::Value::as_u64),
+        cost_usd: extra("cost_usd").and_then(serde_json::Value::as_f64),
         id: record.id,
         title: record.title,
         labels: record.labels,

@@ -170,6 +170,15 @@ pub fn create(town: &Town, ledger: &Ledger, prefix: &Prefix, draft: &Draft) -> R
     ledger.transact(&deed, |change| create_in(town, change, &mut reach, prefix, draft))
 }
 
+/// The bead that [`create`] would make now, which writes nothing; an id that is drawn is drawn anew when it is made.
+///
+/// # Errors
+/// As [`create`].
+pub fn plan(town: &Town, ledger: &Ledger, prefix: &Prefix, draft: &Draft) -> Result<Bead> {
+    let mut reach = Reach::new(town);
+    ledger.rehearse(town.now, |change| create_in(town, change, &mut reach, prefix, draft))
+}
+
 /// As [`create`], as a part of a larger change to the scope with `prefix`.
 pub(super) fn create_in(
     town: &Town,

@@ -1,11 +1,13 @@
 //! Edges between beads, and the refusal of those that would close a ring.
 
+use std::rc::Rc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::ledger::{Change, Ledger, tree};
-use crate::model::bead::{Bead, Dependency, DependencyKind, Status};
+use crate::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status};
 use crate::model::brief::Facts as _;
 use crate::model::dependency::{find_ring, parent_of};
 use crate::model::record::Object;
@@ -258,24 +260,26 @@ pub struct Family {
     pub notes: Vec<String>,
 }
 
-/// The children of `parent`, archived ones too, wherever their ids stand.
+/// The children of `parent` of `ledger`, archived ones too, whatever their ids.
 ///
 /// # Errors
-/// Not found or corrupt, when its scope cannot be read.
-pub fn family(town: &Town, parent: &BeadId) -> Result<Family> {
-    let mut reach = Reach::new(town);
-    let prefix = parent.prefix();
-    let catalog = reach.catalog(&prefix)?;
+/// Corrupt, when the scope's trees cannot be read.
+pub fn family(ledger: &Ledger, parent: &BeadId) -> Result<Family> {
+    let state = ledger.state()?;
     let mut family = Family::default();
-    let archive = reach.archive(&prefix).unwrap_or_else(|error| {
+    let archived = || ledger.archive()?.map(|archive| archive.catalog()).transpose();
+    let archive = archived().unwrap_or_else(|error| {
         family.notes.push(format!("children that are archived are left out: {}", error.line()));
         None
     });
-    let shelves = Shelves::new(catalog.clone(), archive);
+    let catalog = Rc::new(state.catalog()?);
+    let shelves = Shelves::new(catalog.clone(), archive.map(Rc::new));
     for row in shelves.children(parent) {
-        let title = reach.brief_of(&prefix, row).ok().map(|child| child.title);
+        let id: BeadId = row.id().parse()?;
+        // A place of the index that is damaged: the record says it.
+        let title = row.brief().map(|brief| brief.title).or_else(|| state.find_bead(&id).ok().flatten().map(|bead| bead.title));
         let status = Some(row.status().clone());
-        family.children.push(Neighbour { id: row.id().parse()?, kind: DependencyKind::ParentChild, title, status });
+        family.children.push(Neighbour { id, kind: DependencyKind::ParentChild, title, status });
     }
     // Of what cannot be read only the id tells whose child it was.
     let start = format!("{parent}.");
@@ -283,6 +287,20 @@ pub fn family(town: &Town, parent: &BeadId) -> Result<Family> {
     let unread = |id| Neighbour { id, kind: DependencyKind::ParentChild, title: None, status: None };
     family.children.extend(lost.map(unread));
     Ok(family)
+}
+
+/// The same for whoever only wants to know of `parent` itself: of a bead that is no epic and has no numbered children it
+/// is not asked whether others were put below it, which would take longer than to read the bead.
+///
+/// # Errors
+/// As [`family`].
+pub fn near_family(ledger: &Ledger, parent: &Bead) -> Result<Family> {
+    let state = ledger.state()?;
+    let start = format!("{}.", parent.id);
+    // What an archive that cannot be read has is told of by the whole answer.
+    let beside = state.ids_beside(&parent.id).or_else(|_| state.own_ids_beside(&parent.id))?;
+    let is_parent = parent.issue_type == IssueType::Epic || beside.iter().any(|id| id.as_str().starts_with(&start));
+    if is_parent { family(ledger, &parent.id) } else { Ok(Family::default()) }
 }
 
 /// What in `scopes` depends on `bead`, archived beads too.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::ledger::Change;
 use crate::model::bead::{Bead, DependencyKind};
 use crate::model::dependency::{parse_edge, parse_kind};
 use crate::model::outline;
@@ -71,34 +72,45 @@ pub type Made = (String, Bead);
 /// Usage, when two have one name, a name is of none, or they are each other's parents; else as
 /// [`create`](crate::ops::track::create()) and [`connect`](crate::ops::track::connect).
 pub fn create_all(town: &Town, prefix: &Prefix, sketches: &Sketches) -> Result<Vec<Made>> {
-    let order = parents_first(&sketches.beads)?;
-    let mut reach = Reach::new(town);
     let deed = town.deed("create", format!("create {} beads", sketches.beads.len()));
-    town.scope_of(prefix)?.transact(&deed, |change| {
-        let mut ids: BTreeMap<&str, BeadId> = BTreeMap::new();
-        for sketch in &order {
-            let mut draft = sketch.draft.clone();
-            if let Some(parent) = &sketch.parent {
-                draft.parent = ids.get(parent.as_str()).cloned();
-            }
-            let made = create_in(town, change, &mut reach, prefix, &draft).map_err(|error| of(&sketch.name, error))?;
-            ids.insert(&sketch.name, made.id);
+    let order = parents_first(&sketches.beads)?;
+    town.scope_of(prefix)?.transact(&deed, |change| make_all(town, change, prefix, sketches, &order))
+}
+
+/// The beads that [`create_all`] would make now, which writes nothing.
+///
+/// # Errors
+/// As [`create_all`].
+pub fn plan_all(town: &Town, prefix: &Prefix, sketches: &Sketches) -> Result<Vec<Made>> {
+    let order = parents_first(&sketches.beads)?;
+    town.scope_of(prefix)?.rehearse(town.now, |change| make_all(town, change, prefix, sketches, &order))
+}
+
+fn make_all(town: &Town, change: &mut Change<'_>, prefix: &Prefix, sketches: &Sketches, order: &[&Sketch]) -> Result<Vec<Made>> {
+    let mut reach = Reach::new(town);
+    let mut ids: BTreeMap<&str, BeadId> = BTreeMap::new();
+    for sketch in order {
+        let mut draft = sketch.draft.clone();
+        if let Some(parent) = &sketch.parent {
+            draft.parent = ids.get(parent.as_str()).cloned();
         }
-        let id_of = |end: &End| match end {
-            End::Known(id) => Ok(id.clone()),
-            End::New(name) => ids.get(name.as_str()).cloned().ok_or_else(|| no_such(name)),
-        };
-        for edge in &sketches.edges {
-            let (from, to) = (id_of(&edge.from)?, id_of(&edge.to)?);
-            if from.prefix() != *prefix {
-                return Err(Error::refused(format!("{from} lives in another scope, and one transaction writes one"))
-                    .hint(format!("connect them when the new beads are there: gt bead dep add {from} ID")));
-            }
-            connect_in(town, change, &mut reach, &from, &to, &edge.kind)?;
+        let made = create_in(town, change, &mut reach, prefix, &draft).map_err(|error| of(&sketch.name, error))?;
+        ids.insert(&sketch.name, made.id);
+    }
+    let id_of = |end: &End| match end {
+        End::Known(id) => Ok(id.clone()),
+        End::New(name) => ids.get(name.as_str()).cloned().ok_or_else(|| no_such(name)),
+    };
+    for edge in &sketches.edges {
+        let (from, to) = (id_of(&edge.from)?, id_of(&edge.to)?);
+        if from.prefix() != *prefix {
+            return Err(Error::refused(format!("{from} lives in another scope, and one transaction writes one"))
+                .hint(format!("connect them when the new beads are there: gt bead dep add {from} ID")));
         }
-        let made = |sketch: &Sketch| Ok((sketch.name.clone(), change.bead(&ids[sketch.name.as_str()])?));
-        sketches.beads.iter().map(made).collect()
-    })
+        connect_in(town, change, &mut reach, &from, &to, &edge.kind)?;
+    }
+    let made = |sketch: &Sketch| Ok((sketch.name.clone(), change.bead(&ids[sketch.name.as_str()])?));
+    sketches.beads.iter().map(made).collect()
 }
 
 /// `error`, told of the bead that is called `name`.
