@@ -7,4 +7,5 @@ mod prefix;
 mod undo;
 
 /// Steps inside these verbs.
-pub const STEPS: &[&str] = &["bead.deleted", "bead.reconnected", "bead.copied", "bead.moved", "prefix.registered", "prefix.renamed"];
+pub const STEPS: &[&str] =
+    &["bead.deleted", "bead.reconnected", "undo.reconnected", "bead.copied", "bead.moved", "prefix.registered", "prefix.renamed"];

@@ -6,7 +6,7 @@ use super::history::show_change;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::Result;
-use crate::ops::past::undo::{Undone, undo};
+use crate::ops::past::undo::{Fate, Undone, undo};
 use crate::town::Town;
 
 /// What these print with `--json`.
@@ -14,8 +14,8 @@ pub const ANSWERS: &[Answer] = &[Answer::of::<Undone>("bead undo")];
 
 /// Take back what you did last, while nothing was built on it and no other machine has it
 ///
-/// That may be a create, update, close, reopen, label, comment, dependency, defer, pin, duplicate, supersede, delete,
-/// restore or a letter that nobody read. A second undo takes the first one back. Example: gt undo --dry-run
+/// That may be a create, update, edit, state, close, reopen, label, comment, dependency, defer, pin, duplicate, supersede,
+/// delete, restore or a letter that nobody read. A second undo takes the first one back. Example: gt undo --dry-run
 #[derive(Args)]
 pub struct Undo {
     /// Only tell what would change
@@ -38,9 +38,9 @@ impl Show for Undone {
         page.line(format!("{}: {}", if self.dry_run { "would undo" } else { "undid" }, escape(&self.subject)));
         for record in &self.records {
             let what = match record.what {
-                "gone" => "is gone",
-                "back" => "is back",
-                _ => "is as it was",
+                Fate::Gone => "is gone",
+                Fate::Back => "is back",
+                Fate::Changed => "is as it was",
             };
             page.line(format!("{} {what}: {}", escape(&record.id), escape(&record.title)));
             record.changes.iter().for_each(|change| show_change(page, change));

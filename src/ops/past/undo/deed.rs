@@ -15,12 +15,31 @@ use std::ops::ControlFlow;
 const DEEDS_MAX: usize = 2_000;
 
 /// Verbs that follow on others and are no deeds of their own.
-const FOLLOWING: [&str; 10] = ["follow", "reconnect", "read", "deliver", "cut", "archive", "decay", "merge", "flatten", "start"];
+const FOLLOWING: [&str; 16] = [
+    "follow",
+    "reconnect",
+    "recall",
+    "read",
+    "deliver",
+    "cut",
+    "archive",
+    "decay",
+    "merge",
+    "flatten",
+    "start",
+    "lease",
+    "lease-end",
+    "convoy-land",
+    "convoy-share",
+    "convoy-stall",
+];
 
 /// Verbs that can be taken back.
-const UNDOABLE: [&str; 15] = [
+const UNDOABLE: [&str; 17] = [
     "create",
     "update",
+    "edit",
+    "state",
     "claim",
     "close",
     "reopen",
@@ -99,6 +118,7 @@ pub(super) fn check_undoable(entry: &Entry) -> Result<()> {
         "land" | "landed" => format!("revert the commit in the repository, then: gt bead reopen {bead}"),
         "batch" | "import" => "gt bead delete and gt update take back what it did one by one; gt log --op names it".to_owned(),
         "move" => "gt bead move NEW-ID OLD-PREFIX brings it back to its old id".to_owned(),
+        "convoy-create" => format!("gt convoy close {bead} --force --reason TEXT ends it"),
         "config" => "gt config set KEY VALUE sets what was there before".to_owned(),
         _ => "gt log shows what happened".to_owned(),
     };
