@@ -207,3 +207,88 @@ fn a_thread_tells_the_description_once() {
     assert_eq!((page.matches("Where does it leak?").count(), page.matches("At the seal").count()), (1, 1), "{page}");
     assert_eq!(town.gt(&format!("show {id}")).succeeds().stdout.matches("Where does it leak?").count(), 1);
 }
+
+#[test]
+fn a_target_that_nobody_pushes_is_told_with_how_far_it_is_from_origin() {
+    let town = Town::new();
+    let origin = town.project("widgets");
+    let added = town.gt_args(&["rig", "add", "widgets", origin.to_str().unwrap()]).succeeds().stdout;
+    assert!(added.contains("what lands stays on its own main") && added.contains("--land origin"), "{added}");
+    let git_dir = town.root.join("widgets/.repo.git");
+    let said = || (town.gt("status").succeeds().stdout, town.gt("mq status --rig widgets").succeeds().stdout);
+    let (status, queue) = said();
+    assert!(status.contains("target: not pushed to origin; origin/main, as last fetched, is the same"), "{status}");
+    assert!(queue.contains("not pushed to origin") && queue.contains("--land origin of gt rig add"), "{queue}");
+    let on_top = |of: &str| town.git(&git_dir, &["commit-tree", &format!("{of}^{{tree}}"), "-p", of, "-m", "More"]);
+    let here = on_top("refs/heads/main");
+    town.git(&git_dir, &["update-ref", "refs/heads/main", &here]);
+    assert!(said().0.contains("1 commit ahead of origin/main"), "{}", said().0);
+    let there = on_top(&on_top("refs/remotes/origin/main"));
+    town.git(&git_dir, &["update-ref", "refs/remotes/origin/main", &there]);
+    assert!(
+        said().1.contains("gone apart from origin/main, as last fetched: 1 commit only here, 2 commits only there"),
+        "{}",
+        said().1
+    );
+    let origin = answer(&town, "status")["rigs"][0]["origin"].clone();
+    assert_eq!(origin, json!({"is_pushed": false, "ahead": 1, "behind": 2}));
+    assert_eq!(answer(&town, "mq status --rig widgets")["targets"][0]["origin"], origin);
+    town.rig("gadgets");
+    let status = town.gt("status").succeeds().stdout;
+    assert!(status.contains("rig gadgets → origin/main"), "{status}");
+    let queue = town.gt("mq status --rig gadgets").succeeds().stdout;
+    assert!(queue.contains("what lands is pushed to origin/main") && !queue.contains("--land"), "{queue}");
+}
+
+#[test]
+fn an_orphan_is_found_where_only_origin_has_the_commit() {
+    let town = two_rigs();
+    let (here, there) = (create(&town, "Here --rig widgets"), create(&town, "There --rig widgets"));
+    let git_dir = town.root.join("widgets/.repo.git");
+    for (id, name) in [(&here, "refs/heads/main"), (&there, "refs/remotes/origin/main")] {
+        let text = format!("Mend it ({id})");
+        let commit = town.git(&git_dir, &["commit-tree", &format!("{name}^{{tree}}"), "-p", name, "-m", &text]);
+        town.git(&git_dir, &["update-ref", name, &commit]);
+    }
+    let mut found = crate::beads::ids(town.gt("--json bead orphans --rig widgets"));
+    found.sort();
+    let mut both = vec![here, there];
+    both.sort();
+    assert_eq!(found, both);
+    town.git(&git_dir, &["update-ref", "-d", "refs/remotes/origin/main"]);
+    assert_eq!(crate::beads::ids(town.gt("--json bead orphans --rig widgets")).len(), 1);
+}
+
+#[test]
+fn a_sling_says_when_a_convoy_that_is_there_keeps_it_from_being_owned() {
+    let (town, rig) = Town::with_rig();
+    let (tracked, free) = (town.bead(&rig, "Tracked"), town.bead(&rig, "Free"));
+    let id = convoy(&town, &format!("Parts {tracked}"));
+    let slung = answer(&town, &format!("sling {tracked} widgets --no-start --owned"));
+    assert_eq!(slung["convoy"], id.as_str());
+    assert!(slung["convoy_note"].as_str().unwrap().contains(&format!("{id} tracked it before")), "{slung}");
+    let page = town.gt(&format!("sling {tracked} widgets --no-start --owned")).succeeds().stdout;
+    assert!(page.contains("--owned was left undone"), "{page}");
+    let slung = answer(&town, &format!("sling {free} widgets --no-start --owned"));
+    assert_eq!(slung.get("convoy_note"), None);
+    assert_eq!(answer(&town, &format!("sling {free} widgets --no-start --owned")).get("convoy_note"), None, "it is owned");
+}
+
+#[test]
+fn a_landing_tells_of_the_convoys_that_land_and_are_fed_with_it() {
+    let (town, rig) = Town::with_rig();
+    town.gt_args(&["config", "set", "gates.test.command", "true", "--rig", "widgets"]).succeeds();
+    let first = town.bead(&rig, "First");
+    let second = create(&town, &format!("Second --deps {first} --rig widgets"));
+    let parts = convoy(&town, &format!("Parts {first}"));
+    let staged = text_at(&answer(&town, &format!("convoy stage {first} {second}")), &["/id"]);
+    town.gt(&format!("convoy launch {staged} --no-start")).succeeds();
+    let worktree = town.root.join("widgets/polecats/furiosa");
+    std::fs::write(worktree.join("new.txt"), "new\n").unwrap();
+    town.as_agent("widgets/polecats/furiosa").gt("done --commit -m 'Mend it'").succeeds();
+    let ran = town.gt("--json mq run --once --rig widgets").succeeds();
+    let drained: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&drained["convoys"], &drained["slung"]), (&json!([parts]), &json!([second])));
+    assert!(ran.stderr.contains(&format!("convoy {parts} has landed: Parts")), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("slung {second} of convoy {staged}")), "{}", ran.stderr);
+}

@@ -225,6 +225,9 @@ const fn state_style(state: MrState) -> Style {
     }
 }
 
+/// What pushes, for those who wonder why nothing is.
+const PUSHED: &str = " (a rig that pushes: --land origin of gt rig add)";
+
 impl Show for Overview {
     fn show(&self, page: &mut Page) {
         let gates = if self.gates.is_empty() { "none".to_owned() } else { self.gates.join(", ") };
@@ -239,6 +242,8 @@ impl Show for Overview {
                 one.queued,
                 one.held
             ));
+            let hint = if one.origin.is_pushed { "" } else { PUSHED };
+            page.line(format!("  {}{hint}", escape(&one.origin.words(&one.target))));
             for intent in &one.open_intents {
                 page.line(format!("  landing {intent} is open; the next gt mq run --once settles it"));
             }

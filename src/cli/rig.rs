@@ -48,7 +48,7 @@ struct Add {
     /// The branch that work is merged into; the project's default when not given
     #[arg(long)]
     branch: Option<String>,
-    /// Land on the branch of this remote (origin) instead of the rig's own
+    /// Land on the branch of this remote (origin), by pushing to it, instead of the rig's own, which nobody pushes
     #[arg(long, value_name = "REMOTE")]
     land: Option<String>,
     /// Exchange the rig's ledger with this git remote: a URL, origin or none
@@ -131,6 +131,12 @@ impl Show for Added {
             Self::AlreadyThere { name } => return page.line(format!("rig {name} is here already")),
         };
         page.line(format!("{verb} rig {}: ids {}-…, target branch {}", rig.name, rig.prefix, escape(&rig.target)));
+        if !rig.land_remote {
+            page.line(format!(
+                "what lands stays on its own {0}; with --land origin it would be pushed to origin/{0}",
+                escape(&rig.target)
+            ));
+        }
         match sync {
             Some(url) => page.line(format!("its ledger is exchanged with {}", escape(url))),
             None => page.line("its ledger stays on this machine; to share it, add the rig with --sync URL"),

@@ -114,7 +114,11 @@ impl Show for TownStatus {
         for rig in &self.rigs {
             page.gap();
             let name = page.paint(Style::Bold, rig.rig.as_str());
-            page.line(format!("rig {name} → {}", escape(&rig.target)));
+            let there = if rig.origin.is_pushed { "origin/" } else { "" };
+            page.line(format!("rig {name} → {there}{}", escape(&rig.target)));
+            if !rig.origin.is_pushed {
+                page.line(format!("  target: {}", escape(&rig.origin.words(&rig.target))));
+            }
             let beads = rig.beads;
             page.line(format!(
                 "  beads: {} open, {} in work, {} in review, {} blocked, {} closed",

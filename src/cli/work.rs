@@ -77,18 +77,21 @@ impl SlingArgs {
 
 impl Show for Thrown {
     fn show(&self, page: &mut Page) {
-        let (convoy, fault) = match self {
-            Self::One { slung, convoy, convoy_fault } => {
+        let (convoy, fault, note) = match self {
+            Self::One { slung, convoy, convoy_fault, convoy_note } => {
                 slung.show(page);
-                (convoy, convoy_fault)
+                (convoy, convoy_fault, convoy_note)
             }
-            Self::Several { beads, convoy, convoy_fault } => {
+            Self::Several { beads, convoy, convoy_fault, convoy_note } => {
                 page.table(&["BEAD", "OUTCOME", "WHERE"], &beads.iter().map(tried).collect::<Vec<_>>());
-                (convoy, convoy_fault)
+                (convoy, convoy_fault, convoy_note)
             }
         };
         if let Some(convoy) = convoy {
             page.line(format!("convoy {convoy} tracks it: gt convoy status {convoy}"));
+        }
+        if let Some(note) = note {
+            page.line(note);
         }
         if let Some(fault) = fault {
             page.line(format!("no convoy could be made, slinging again makes it: {}", escape(fault)));

@@ -8,7 +8,7 @@ use gix::ObjectId;
 use gix::bstr::BString;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::diff;
+use crate::git::{diff, program};
 use crate::store::Store;
 use crate::store::batch::Batch;
 use crate::store::refs::Swap;
@@ -35,6 +35,23 @@ pub(crate) fn ahead_of_all(store: &Store, heads: &[ObjectId], hidden: &[ObjectId
         found.push((step.id, step.parent_ids.to_vec()));
     }
     Ok(children_first(&found))
+}
+
+/// How many commits only `a` has, and how many only `b`. git counts, since it stops where the two meet.
+///
+/// # Errors
+/// External, when git cannot.
+pub fn apart(store: &Store, a: ObjectId, b: ObjectId) -> Result<(usize, usize)> {
+    if a == b {
+        return Ok((0, 0));
+    }
+    let output = program::bare(store.dir(), &["rev-list", "--left-right", "--count", &format!("{a}...{b}"), "--"])?;
+    let text = output.text();
+    let counts = text.split_whitespace().map(str::parse).collect::<Result<Vec<usize>, _>>();
+    match counts.as_deref() {
+        Ok([left, right]) if output.is_success() => Ok((*left, *right)),
+        _ => Err(Error::external(format!("count the commits between {a} and {b}: {}", output.last_line()))),
+    }
 }
 
 /// Orders commits so that none stands before one of its children; otherwise as they came.

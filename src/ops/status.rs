@@ -15,6 +15,7 @@ use crate::model::merge_request::MrState;
 use crate::name::Name;
 use crate::ops::convoy::{self, Asked, Summary};
 use crate::ops::polecat::{self, Listed};
+use crate::ops::refinery::{self, Origin};
 use crate::ops::remote;
 use crate::ops::track::reach::Shelves;
 use crate::town::{RigPlace, Town};
@@ -41,6 +42,8 @@ pub struct RigStatus {
     pub rig: Name,
     /// Its target branch.
     pub target: String,
+    /// Whether what lands there is pushed, and how far it is from origin's branch.
+    pub origin: Origin,
     /// Work by where it stands.
     pub beads: Counts,
     /// Its polecats.
@@ -120,6 +123,7 @@ fn look_at(town: &Town, place: &RigPlace) -> Result<RigStatus> {
     Ok(RigStatus {
         rig: place.rig.name.clone(),
         target: place.rig.target.clone(),
+        origin: refinery::origin(place, &place.rig.target)?,
         beads: counts,
         polecats: polecat::list(town, place)?,
         queued: in_state(&[MrState::Queued, MrState::Landing]),

@@ -133,7 +133,7 @@ impl Show for Pairs {
     }
 }
 
-/// List open beads that commits on the target branch name, for example: gt bead orphans --rig widgets
+/// List open beads that commits on the target branch name, here or at origin; for example: gt bead orphans --rig widgets
 #[derive(Args)]
 pub struct OrphanArgs {
     #[command(flatten)]

@@ -42,6 +42,14 @@ impl Fed {
     pub fn is_nothing(&self) -> bool {
         self.beads.is_empty() && self.skipped.is_empty()
     }
+
+    /// The beads that were slung.
+    pub fn slung(&self) -> impl Iterator<Item = &BeadId> {
+        self.beads.iter().filter_map(|tried| match tried {
+            Tried::Slung(slung) => Some(slung.bead()),
+            Tried::Failed { .. } => None,
+        })
+    }
 }
 
 /// Whether `bead` is to be kept going until all of it is done.

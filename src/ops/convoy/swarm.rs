@@ -115,18 +115,18 @@ pub struct Batch {
 }
 
 /// Makes one convoy of those of `batch` that no open convoy tracks, and tells the witnesses when it is several; answers
-/// the convoy, or the one that tracks the first already.
+/// the convoy, or the one that tracks the first already, and whether it is new.
 ///
 /// # Errors
 /// As every transaction; the work is slung all the same, and slinging it again makes the convoy.
-pub fn for_slung(town: &Town, batch: &Batch) -> Result<Option<BeadId>> {
+pub fn for_slung(town: &Town, batch: &Batch) -> Result<Option<(BeadId, bool)>> {
     let state = town.hq.state()?;
     let mut others = Vec::new();
     for id in &batch.beads {
         others.push(super::tracking(&state, [id])?.into_keys().next());
     }
     if others.iter().all(Option::is_some) {
-        return Ok(others.into_iter().flatten().next());
+        return Ok(others.into_iter().flatten().next().map(|convoy| (convoy, false)));
     }
     let mut reach = Reach::new(town);
     let title = title_of(&mut reach, &batch.beads);
@@ -164,7 +164,8 @@ pub fn for_slung(town: &Town, batch: &Batch) -> Result<Option<BeadId>> {
         Ok(Some(bead.id))
     })?;
     settle::deliver_told(town)?;
-    Ok(made.or_else(|| others.into_iter().flatten().next()))
+    let there = others.into_iter().flatten().next().map(|convoy| (convoy, false));
+    Ok(made.map(|convoy| (convoy, true)).or(there))
 }
 
 fn title_of(reach: &mut Reach<'_>, beads: &[BeadId]) -> String {

@@ -73,6 +73,8 @@ impl Drained {
             | Event::Recovered { .. }
             | Event::Raced { .. }
             | Event::LeftBehind { .. } => {}
+            Event::ConvoyLanded { convoy, .. } => self.convoys.push(convoy.clone()),
+            Event::ConvoyFed { beads, .. } => self.slung.extend(beads.iter().cloned()),
         }
     }
 }

@@ -112,6 +112,20 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// All that a convoy tracks is closed with what landed.
+    ConvoyLanded {
+        /// The convoy.
+        convoy: BeadId,
+        /// What it is about.
+        title: String,
+    },
+    /// What waited in a convoy for what landed was slung.
+    ConvoyFed {
+        /// The convoy.
+        convoy: BeadId,
+        /// What was slung.
+        beads: Vec<BeadId>,
+    },
 }
 
 /// How an unfinished landing ended.
@@ -161,6 +175,8 @@ impl Event {
             Self::Raced { target, reason } => format!("landing on {target} dropped and planned again: {reason}"),
             Self::RemoteAway { reason } => format!("waiting for the remote: {reason}"),
             Self::LeftBehind { what, reason } => format!("left {what} as it is: {reason}"),
+            Self::ConvoyLanded { convoy, title } => format!("convoy {convoy} has landed: {title}"),
+            Self::ConvoyFed { convoy, beads } => format!("slung {} of convoy {convoy}", names(beads)),
         }
     }
 }

@@ -20,7 +20,9 @@ use crate::model::gate::{Intent, Landing};
 use crate::model::merge_request::{MergeRequest, MrState};
 use crate::model::protocol::Protocol;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
-use crate::ops::{convoy, post};
+use crate::name::BeadId;
+use crate::ops::convoy::{self, Settled, Settling};
+use crate::ops::post;
 use crate::store::batch::Batch;
 use crate::store::refs::Swap;
 use crate::time;
@@ -223,8 +225,8 @@ impl Queue<'_> {
         crash_point("land.recorded");
         self.unpin(intent)?;
         let beads = events.iter().flat_map(|event| if let Event::Landed { beads, .. } = event { &beads[..] } else { &[] });
-        convoy::after_close(self.town, beads);
-        for event in &events {
+        let settled = convoy::after_close(self.town, beads);
+        for event in events.iter().chain(&settled.iter().flat_map(of_convoy).collect::<Vec<_>>()) {
             say(event);
         }
         Ok(())
@@ -304,4 +306,18 @@ impl Queue<'_> {
 
 fn count(requests: usize) -> String {
     if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") }
+}
+
+/// What is to be told of a convoy after a landing.
+fn of_convoy(settled: &Settled) -> Vec<Event> {
+    let (convoy, title) = (settled.id.clone(), settled.title.clone());
+    let slung: Vec<BeadId> = settled.fed.iter().flat_map(|fed| fed.slung().cloned()).collect();
+    let mut events = Vec::new();
+    if !slung.is_empty() {
+        events.push(Event::ConvoyFed { convoy: convoy.clone(), beads: slung });
+    }
+    if settled.outcome == Settling::Landed {
+        events.push(Event::ConvoyLanded { convoy, title });
+    }
+    events
 }

@@ -10,6 +10,7 @@
 //! gate      run and record                     recover   landings that a dead process left open
 //! land      intent, re-check, swap, records    submit    how requests come in
 //! remote    when a remote holds the target     why       the story of one request
+//! origin    how far apart when none does
 //! ```
 
 mod drain;
@@ -19,6 +20,7 @@ mod gate;
 mod hold;
 mod land;
 mod look;
+mod origin;
 mod recover;
 mod remote;
 mod stack;
@@ -45,6 +47,7 @@ use crate::town::{RigPlace, Town};
 
 pub use event::{Event, Recovery};
 pub use look::Request;
+pub use origin::{Origin, origin};
 pub use submit::{Filed, Handed, Submission, check_pin, file_mr, submit};
 pub use why::{GateStory, Listed, Overview, Story, list, status, why};
 
@@ -92,6 +95,12 @@ pub struct Drained {
     pub red_targets: BTreeSet<String>,
     /// Targets whose remote could not be reached.
     pub waiting_for_remote: BTreeSet<String>,
+    /// Convoys that landed with what landed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub convoys: Vec<BeadId>,
+    /// Work of convoys that waited for what landed, and was slung.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slung: Vec<BeadId>,
     /// Gate runs.
     pub runs: u32,
 }

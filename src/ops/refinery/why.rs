@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::event::short;
 use super::evict::evidence_line;
 use super::look::{self, Memo, Request, object_id};
+use super::origin::{Origin, origin};
 use crate::config;
 use crate::error::Result;
 use crate::ledger::State;
@@ -75,6 +76,8 @@ pub struct TargetOverview {
     pub held: usize,
     /// Landings under way or left open.
     pub open_intents: Vec<String>,
+    /// Whether what lands there is pushed, and how far it is from origin's branch.
+    pub origin: Origin,
 }
 
 /// A gate run, as the story of a request tells it.
@@ -199,6 +202,7 @@ pub fn status(town: &Town, place: &RigPlace) -> Result<Overview> {
             queued: live.iter().filter(|request| request.mr.target == target).count() - held,
             held,
             open_intents: intents.iter().filter(|intent| intent.target == target).map(|intent| intent.id.clone()).collect(),
+            origin: origin(place, &target)?,
             target,
         });
     }

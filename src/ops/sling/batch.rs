@@ -73,6 +73,9 @@ pub enum Thrown {
         /// Why it has none, when it was to have one.
         #[serde(skip_serializing_if = "Option::is_none")]
         convoy_fault: Option<String>,
+        /// What of the words about convoys was left undone, since one tracked it before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        convoy_note: Option<String>,
     },
     /// Several.
     Several {
@@ -83,6 +86,9 @@ pub enum Thrown {
         /// Why they have none, when they were to have one.
         #[serde(skip_serializing_if = "Option::is_none")]
         convoy_fault: Option<String>,
+        /// What of the words about convoys was left undone, since one tracked them before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        convoy_note: Option<String>,
     },
 }
 
@@ -128,8 +134,8 @@ fn is_bead(town: &Town, text: &str) -> Result<bool> {
 pub fn throw(town: &Town, beads: &[String], plan: &Plan, tracking: Tracking) -> Result<Thrown> {
     if let [bead] = beads {
         let slung = sling(town, &Plan { bead: bead.clone(), ..plan.clone() })?;
-        let (convoy, convoy_fault) = track(town, vec![slung.bead().clone()], tracking);
-        return Ok(Thrown::One { slung, convoy, convoy_fault });
+        let Tracked { convoy, fault, note } = track(town, vec![slung.bead().clone()], tracking);
+        return Ok(Thrown::One { slung, convoy, convoy_fault: fault, convoy_note: note });
     }
     if let Some(target) = plan.target.as_ref().filter(|target| target.trim_end_matches('/').contains('/')) {
         return Err(Error::usage(format!("{target} takes one bead at a time")).hint("sling several to a rig"));
@@ -146,8 +152,8 @@ pub fn throw(town: &Town, beads: &[String], plan: &Plan, tracking: Tracking) -> 
     }
     // When nothing was slung there is nothing to track.
     let is_any = tried.iter().any(|one| matches!(one, Tried::Slung(_)));
-    let (convoy, convoy_fault) = if is_any { track(town, named, tracking) } else { (None, None) };
-    Ok(Thrown::Several { beads: tried, convoy, convoy_fault })
+    let Tracked { convoy, fault, note } = if is_any { track(town, named, tracking) } else { Tracked::default() };
+    Ok(Thrown::Several { beads: tried, convoy, convoy_fault: fault, convoy_note: note })
 }
 
 /// Whether a bead that could not be slung now is still to be done: then the batch is not done before it is.
@@ -160,15 +166,35 @@ fn is_unfinished_work(town: &Town, id: &BeadId) -> bool {
     }
 }
 
-/// The convoy of what was slung. That there is none is no failure of slinging; the next sling makes it.
-fn track(town: &Town, beads: Vec<BeadId>, tracking: Tracking) -> (Option<BeadId>, Option<String>) {
+/// The convoy of what was slung.
+#[derive(Default)]
+struct Tracked {
+    convoy: Option<BeadId>,
+    /// Why there is none.
+    fault: Option<String>,
+    /// What was left undone.
+    note: Option<String>,
+}
+
+/// Lets a convoy track what was slung. That there is none is no failure of slinging; the next sling makes it.
+fn track(town: &Town, beads: Vec<BeadId>, tracking: Tracking) -> Tracked {
     if tracking == Tracking::Nothing {
-        return (None, None);
+        return Tracked::default();
     }
-    match convoy::for_slung(town, &Batch { beads, owned: tracking == Tracking::Owned }) {
-        Ok(convoy) => (convoy, None),
-        Err(error) => (None, Some(error.line())),
+    let owned = tracking == Tracking::Owned;
+    match convoy::for_slung(town, &Batch { beads, owned }) {
+        Ok(Some((convoy, is_new))) => {
+            let note = (owned && !is_new && !is_owned(town, &convoy))
+                .then(|| format!("--owned was left undone: {convoy} tracked it before, and lands by itself"));
+            Tracked { convoy: Some(convoy), fault: None, note }
+        }
+        Ok(None) => Tracked::default(),
+        Err(error) => Tracked { fault: Some(error.line()), ..Tracked::default() },
     }
+}
+
+fn is_owned(town: &Town, convoy: &BeadId) -> bool {
+    convoy::stories(town, std::slice::from_ref(convoy)).is_ok_and(|stories| stories.iter().all(|story| story.summary.owned))
 }
 
 impl Tried {

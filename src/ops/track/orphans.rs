@@ -58,11 +58,17 @@ pub fn orphans(town: &Town, places: &[RigPlace]) -> Result<Found<Orphan>> {
     Ok(found)
 }
 
-/// The beads that commits on the target branch of a rig name, each with the newest of these and its subject.
+/// The beads that commits on the target branch of a rig name, here or at origin as last fetched, each with the newest of
+/// these and its subject.
 fn named(place: &RigPlace) -> Result<BTreeMap<BeadId, (String, String)>> {
     let target = format!("refs/heads/{}", place.rig.target);
     let git_dir = place.ledger.store.dir();
-    let args = ["log", COMMITS_MAX, "-z", "--format=%h%x01%s%x01%B", &target, "--"];
+    let there = format!("refs/remotes/origin/{}", place.rig.target);
+    let mut args = vec!["log", COMMITS_MAX, "-z", "--format=%h%x01%s%x01%B", &target];
+    if place.ledger.store.read_ref(&there)?.is_some() {
+        args.push(&there);
+    }
+    args.push("--");
     let output = program::bare(git_dir, &args)?;
     if !output.is_success() {
         let what = format!("read the commits of rig {} on {}: {}", place.rig.name, place.rig.target, output.last_line());
