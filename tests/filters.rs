@@ -77,6 +77,129 @@ fn every_field_is_a_filter() {
     assert_eq!(town.gt("--json count --by parent --rig widgets").json()["groups"][1]["group"], epic.as_str());
 }
 
+/// What `gt` says on a day of January 2026 to `agent`.
+fn on(town: &Town, day: u32, agent: &str, line: &str) -> Value {
+    let clock = format!("2026-01-{day:02}T00:00:00Z");
+    town.as_agent(agent).var("GT_NOW", &clock).gt(&format!("--json {line}")).json()
+}
+
+#[test]
+fn people_times_and_fields_tell_beads_apart() {
+    let town = two_rigs();
+    let make = |day: u32, agent: &str, words: &str| -> String {
+        on(&town, day, agent, &format!("create {words} --rig widgets"))["id"].as_str().unwrap().to_owned()
+    };
+    make(1, "mayor", "A --design So -e 2h --due 2026-01-05 -d Text");
+    let b = make(2, "deacon", "B --defer 2026-01-09 -l x");
+    make(3, "overseer", "C --acceptance Dry --notes N --external-ref gh-7 --metadata k=1 --assignee mayor");
+    on(&town, 4, "overseer", &format!("update {b} --owner joe"));
+    on(&town, 6, "overseer", &format!("bead comment add {b} Hm"));
+    let cases = [
+        ("--created-by mayor", "A"),
+        ("--created-by deacon", "B"),
+        ("--created-by nobody", ""),
+        ("--owner joe", "B"),
+        ("--created-after 2026-01-02", "BC"),
+        ("--created-before 2026-01-02", "A"),
+        ("--created-after 2026-01-02 --created-before 2026-01-03", "B"),
+        ("--created-after 5d", "BC"),
+        ("--updated-after 2026-01-06", "B"),
+        ("--updated-before 2026-01-03", "A"),
+        ("--updated-after 2d", "B"),
+        ("--overdue", "A"),
+        ("--due-after 2026-01-05", "A"),
+        ("--due-before 2026-01-05", ""),
+        ("--due-after -3d", "A"),
+        ("--defer-before 2026-01-10", "B"),
+        ("--defer-after 2026-01-10", ""),
+        ("--defer-after 2d", "B"),
+        ("--empty-description", "BC"),
+        ("--no-labels", "AC"),
+        ("--desc-contains TEXT", "A"),
+        ("--notes-contains n", "C"),
+        ("--metadata k", "C"),
+        ("--metadata k=2", ""),
+        ("--external-ref gh-7", "C"),
+        ("--assignee mayor", "C"),
+        ("--unassigned", "AB"),
+    ];
+    let found = |line: &str| -> String {
+        let rows = on(&town, 7, "overseer", &format!("list {line} --rig widgets"));
+        rows.as_array().unwrap().iter().map(|bead| bead["title"].as_str().unwrap()).collect()
+    };
+    for (line, wanted) in cases {
+        assert_eq!(found(line), wanted, "{line}");
+    }
+    for (field, has) in [
+        ("description", "A"),
+        ("design", "A"),
+        ("estimate", "A"),
+        ("due", "A"),
+        ("defer", "B"),
+        ("labels", "B"),
+        ("owner", "B"),
+        ("comments", "B"),
+        ("acceptance", "C"),
+        ("notes", "C"),
+        ("external-ref", "C"),
+        ("metadata", "C"),
+        ("assignee", "C"),
+    ] {
+        assert_eq!(found(&format!("--has {field}")), has, "{field}");
+        assert_eq!(found(&format!("--has-no {field}")), "ABC".replace(has, ""), "{field}");
+    }
+    assert_eq!(found("--has design,due"), "A");
+    assert_eq!(found("--has design,notes"), "", "all that are given must be there");
+    assert_eq!(on(&town, 7, "mayor", "list --mine --rig widgets")[0]["title"], "C");
+    assert_eq!(on(&town, 7, "deacon", "list --mine --rig widgets"), json!([]));
+}
+
+#[test]
+fn closed_ones_are_found_by_when_they_were_closed() {
+    let town = two_rigs();
+    for (title, day) in [("Early", 4), ("Late", 6)] {
+        let id = on(&town, 1, "overseer", &format!("create {title} --rig widgets"))["id"].as_str().unwrap().to_owned();
+        on(&town, day, "overseer", &format!("close {id}"));
+    }
+    make(&town, "Open");
+    for (line, wanted) in [
+        ("--closed-after 2026-01-05", vec!["Late"]),
+        ("--closed-before 2026-01-05", vec!["Early"]),
+        ("--closed-after 2026-01-04 --closed-before 2026-01-06", vec!["Early"]),
+        ("--closed-after 2026-01-04 --closed-before 2026-01-06T00:00:01Z --sort closed", vec!["Late", "Early"]),
+        ("--status all --sort created", vec!["Open", "Early", "Late"]),
+        ("--status closed,open --not-status open", vec!["Early", "Late"]),
+        ("", vec!["Open"]),
+    ] {
+        let mut found = titles(&town, &format!("list {line}"));
+        let mut wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
+        if !line.contains("--sort closed") {
+            found.sort();
+            wanted.sort();
+        }
+        assert_eq!(found, wanted, "{line}");
+    }
+}
+
+#[test]
+fn ready_work_is_put_in_the_order_that_is_asked_for() {
+    let town = two_rigs();
+    for (day, words) in [(1, "Old -p 4"), (2, "Mid -p 3 -d Text"), (3, "New -p 0"), (4, "Newer -p 1")] {
+        on(&town, day, "overseer", &format!("create {words} --rig widgets"));
+    }
+    for (order, wanted) in [
+        ("hybrid", ["New", "Newer", "Old", "Mid"]),
+        ("priority", ["New", "Newer", "Mid", "Old"]),
+        ("oldest", ["Old", "Mid", "New", "Newer"]),
+    ] {
+        assert_eq!(titles(&town, &format!("ready --sort {order}")), wanted, "{order}");
+        assert_eq!(titles(&town, &format!("ready --sort {order} -n 2")), wanted[..2], "{order}");
+    }
+    assert_eq!(titles(&town, "ready"), titles(&town, "ready --sort hybrid"));
+    assert_eq!(titles(&town, "ready --has description"), ["Mid"]);
+    assert_eq!(titles(&town, "ready --created-before 2026-01-02"), ["Old"]);
+}
+
 #[test]
 fn closed_ones_are_listed_when_they_are_named_or_their_time_is() {
     let town = two_rigs();
@@ -99,7 +222,7 @@ fn lists_are_sorted_by_any_of_their_columns_and_from_the_end() {
     let made = |hour: u32, line: &str| at(hour, &format!("create {line} --rig widgets"))["id"].as_str().unwrap().to_owned();
     let b = made(1, "b -p 2 --due 2026-03-01 -t bug");
     made(2, "c -p 1 --due 2026-02-01");
-    made(3, "a -p 3 --assignee mayor");
+    made(3, "a -p 3 --assignee mayor -t epic");
     at(4, &format!("update {b} --status blocked"));
     let order = |line: &str| titles(&town, &format!("list --sort {line}")).concat();
     for (line, wanted) in [
@@ -113,13 +236,18 @@ fn lists_are_sorted_by_any_of_their_columns_and_from_the_end() {
         ("due -r", "bca"),
         ("status", "cab"),
         ("assignee", "acb"),
+        ("type", "cba"),
     ] {
         assert_eq!(order(line), wanted, "{line}");
     }
     assert_eq!(titles(&town, "list --reverse").concat(), "abc");
     assert_eq!(titles(&town, "list --sort title -n 1").concat(), "a");
     at(5, &format!("close {b}"));
-    assert_eq!(titles(&town, "list --all --sort closed -t bug,task").concat(), "bca");
+    assert_eq!(titles(&town, "list --all --sort closed -t bug,task").concat(), "bc");
+    let mut by_id = ids(town.gt("--json list --all --sort id --rig widgets"));
+    assert!(by_id.len() > 2 && by_id.is_sorted(), "{by_id:?}");
+    by_id.reverse();
+    assert_eq!(ids(town.gt("--json list --all --sort id -r --rig widgets")), by_id);
     assert_eq!(titles(&town, "ready --sort oldest").concat(), "c");
     town.gt("list --sort colour").fails_with(2);
 }
@@ -158,6 +286,8 @@ fn a_template_says_what_a_row_looks_like() {
         assert_eq!(town.gt_args(&words).succeeds().stdout, "Mend P1\n", "{verb}");
     }
     assert_eq!(town.gt_args(&["blocked", "--format", "{id}"]).succeeds().stdout, "");
+    make(&town, &format!("Waits --deps {id}"));
+    assert_eq!(town.gt_args(&["blocked", "--format", "{title} P{priority}"]).succeeds().stdout, "Waits P2\n");
     let wrong = town.gt_args(&["list", "--format", "{colour}"]).fails_with(2);
     assert!(wrong.stderr.contains("close_reason"), "{}", wrong.stderr);
     town.gt_args(&["--json", "list", "--format", "{id}"]).fails_with(2);

@@ -55,6 +55,58 @@ fn a_close_tells_what_it_sets_free_and_goes_on_with_the_next() {
 }
 
 #[test]
+fn what_goes_on_is_the_most_urgent_that_is_free() {
+    let town = two_rigs();
+    let parent = make(&town, "Parent -t epic");
+    let part = |words: &str| make(&town, &format!("{words} --parent {parent}"));
+    let first = part("First");
+    part("Later -p 3");
+    let next = part("Next -p 1");
+    let freed = part(&format!("Freed -p 2 --deps {first}"));
+    part(&format!("'Waits still' -p 0 --deps {next}"));
+    part("Taken -p 0 --assignee mayor");
+    let aside = part("Aside -p 0");
+    town.gt(&format!("bead defer {aside}")).succeeds();
+    make(&town, "'Of nobody' -p 0");
+    let told = answer(&town, &format!("close {first} --continue"));
+    assert_eq!(names(&told["unblocked"], "id"), [freed], "what was ready before is not told");
+    assert_eq!(
+        (told["continued"]["id"].as_str(), told["continued"]["assignee"].as_str()),
+        (Some(next.as_str()), Some("overseer"))
+    );
+    // Closed already: nothing is set free, and nothing of it goes wrong.
+    assert_eq!(answer(&town, &format!("close {first} --suggest-next"))["unblocked"], json!([]));
+}
+
+#[test]
+fn lint_knows_hooks_and_parents_and_what_is_said_elsewhere() {
+    let town = two_rigs();
+    let open = make(&town, "Open -d Text");
+    make(&town, "Wanted -t feature -d 'Acceptance: it holds water'");
+    make(&town, "Said -t bug -d Text --acceptance Dry");
+    let closed = make(&town, "Closed -d Text");
+    town.gt(&format!("close {closed} --reason 'not needed'")).succeeds();
+    let parent = make(&town, "Parent -d Text");
+    let child = make(&town, &format!("Child -d Text --parent {parent}"));
+    let hook = |agent: &str, bead: &str| {
+        let record = json!({"v": 1, "agent": format!("widgets/polecats/{agent}"), "bead": bead, "slung_by": "overseer",
+            "slung_at": "2026-01-01T00:00:00.000Z", "machine": "m", "rev": "1@m"});
+        write(&town, "widgets", &format!("hooks/widgets%2Fpolecats%2F{agent}.json"), &format!("{record:#}\n"));
+    };
+    town.gt("bead lint --rig widgets").succeeds();
+    hook("toast", &open);
+    hook("nux", "wi-gone1");
+    put(&town, "widgets", &bead_path(&child), |bead| bead["parent"] = json!("wi-gone2"));
+    let found = document(&town.gt("--json bead lint --rig widgets").ends_with(1));
+    let told: Vec<(String, String)> = names(&found, "id").into_iter().zip(names(&found, "rule")).collect();
+    let mut wanted = vec![(child, "dangling"), (open.clone(), "no-hook"), ("wi-gone1".to_owned(), "no-hook")];
+    wanted.sort();
+    assert_eq!(told, wanted.into_iter().map(|(id, rule)| (id, rule.to_owned())).collect::<Vec<_>>());
+    let only = document(&town.gt(&format!("--json bead lint {open}")).ends_with(1));
+    assert_eq!(names(&only, "id"), [open], "only what was asked for");
+}
+
+#[test]
 fn a_bead_is_shown_with_all_that_leans_on_it_and_all_that_was_said() {
     let town = two_rigs();
     let question = make(&town, "Which -t question -d 'North or south?'");
@@ -129,7 +181,15 @@ fn what_is_alike_is_told_in_pairs() {
     assert_eq!(both, wanted);
     assert_eq!((pairs[0]["other_id"].as_str(), pairs[0]["likeness"].as_u64()), (Some(c.as_str()), Some(100)));
     assert_eq!(names(&answer(&town, "bead duplicates --rig widgets"), "other_id"), std::slice::from_ref(&b));
-    assert_eq!(answer(&town, "bead duplicates --rig widgets --threshold 95"), json!([]));
+    // Five of six words: the threshold is reached exactly, and not by one more.
+    assert_eq!(answer(&town, "bead duplicates --rig widgets")[0]["likeness"], 83);
+    assert_eq!(names(&answer(&town, "bead duplicates --rig widgets --threshold 83"), "id"), std::slice::from_ref(&a));
+    assert_eq!(answer(&town, "bead duplicates --rig widgets --threshold 84"), json!([]));
+    // Descriptions that differ are a third of it: two thirds of a hundred.
+    let twins = [make(&town, "'Oil a hinge' -d 'squeaky door'"), make(&town, "'Oil a hinge' -d 'rusty gate'")];
+    let pairs = answer(&town, "bead duplicates --rig widgets --title-contains hinge");
+    assert_eq!((names(&pairs, "other_id"), &pairs[0]["likeness"]), (vec![twins[1].clone()], &json!(66)));
+    town.gt(&format!("close {}", twins[0])).succeeds();
     assert_eq!(answer(&town, "bead duplicates --all -n 1").as_array().unwrap().len(), 1);
     town.gt(&format!("bead duplicate {b} --of {a}")).succeeds();
     assert_eq!(names(&answer(&town, "bead duplicates --all"), "other_id"), [c], "a closed one is told no more");
@@ -150,6 +210,10 @@ fn open_beads_that_commits_name_are_orphans() {
         made
     };
     commit(&format!("Mend it ({open})\n\nCloses {closed}."));
+    // Words that only begin like an id, epics, and what is in review are none.
+    let (epic, handed) = (create(&town, "Epic -t epic --rig widgets"), town.bead(&rig, "Handed"));
+    put(&town, "widgets", &bead_path(&handed), |bead| bead["status"] = json!("in_review"));
+    commit(&format!("Of {other}x, x{other}, {epic} and {handed}"));
     let newest = commit(&format!("More of {open}"));
     let found = answer(&town, "bead orphans");
     assert_eq!((names(&found, "id"), names(&found, "subject")), (vec![open.clone()], vec![format!("More of {open}")]));

@@ -44,8 +44,7 @@ const REDRAW_MILLIS: u64 = 60_000;
 
 impl Board {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        let filter = self.which.filter(town)?;
-        let scopes = self.which.scopes(town, &filter)?;
+        let (filter, scopes) = self.which.asked(town)?;
         if self.watch {
             return self.watch(town, &scopes, &filter, out);
         }

@@ -111,8 +111,7 @@ pub struct Duplicates {
 
 impl Duplicates {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        let filter = self.which.filter(town)?;
-        let scopes = self.which.which.scopes(town, &filter)?;
+        let (filter, scopes) = self.which.asked(town)?;
         let found = duplicates(town, &scopes, &filter, self.threshold, self.limit)?;
         note_faults(&found, out);
         Ok(out.show(&Pairs(shown(found, self.limit, out))))

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::bd::Sync;
 use super::pages::note_faults;
+use super::which::Place;
 use crate::cli::out::{Out, Page, Show};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::ops::sync::Report;
+use crate::ops::track::Filter;
 use crate::ops::track::overview::{Overview, overview};
-use crate::ops::track::{Filter, Scopes};
 use crate::town::Town;
 
 /// What these commands print with `--json`.
@@ -27,12 +28,8 @@ pub const ANSWERS: &[Answer] = &[
 /// Tell how much work there is and where it stands
 #[derive(Args)]
 pub struct Status {
-    /// Only of this rig, or hq for the town's own
-    #[arg(long, value_name = "RIG")]
-    rig: Option<String>,
-    /// Of every rig
-    #[arg(long, conflicts_with = "rig")]
-    all: bool,
+    #[command(flatten)]
+    place: Place,
     /// Only what you have
     #[arg(long)]
     assigned: bool,
@@ -47,7 +44,7 @@ pub struct Status {
 impl Status {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let filter = Filter { assignee: self.assigned.then(|| town.me.to_string()), ..Filter::default() };
-        let mut found = overview(town, &Scopes::of(town, self.rig.as_deref(), self.all)?, &filter)?;
+        let mut found = overview(town, &self.place.scopes(town)?, &filter)?;
         note_faults(&found, out);
         Ok(out.show(&Summary { summary: found.beads.pop().unwrap_or_default() }))
     }

@@ -104,8 +104,8 @@ pub struct List {
 
 impl Question for List {
     fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
-        let filter = Filter { everything: self.which.which.all, ..self.which.filter(town)? };
-        let scopes = self.which.which.scopes(town, &filter)?;
+        let (filter, scopes) = self.which.asked(town)?;
+        let filter = Filter { everything: self.which.which.all, ..filter };
         track::list(town, &scopes, &filter, self.sort.sort(), self.shape.limit)
     }
 
@@ -132,8 +132,7 @@ pub struct Ready {
 
 impl Question for Ready {
     fn find<B: Listed>(&self, town: &Town, out: Out) -> Result<Found<B>> {
-        let filter = self.which.filter(town)?;
-        let scopes = self.which.scopes(town, &filter)?;
+        let (filter, scopes) = self.which.asked(town)?;
         let ready = track::ready::<B>(town, &scopes, &filter, self.sort, self.shape.limit)?;
         if ready.elsewhere > 0 {
             out.note(&format!("{} more in other scopes: gt ready --all", ready.elsewhere));
@@ -164,8 +163,7 @@ pub struct Search {
 
 impl Question for Search {
     fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
-        let filter = self.which.filter(town)?;
-        let scopes = self.which.which.scopes(town, &filter)?;
+        let (filter, scopes) = self.which.asked(town)?;
         track::search(town, &scopes, &filter, &self.phrases, self.sort.asked(), self.shape.limit)
     }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pages::{Changed, note_faults};
+use super::which::Place;
 use super::words::{file_text, when};
 use super::{assignee, bead_id, bead_ids};
 use crate::cli::convoy::show_settled;
@@ -18,7 +19,7 @@ use crate::name::BeadId;
 use crate::ops::convoy::Settled;
 use crate::ops::track::census::NO_LABELS;
 use crate::ops::track::depend::Ending;
-use crate::ops::track::{self, By, Edit, Filter, Labelled, Scopes};
+use crate::ops::track::{self, By, Edit, Filter, Labelled};
 use crate::time::Moment;
 use crate::town::Town;
 
@@ -87,12 +88,8 @@ enum LabelVerb {
     },
     /// List all labels, with how many beads have each
     ListAll {
-        /// Only of this rig, or hq for the town's own
-        #[arg(long, value_name = "RIG")]
-        rig: Option<String>,
-        /// Of every rig
-        #[arg(long, conflicts_with = "rig")]
-        all: bool,
+        #[command(flatten)]
+        place: Place,
     },
 }
 
@@ -105,9 +102,8 @@ impl LabelArgs {
                 let (ledger, id) = town.resolve_bead(id)?;
                 Ok(out.show(&Labels(ledger.state()?.bead(&id)?.labels.into_iter().collect())))
             }
-            LabelVerb::ListAll { rig, all } => {
-                let scopes = Scopes::of(town, rig.as_deref(), *all)?;
-                let found = track::count(town, &scopes, &Filter::default(), Some(By::Label))?;
+            LabelVerb::ListAll { place } => {
+                let found = track::count(town, &place.scopes(town)?, &Filter::default(), Some(By::Label))?;
                 note_faults(&found, out);
                 let named = found.beads.into_iter().filter(|group| group.group != NO_LABELS);
                 Ok(out.show(&AllLabels(named.map(|group| Used { label: group.group, count: group.count }).collect())))

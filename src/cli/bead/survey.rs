@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::bead_id;
 use super::pages::{ClosedBeads, Rows, note_faults};
 use super::rows::{Lines, Question};
-use super::which::{Shape, SortArgs, Which, WhichEver};
+use super::which::{Place, Shape, SortArgs, Which, WhichEver};
 use crate::cli::out::{Cell, Out, Page, Show, cut_end, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
@@ -57,8 +57,7 @@ impl Blocked {
     }
 
     fn find<B: Listed>(&self, town: &Town, out: Out) -> Result<Found<Waiting<B>>> {
-        let filter = self.which.filter(town)?;
-        let scopes = self.which.scopes(town, &filter)?;
+        let (filter, scopes) = self.which.asked(town)?;
         let found = track::blocked::<B>(town, &scopes, &filter, self.shape.limit)?;
         note_faults(&found, out);
         let (shown, total) = (found.beads.len(), found.total);
@@ -144,16 +143,6 @@ enum EpicVerb {
     },
 }
 
-#[derive(Args)]
-struct Place {
-    /// Only of this rig, or hq for the town's own
-    #[arg(long, value_name = "RIG")]
-    rig: Option<String>,
-    /// Of every rig
-    #[arg(long, conflicts_with = "rig")]
-    all: bool,
-}
-
 impl EpicArgs {
     pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         match &self.verb {
@@ -197,7 +186,7 @@ fn one_epic(town: &Town, text: &str) -> Result<Progress> {
 
 fn open_epics(town: &Town, place: &Place, out: Out) -> Result<Vec<Progress>> {
     let filter = Filter { types: vec![IssueType::Epic], ..Filter::default() };
-    let found = track::epics(town, &Scopes::of(town, place.rig.as_deref(), place.all)?, &filter)?;
+    let found = track::epics(town, &place.scopes(town)?, &filter)?;
     note_faults(&found, out);
     Ok(found.beads)
 }
@@ -263,8 +252,8 @@ impl Count {
             (self.by_label, By::Label),
         ];
         let by = self.by.or_else(|| asked.into_iter().find_map(|(is_asked, by)| is_asked.then_some(by)));
-        let filter = self.which.filter(town)?;
-        let found: Found<Group> = track::count(town, &self.which.which.scopes(town, &filter)?, &filter, by)?;
+        let (filter, scopes) = self.which.asked(town)?;
+        let found: Found<Group> = track::count(town, &scopes, &filter, by)?;
         note_faults(&found, out);
         match by {
             None => Ok(out.show(&Total { count: found.total })),
@@ -314,8 +303,7 @@ impl Question for Stale {
     fn find<B: Listed>(&self, town: &Town, _: Out) -> Result<Found<B>> {
         const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
         let before = Moment::from_millis(town.now.millis().saturating_sub(i64::from(self.days) * DAY_MILLIS));
-        let filter = self.which.filter(town)?;
-        let scopes = self.which.which.scopes(town, &filter)?;
+        let (filter, scopes) = self.which.asked(town)?;
         track::stale(town, &scopes, &filter, before, self.shape.limit)
     }
 

@@ -160,7 +160,7 @@ fn span(town: &Town, clock: Clock, after: Option<&String>, before: Option<&Strin
 }
 
 impl Which {
-    pub(super) fn filter(&self, town: &Town) -> Result<Filter> {
+    fn filter(&self, town: &Town) -> Result<Filter> {
         let lower = |texts: &[String]| texts.iter().map(|text| text.to_lowercase()).collect();
         let (created, more) = self.times.spans(town)?;
         let who = |text: &Option<String>| text.as_ref().map_or(Ok(None), |text| assignee(town, text));
@@ -201,8 +201,15 @@ impl Which {
         Ok(filter)
     }
 
+    /// What is asked, and where.
+    pub(super) fn asked(&self, town: &Town) -> Result<(Filter, Scopes)> {
+        let filter = self.filter(town)?;
+        let scopes = self.scopes(town, &filter)?;
+        Ok((filter, scopes))
+    }
+
     /// The scopes that are asked: those of the ids that are named, when no rig is.
-    pub(super) fn scopes(&self, town: &Town, filter: &Filter) -> Result<Scopes> {
+    fn scopes(&self, town: &Town, filter: &Filter) -> Result<Scopes> {
         if self.rig.is_some() || filter.ids.is_empty() {
             return Scopes::of(town, self.rig.as_deref(), self.all);
         }
@@ -241,8 +248,9 @@ pub(super) struct WhichEver {
 }
 
 impl WhichEver {
-    pub(super) fn filter(&self, town: &Town) -> Result<Filter> {
-        let mut filter = self.which.filter(town)?;
+    /// What is asked, and where.
+    pub(super) fn asked(&self, town: &Town) -> Result<(Filter, Scopes)> {
+        let (mut filter, scopes) = self.which.asked(town)?;
         filter.statuses = if self.status.iter().any(|text| text == "all") {
             Status::WORDS.iter().map(|word| Status::from((*word).to_owned())).collect()
         } else {
@@ -253,7 +261,25 @@ impl WhichEver {
         if filter.statuses.is_empty() && !filter.more.closed.is_open() {
             filter.statuses = vec![Status::Closed];
         }
-        Ok(filter)
+        Ok((filter, scopes))
+    }
+}
+
+/// Which scopes.
+#[derive(Args)]
+pub(super) struct Place {
+    /// Only of this rig, or hq for the town's own
+    #[arg(long, value_name = "RIG")]
+    rig: Option<String>,
+    /// Of every rig
+    #[arg(long, conflicts_with = "rig")]
+    all: bool,
+}
+
+impl Place {
+    /// The scopes that are meant: those named, else the rig of the directory, else all.
+    pub(super) fn scopes(&self, town: &Town) -> Result<Scopes> {
+        Scopes::of(town, self.rig.as_deref(), self.all)
     }
 }
 
