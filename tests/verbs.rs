@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::beads::{create, ids, tip, two_rigs};
+use crate::race::all_at_once;
 use crate::town::Town;
 
 /// A bead of the rig `widgets`.
@@ -137,6 +138,24 @@ fn a_pinned_bead_is_never_ready_until_it_is_unpinned() {
     town.gt(&format!("close {id}")).succeeds();
     town.gt(&format!("bead pin {id}")).fails_with(4);
     town.gt(&format!("bead unpin {id}")).fails_with(4);
+}
+
+#[test]
+fn of_two_that_are_closed_for_each_other_at_once_one_stays() {
+    let town = two_rigs();
+    for verb in ["duplicate", "supersede"] {
+        for other in ["widgets", "gadgets"] {
+            let (a, b) = (create(&town, "One --rig widgets"), create(&town, &format!("Other --rig {other}")));
+            let flag = if verb == "duplicate" { "--of" } else { "--with" };
+            let pairs = [(&a, &b), (&b, &a), (&a, &b), (&b, &a)];
+            let outcomes =
+                all_at_once(pairs.map(|(one, for_other)| town.here().command(&["bead", verb, one, flag, for_other])).into());
+            assert!(outcomes.iter().any(|one| one.code == 0) && outcomes.iter().any(|one| one.code == 4), "{verb} over {other}");
+            let mut statuses = [town.status(&a), town.status(&b)];
+            statuses.sort();
+            assert_eq!(statuses, ["closed", "open"], "{verb} over {other}");
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::name::BeadId;
 use crate::ops::track::depend::{Ending, connect, connect_in};
 use crate::ops::track::edit::{Closed, Edit, close_in, comment_in, in_each_scope, settle_convoys, update, update_in};
 use crate::ops::track::reach::{Reach, Sight};
+use crate::store::lock::KernelLock;
 use crate::time::Moment;
 use crate::town::Town;
 
@@ -87,6 +88,7 @@ pub fn take_up(town: &Town, ids: &[BeadId], from: &Status) -> Result<Vec<Bead>> 
 /// Not found; refused, when they are the same bead, when `canonical` counts as a duplicate of `id`, or when `id` may not
 /// be closed.
 pub fn duplicate(town: &Town, id: &BeadId, canonical: &BeadId) -> Result<Closed> {
+    let _turn = pairing(town)?;
     check_not_of(town, canonical, &DependencyKind::Duplicates, id)?;
     let mut reach = Reach::new(town);
     let mut closed = in_each_scope(town, std::slice::from_ref(id), "duplicate", |change, id| {
@@ -102,6 +104,7 @@ pub fn duplicate(town: &Town, id: &BeadId, canonical: &BeadId) -> Result<Closed>
 /// # Errors
 /// As [`duplicate`].
 pub fn supersede(town: &Town, id: &BeadId, successor: &BeadId) -> Result<Closed> {
+    let _turn = pairing(town)?;
     check_not_of(town, id, &DependencyKind::Supersedes, successor)?;
     let reason = format!("Superseded by {successor}");
     let kind = DependencyKind::Supersedes;
@@ -123,6 +126,12 @@ pub fn supersede(town: &Town, id: &BeadId, successor: &BeadId) -> Result<Closed>
 
 fn one(closed: Vec<Closed>) -> Result<Closed> {
     closed.into_iter().next().ok_or_else(|| Error::bug("a bead was closed and is not there"))
+}
+
+/// The turn to close a bead for another one. The two may live in two scopes, whose transactions do not see each other:
+/// of two that close a pair both ways at once, the second looks when the first is done.
+fn pairing(town: &Town) -> Result<KernelLock> {
+    KernelLock::take(&town.hq.store.private_dir().join("pairs.flock"))
 }
 
 /// Refuses what would make each of two beads stand for the other, so that none of them is left.
