@@ -88,6 +88,24 @@ impl Convoy {
         bead.extra = record::object_of(self);
     }
 
+    /// Puts new ids where it remembers old ones; whether it did.
+    pub fn rename(&mut self, names: &BTreeMap<BeadId, BeadId>) -> bool {
+        let mut is_renamed = false;
+        for id in self.waves.iter_mut().flatten().chain(&mut self.from_epic) {
+            if let Some(new) = names.get(id) {
+                id.clone_from(new);
+                is_renamed = true;
+            }
+        }
+        for (old, new) in names {
+            if let Some(count) = self.feeds.remove(old) {
+                *self.feeds.entry(new.clone()).or_default() += count;
+                is_renamed = true;
+            }
+        }
+        is_renamed
+    }
+
     /// Who hears what becomes of the convoy in `bead`: its owner first, then those who watch it.
     #[must_use]
     pub fn hearers(&self, bead: &Bead) -> Vec<Address> {
@@ -190,6 +208,14 @@ mod tests {
         fields.put_into(&mut bead);
         assert_eq!(bead.extra["colour"], "red");
         assert_eq!(Convoy::of(&bead).unwrap().hearers(&bead), [Address::Mayor, Address::Deacon]);
+        fields.waves = vec![vec!["wi-a".parse().unwrap()], vec!["wi-b".parse().unwrap(), "ga-c".parse().unwrap()]];
+        fields.from_epic = Some("wi-e".parse().unwrap());
+        fields.feeds = [("wi-a".parse().unwrap(), 2), ("ga-c".parse().unwrap(), 1)].into();
+        let names: BTreeMap<BeadId, BeadId> =
+            [("wi-a", "ga-a"), ("wi-e", "hq-e")].map(|(old, new)| (old.parse().unwrap(), new.parse().unwrap())).into();
+        assert!(fields.rename(&names) && !fields.rename(&names));
+        assert_eq!(fields.waves, [vec!["ga-a".parse().unwrap()], vec!["wi-b".parse().unwrap(), "ga-c".parse().unwrap()]]);
+        assert_eq!((fields.from_epic.unwrap().as_str(), fields.feeds[&"ga-a".parse().unwrap()]), ("hq-e", 2));
         bead.extra.insert("watchers".into(), 5.into());
         assert!(Convoy::of(&bead).is_err());
         bead.issue_type = IssueType::Task;

@@ -5,6 +5,7 @@
 
 pub mod delete;
 mod edges;
+mod follow;
 pub mod history;
 mod kin;
 pub mod prefix;

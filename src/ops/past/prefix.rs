@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::delete::{check_idle, check_never_archived};
-use super::relocate::{MOVED_FROM, Names, Relocated, follow, renamed};
+use super::follow::{Names, follow, renamed};
+use super::relocate::{MOVED_FROM, Relocated};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Change, Ledger, tree};
 use crate::model::bead::{Bead, IssueType};

@@ -3,25 +3,26 @@
 //! Two scopes are two transactions. A copy names the bead that it came from and has an id that follows from it, so that
 //! a command which was killed in between is finished by the same command.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::ledger::{Change, Ledger, State, tree};
-use crate::model::bead::{Bead, Dependency, IssueType};
+use crate::ledger::{Change, Ledger, tree};
+use crate::model::bead::{Bead, IssueType};
 use crate::model::dependency::parent_of;
 use crate::model::hook::Hook;
 use crate::model::merge::content_hash;
 use crate::model::record::ARCHIVE_COPY;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
+use crate::ops::convoy;
 use crate::ops::past::delete::{check_idle, check_never_archived, listed};
 use crate::ops::past::edges;
+use crate::ops::past::follow::{Names, convoys_in, follow, follow_in_convoys, point, renamed};
 use crate::ops::past::kin::Kin;
 use crate::ops::track::create::check_settable_type;
-use crate::ops::track::reach::Reach;
 use crate::store::lock::KernelLock;
 use crate::town::Town;
 
@@ -58,9 +59,6 @@ pub struct Moved {
     pub dry_run: bool,
 }
 
-/// Old ids and new ones.
-pub(super) type Names = BTreeMap<BeadId, BeadId>;
-
 /// Moves the bead `id` to the scope with prefix `to`; with `cascade` its children go along.
 ///
 /// # Errors
@@ -77,27 +75,92 @@ pub fn relocate(town: &Town, id: &BeadId, to: &Prefix, cascade: bool, dry_run: b
     if id.prefix() == *to {
         return Err(Error::refused(format!("{id} lives there already")).hint("name the prefix of another rig, or hq"));
     }
-    for _ in 0..TRIES_MAX {
-        let beads = here.rehearse(town.now, |change| family(change, id, cascade))?;
-        let names = there.rehearse(town.now, |change| named(change, &beads, to))?;
-        if dry_run {
-            let told =
-                |bead: &Bead| Relocated { id: bead.id.clone(), moved_to: names[&bead.id].clone(), title: bead.title.clone() };
-            return Ok(Moved { moved: beads.iter().map(told).collect(), dry_run, ..Moved::default() });
-        }
-        let names = there.transact(&town.deed("move", format!("move {id} to {to}")), |change| copy(town, change, &beads, to))?;
-        crate::env::crash_point("bead.copied");
-        let mut reach = Reach::new(town);
-        let deed = town.deed("move", format!("move {id} to {}", names[id]));
-        let left = here.transact(&deed, |change| leave(town, change, &mut reach, (id, cascade), &beads, &names));
-        let left = left.or_else(|error| take_back(town, &there, &names).and(Err(error)))?;
-        let Some(mut followed) = left else { continue };
-        crate::env::crash_point("bead.moved");
-        followed.extend(follow(town, &names)?);
-        followed.sort();
-        return Ok(Moved { moved: told(&there, &names)?, followed, ..Moved::default() });
+    let asked = Asked { town, here: &here, there: &there, id, to, cascade };
+    if dry_run {
+        return asked.plan();
     }
-    Err(Error::conflict(format!("{id} kept changing while it was moved")).hint("try again"))
+    let mut copied = Names::new();
+    let moved = asked.carry(&mut copied);
+    // Whatever kept beads from going, their copies go again.
+    match (asked.take_back(&copied), moved) {
+        (Err(error), Ok(_)) => Err(error),
+        (Err(left), Err(error)) => {
+            tracing::warn!("what was copied to {to} is still there: {}", left.line());
+            Err(error)
+        }
+        (Ok(()), moved) => moved,
+    }
+}
+
+/// What is to be moved.
+struct Asked<'a> {
+    town: &'a Town,
+    here: &'a Ledger,
+    there: &'a Ledger,
+    id: &'a BeadId,
+    to: &'a Prefix,
+    cascade: bool,
+}
+
+impl Asked<'_> {
+    /// What would be moved.
+    fn plan(&self) -> Result<Moved> {
+        let beads = self.here.rehearse(self.town.now, |change| family(change, self.id, self.cascade))?;
+        let names = self.there.rehearse(self.town.now, |change| named(change, &beads, self.to))?;
+        let told = |bead: &Bead| Relocated { id: bead.id.clone(), moved_to: names[&bead.id].clone(), title: bead.title.clone() };
+        Ok(Moved { moved: beads.iter().map(told).collect(), dry_run: true, ..Moved::default() })
+    }
+
+    /// Moves it; `copied` names all copies of which the beads themselves are still here.
+    fn carry(&self, copied: &mut Names) -> Result<Moved> {
+        let Self { town, here, there, id, to, cascade } = *self;
+        for _ in 0..TRIES_MAX {
+            let beads = here.rehearse(town.now, |change| family(change, id, cascade))?;
+            let deed = town.deed("move", format!("move {id} to {to}"));
+            let names = there.transact(&deed, |change| copy(town, change, &beads, to))?;
+            copied.extend(names.clone());
+            crate::env::crash_point("bead.copied");
+            let deed = town.deed("move", format!("move {id} to {}", names[id]));
+            let left = here.transact(&deed, |change| leave(town, change, (id, cascade), &beads, &names))?;
+            let Some(mut followed) = left else { continue };
+            copied.retain(|old, _| !names.contains_key(old));
+            crate::env::crash_point("bead.moved");
+            followed.extend(follow(town, &names)?);
+            followed.sort();
+            followed.dedup();
+            let closed: Vec<&BeadId> = beads.iter().filter(|bead| bead.status.is_closed()).map(|bead| &names[&bead.id]).collect();
+            convoy::after_close(town, closed);
+            return Ok(Moved { moved: told(there, &names)?, followed, ..Moved::default() });
+        }
+        Err(Error::conflict(format!("{id} kept changing while it was moved")).hint("try again"))
+    }
+
+    /// Takes copies away again of beads that did not go after all.
+    fn take_back(&self, copied: &Names) -> Result<()> {
+        if copied.is_empty() {
+            return Ok(());
+        }
+        let Self { town, here, there, .. } = *self;
+        // What went all the same, though its command heard of a failure, lives only there.
+        let state = here.state()?;
+        let mut stayed = Vec::new();
+        for (old, new) in copied {
+            if state.has_bead(old)? {
+                stayed.push((old, new));
+            }
+        }
+        there.transact(&town.deed("move", "take back what did not move"), |change| {
+            for (old, new) in &stayed {
+                let found = change.get::<Bead>(&tree::bead(new))?;
+                let Some(copy) = found.filter(|copy| came_from(copy).as_ref() == Some(*old)) else { continue };
+                let mut stone = Tombstone::of(&copy, &town.actor.name, "", town.now);
+                stone.moved_to = Some((*old).clone());
+                change.remove_bead(new);
+                change.put_tombstone(&stone)?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// What was moved from here to `to` together with `id`, when that is so.
@@ -222,18 +285,11 @@ fn copy(town: &Town, change: &mut Change<'_>, beads: &[Bead], to: &Prefix) -> Re
     Ok(names)
 }
 
-pub(super) fn renamed(id: &mut BeadId, names: &Names) {
-    if let Some(new) = names.get(id) {
-        *id = new.clone();
-    }
-}
-
 /// Takes the beads away here, with tombstones that lead to the new ids, and tells who was made to follow; `None` when
 /// they are not what was copied any more.
 fn leave(
     town: &Town,
     change: &mut Change<'_>,
-    reach: &mut Reach<'_>,
     (id, cascade): (&BeadId, bool),
     beads: &[Bead],
     names: &Names,
@@ -242,90 +298,22 @@ fn leave(
         return Ok(None);
     }
     let mut followed = Vec::new();
-    for bead in beads {
-        for edge in edges::to(town, change, reach, &bead.id)? {
-            let is_near = edge.issue_id.prefix() == id.prefix() && !names.contains_key(&edge.issue_id);
-            if is_near && point(town, change, &edge, names)? {
-                followed.push(edge.issue_id);
-            }
+    let ids: Vec<BeadId> = names.keys().cloned().collect();
+    for held in edges::near(change, &ids, &ids.iter().collect())? {
+        if point(town, change, &held.edge, names)? {
+            followed.push(held.edge.issue_id);
         }
+    }
+    for bead in beads {
         let mut stone = Tombstone::of(bead, &town.actor.name, "", town.now);
         stone.moved_to = names.get(&bead.id).cloned();
         stone.last_record = change.before().blob_id(&tree::bead(&bead.id))?.map(|id| id.to_string());
         change.remove_bead(&bead.id);
         change.put_tombstone(&stone)?;
     }
+    let convoys = convoys_in(change.before(), names)?;
+    followed.extend(follow_in_convoys(town, change, &convoys, names)?);
     followed.sort();
     followed.dedup();
     Ok(Some(followed))
-}
-
-/// Takes copies away again of beads that may not go after all: somebody was faster.
-fn take_back(town: &Town, there: &Ledger, names: &Names) -> Result<()> {
-    there.transact(&town.deed("move", "take back what did not move"), |change| {
-        for (old, new) in names {
-            let Some(copy) = change.get::<Bead>(&tree::bead(new))?.filter(|copy| came_from(copy).as_ref() == Some(old)) else {
-                continue;
-            };
-            let mut stone = Tombstone::of(&copy, &town.actor.name, "", town.now);
-            stone.moved_to = Some(old.clone());
-            change.remove_bead(new);
-            change.put_tombstone(&stone)?;
-        }
-        Ok(())
-    })
-}
-
-/// Makes the edge lead to the new id; whether there was one.
-fn point(town: &Town, change: &mut Change<'_>, edge: &Dependency, names: &Names) -> Result<bool> {
-    let Some(mut bead) = change.get::<Bead>(&tree::bead(&edge.issue_id))? else { return Ok(false) };
-    let Some(new) = names.get(&edge.depends_on_id) else { return Ok(false) };
-    let has_new = bead.dependencies.iter().any(|own| own.depends_on_id == *new);
-    let Some(at) = bead.dependencies.iter().position(|own| own.depends_on_id == edge.depends_on_id) else { return Ok(false) };
-    if has_new {
-        bead.dependencies.remove(at);
-    } else {
-        bead.dependencies[at].depends_on_id = new.clone();
-    }
-    bead.updated_at = town.now;
-    change.put_bead(&bead)?;
-    Ok(true)
-}
-
-/// Makes the edges of other scopes lead to the new ids, a transaction a scope; what cannot be reached follows the
-/// tombstones.
-pub(super) fn follow(town: &Town, names: &Names) -> Result<Vec<BeadId>> {
-    let mut followed = Vec::new();
-    for prefix in crate::ops::track::Scopes::of(town, None, true)?.asked {
-        let Ok(ledger) = town.scope_of(&prefix) else { continue };
-        let Ok(edges) = ledger.state().and_then(|state| edges_in(&state, names)) else { continue };
-        if edges.is_empty() {
-            continue;
-        }
-        let deed = town.deed("follow", format!("follow {} beads to their new ids", names.len()));
-        followed.extend(ledger.transact(&deed, |change| {
-            let mut done = Vec::new();
-            for edge in &edges {
-                if point(town, change, edge, names)? {
-                    done.push(edge.issue_id.clone());
-                }
-            }
-            Ok(done)
-        })?);
-    }
-    followed.sort();
-    followed.dedup();
-    Ok(followed)
-}
-
-fn edges_in(state: &State<'_>, names: &Names) -> Result<Vec<Dependency>> {
-    let catalog = state.catalog()?;
-    let mut edges = Vec::new();
-    for old in names.keys() {
-        for (row, _) in catalog.needed_by(old) {
-            let bead = state.bead_of(row)?;
-            edges.extend(bead.dependencies.iter().filter(|edge| edge.depends_on_id == *old).cloned());
-        }
-    }
-    Ok(edges)
 }
