@@ -253,6 +253,13 @@ fn unrelate_ends_what_only_connects_and_dep_says_what_blocks() {
     assert_eq!(town.show(&b)["dependencies"].as_array().unwrap().len(), 1, "what blocks stays");
     assert_eq!(answer(&town, &format!("bd dep unrelate {c} {a}"))["status"], "removed", "whichever was named first");
     assert_eq!((town.show(&a).get("dependencies"), &town.show(&c)["dependencies"][0]["depends_on_id"]), (None, &json!(b)));
+    // A flag may stand before the verb.
+    assert_eq!(town.gt(&format!("bd dep --json add {c} {a}")).json()["status"], "added");
+    assert_eq!(town.gt(&format!("bd dep --json list {a}")).json()["id"], a.as_str());
+    assert_eq!(town.gt(&format!("bd comment --json add {a} so it is")).json()["text"], "so it is");
+    assert_eq!(town.gt(&format!("bd comment --json list {a}")).json().as_array().unwrap().len(), 1);
+    assert_eq!(town.gt(&format!("bd comment {a} list of things")).succeeds().stdout, format!("said on {a}\n"));
+    town.gt(&format!("bd dep ad {a} {c}")).fails_with(2);
     town.gt(&format!("bd dep {b} --blocks {a}")).fails_with(4);
     town.gt(&format!("bd dep {a}")).fails_with(2);
     town.gt(&format!("bd dep add {a}")).fails_with(2);

@@ -87,7 +87,7 @@ impl Reopen {
 ///
 /// `gt bead dep A --blocks B` says that B waits for A: the same as gt bead dep add B A.
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(subcommand_negates_reqs = true, arg_required_else_help = true)]
 pub struct Dep {
     #[command(subcommand)]
     verb: Option<DepVerb>,

@@ -222,6 +222,11 @@ impl CommentArgs {
             (Some(CommentVerb::Add { id, file: Some(file), .. }), _) => Self::add(town, id, &file_text(town, file)?, out),
             (Some(CommentVerb::List { id }), _) => Self::list(town, id, out),
             (None, Some(ShortComment { id, text })) if text.is_empty() => Self::list(town, id, out),
+            // Behind a flag a verb is taken for the first word: gt bead comment --json add ID TEXT.
+            (None, Some(ShortComment { id, text })) if id == "list" && text.len() == 1 => Self::list(town, &text[0], out),
+            (None, Some(ShortComment { id, text })) if id == "add" && text.len() > 1 => {
+                Self::add(town, &text[0], &text[1..].join(" "), out)
+            }
             (Some(CommentVerb::Add { id, text, file: None }), _) | (None, Some(ShortComment { id, text })) => {
                 Self::add(town, id, &text.join(" "), out)
             }
