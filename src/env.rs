@@ -43,6 +43,8 @@ pub enum Var {
     GtPager,
     /// `PAGER`: the same, when `GT_PAGER` is not set.
     Pager,
+    /// `GIT_TERMINAL_PROMPT`: `0`, so that nobody is asked for a password on the terminal.
+    TerminalPrompt,
 }
 
 impl Var {
@@ -67,6 +69,7 @@ impl Var {
             Self::Term => "TERM",
             Self::GtPager => "GT_PAGER",
             Self::Pager => "PAGER",
+            Self::TerminalPrompt => "GIT_TERMINAL_PROMPT",
         }
     }
 }

@@ -8,21 +8,27 @@ use std::collections::BTreeMap;
 use gix::ObjectId;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::program;
 use crate::git::progress::one_line;
-use crate::git::push::{Outcome, Update};
-use crate::git::remote::{Advertised, Place};
+use crate::git::push::{self, Outcome, Update};
+use crate::git::remote::{Advertised, Place, http_patience};
+use crate::git::{fault, program};
 use crate::store::Store;
 
 /// How many ids one call of git is given; a command line has an end.
 const IDS_MAX: usize = 1000;
 
+fn talk(store: &Store, args: &[&str]) -> Result<program::Output> {
+    let patience = http_patience(store)?;
+    let all: Vec<&str> = patience.iter().map(String::as_str).chain(args.iter().copied()).collect();
+    program::talking(store.dir(), &all)
+}
+
 /// All refs of `place` that are UTF-8.
 pub(crate) fn refs(store: &Store, place: &Place) -> Result<Vec<Advertised>> {
     let url = place.text();
-    let output = program::bare(store.dir(), &["ls-remote", "--symref", "--", &url])?;
+    let output = talk(store, &["ls-remote", "--symref", "--", &url])?;
     if !output.is_success() {
-        return Err(failed("reach", place, output.last_line()));
+        return Err(fault::error("reach", place, &output.stderr));
     }
     parse_refs(&output.text()).or_fail(Kind::External, || format!("list the refs of {}", place.shown()))
 }
@@ -54,9 +60,9 @@ pub(crate) fn fetch(store: &Store, place: &Place, wants: &[ObjectId]) -> Result<
         let mut args = vec!["-c", "core.fsync=all", "-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--refmap="];
         args.extend(["--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--", &url]);
         args.extend(ids.iter().map(String::as_str));
-        let output = program::bare(store.dir(), &args)?;
+        let output = talk(store, &args)?;
         if !output.is_success() {
-            return Err(failed("fetch from", place, output.last_line()));
+            return Err(fault::error("fetch from", place, &output.stderr));
         }
     }
     Ok(())
@@ -75,21 +81,33 @@ pub(crate) fn push(store: &Store, place: &Place, updates: &[&Update]) -> Result<
     args.extend(leases.iter().map(String::as_str));
     args.extend(["--", &url]);
     args.extend(specs.iter().map(String::as_str));
-    let output = program::bare(store.dir(), &args)?;
+    let output = talk(store, &args)?;
     let said: Vec<String> = output.stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(one_line).collect();
-    let said = said.join("; ");
-    let mut outcomes = parse_report(&output.text(), &said);
+    let said: Vec<&str> = said.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
+    let mut outcomes = parse_report(&output.text(), &said.join("; "));
     if output.is_success() {
         // With --quiet git is silent about what went well.
         for update in updates {
             outcomes.entry(update.name.clone()).or_insert(Outcome::Accepted);
         }
     }
-    if outcomes.is_empty() {
-        return Err(failed("push to", place, output.last_line()));
+    let has_no_report = |outcome: &Outcome| matches!(outcome, Outcome::Rejected(why) if why.starts_with(NO_REPORT));
+    if outcomes.is_empty() || outcomes.values().any(has_no_report) {
+        let is_hole = HOLES.iter().any(|words| output.stderr.contains(words));
+        if is_hole {
+            let message = format!("push to {}: an object is missing here: {}", place.shown(), one_line(output.last_line()));
+            return Err(Error::corrupt(message).hint("nothing was sent; git fsck lists what else is missing"));
+        }
+        return Err(fault::error("push to", place, &output.stderr));
     }
     Ok(outcomes)
 }
+
+/// How git puts that it does not know how a push ended.
+const NO_REPORT: &str = "remote failed to report status";
+/// How git puts that something of what is to be sent is not here.
+const HOLES: &[&str] =
+    &["does not point to a valid object", "bad object", "missing object", "pack-objects died", "unable to read"];
 
 /// Reads the lines of `git push --porcelain`: a flag, the two names and a summary, parted by tabs.
 fn parse_report(text: &str, said: &str) -> BTreeMap<String, Outcome> {
@@ -98,16 +116,21 @@ fn parse_report(text: &str, said: &str) -> BTreeMap<String, Outcome> {
         let mut parts = line.split('\t');
         let (Some(flag), Some(names), Some(summary)) = (parts.next(), parts.next(), parts.next()) else { continue };
         let Some((_, name)) = names.split_once(':') else { continue };
-        let said = if said.is_empty() { String::new() } else { format!(" (the remote says: {said})") };
-        let outcome = if flag == "!" { Outcome::Rejected(format!("{}{said}", one_line(summary))) } else { Outcome::Accepted };
+        let outcome = if flag == "!" { Outcome::Rejected(reason(summary, said)) } else { Outcome::Accepted };
         outcomes.insert(name.to_owned(), outcome);
     }
     outcomes
 }
 
-fn failed(deed: &str, place: &Place, line: &str) -> Error {
-    Error::external(format!("{deed} {}: {}", place.shown(), one_line(line)))
-        .hint("check the URL and that git can reach it: git ls-remote URL")
+/// The reason in a summary such as `[remote rejected] (hook declined)`, in the words of the other way.
+fn reason(summary: &str, said: &str) -> String {
+    let why = summary.split_once('(').map_or(summary, |(_, why)| why.strip_suffix(')').unwrap_or(why));
+    match why {
+        "stale info" => return "moved: the remote has something else".to_owned(),
+        "atomic push failed" => return "not sent, because another ref moved".to_owned(),
+        _ => {}
+    }
+    push::told(&one_line(why), said)
 }
 
 #[cfg(test)]
@@ -129,12 +152,13 @@ mod tests {
 
     #[test]
     fn what_push_reports_is_read() {
-        let text = "To x\n \tabc:refs/heads/a\tabc..def\n!\tabc:refs/heads/b\t[rejected] (stale info)\nDone\n";
+        let text = "To x\n \tabc:refs/heads/a\tabc..def\n!\tabc:refs/heads/b\t[rejected] (stale info)\n\
+            !\tabc:refs/heads/c\t[remote rejected] (pre-receive hook declined)\nDone\n";
         let outcomes = parse_report(text, "no");
         assert_eq!(outcomes["refs/heads/a"], Outcome::Accepted);
-        assert!(
-            matches!(&outcomes["refs/heads/b"], Outcome::Rejected(why) if why.contains("stale info") && why.contains("says: no"))
-        );
-        assert_eq!(outcomes.len(), 2);
+        let rejected = |why: &str| Outcome::Rejected(why.to_owned());
+        assert_eq!(outcomes["refs/heads/b"], rejected("moved: the remote has something else"));
+        assert_eq!(outcomes["refs/heads/c"], rejected("pre-receive hook declined (the remote says: no)"));
+        assert_eq!(outcomes.len(), 3);
     }
 }

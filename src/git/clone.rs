@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
-use gix::protocol::transport::Service;
+use gix::protocol::transport::Service as Side;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::fetch;
@@ -57,7 +57,7 @@ pub fn clone_bare(url: &str, dir: &Path, branch: Option<&str>, progress: &Progre
 fn fill(at: &Path, place: &Place, branch: Option<&str>, progress: &Progress) -> Result<Cloned> {
     init::init_bare(at, FIRST_BRANCH)?;
     let store = Store::open(at)?;
-    let mut link = Link::open(&store, place.clone(), Service::UploadPack, progress)?;
+    let mut link = Link::open(&store, place.clone(), Side::UploadPack, progress)?;
     let all = link.refs(&["HEAD", "refs/heads/", "refs/tags/"], progress)?;
     let (refs, ignored): (Vec<&Advertised>, Vec<&Advertised>) =
         all.iter().filter(|one| one.name != "HEAD" && one.id.is_some()).partition(|one| is_plain(&one.name));

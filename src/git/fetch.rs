@@ -11,14 +11,14 @@ use gix::ObjectId;
 use gix::negotiate::{Algorithm, Graph, Negotiator};
 use gix::protocol::fetch::negotiate::{Action, Round, one_round};
 use gix::protocol::fetch::{Arguments, Context, Negotiate, Options, Response, Shallow, Tags};
-use gix::protocol::transport::Service;
+use gix::protocol::transport::Service as Side;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::by_program;
 use crate::git::pack::Received;
 use crate::git::progress::Progress;
 use crate::git::reach;
-use crate::git::remote::{Link, Place, Wire, agent, is_plain};
+use crate::git::remote::{Link, Place, Wire, agent, causes, is_plain};
+use crate::git::{by_program, fault};
 use crate::name::BeadId;
 use crate::store::Store;
 use crate::store::objects::Staging;
@@ -34,7 +34,7 @@ const PREFIXES: &[&str] =
 /// Usage, when the URL is none; external, when the remote cannot be reached.
 pub fn advertised(store: &Store, url: &str) -> Result<BTreeMap<String, ObjectId>> {
     let silent = Progress::silent();
-    let mut link = Link::open(store, Place::parse(url)?, Service::UploadPack, &silent)?;
+    let mut link = Link::open(store, Place::parse(url)?, Side::UploadPack, &silent)?;
     let refs = link.refs(PREFIXES, &silent)?;
     Ok(refs.into_iter().filter(|one| is_ours(&one.name)).filter_map(|one| Some((one.name, one.id?))).collect())
 }
@@ -53,7 +53,7 @@ pub fn fetch(store: &Store, url: &str, names: &[String], progress: &Progress) ->
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut link = Link::open(store, Place::parse(url)?, Service::UploadPack, progress)?;
+    let mut link = Link::open(store, Place::parse(url)?, Side::UploadPack, progress)?;
     let prefixes: Vec<&str> = names.iter().map(String::as_str).collect();
     let refs = link.refs(&prefixes, progress)?;
     let found: BTreeMap<String, ObjectId> =
@@ -110,6 +110,7 @@ pub(crate) fn receive(link: &mut Link<'_>, store: &Store, tips: &[ObjectId], pro
         match exchange(wire, &link.place, store, &talk, progress) {
             Ok(received) => received.keep(store, &wants, &known),
             // gix 0.90 cannot read every thin pack that git sends ("as if the pack was still thin"); git can.
+            Err(error) if fault::known(&error.message).is_some() => Err(error),
             Err(error) => {
                 tracing::debug!("{}; asking git", error.line());
                 by_program().map_err(|_| error)
@@ -143,7 +144,7 @@ fn exchange(wire: &mut Wire, place: &Place, store: &Store, talk: &Talk<'_>, prog
         user_agent: agent(),
         trace_packetlines: false,
     };
-    gix::protocol::fetch(
+    let fetched = gix::protocol::fetch(
         &mut haves,
         |pack, progress, _stop| {
             if let Some(staging) = staging.take() {
@@ -155,8 +156,8 @@ fn exchange(wire: &mut Wire, place: &Place, store: &Store, talk: &Talk<'_>, prog
         &AtomicBool::new(false),
         context,
         options,
-    )
-    .or_fail(Kind::External, deed)?;
+    );
+    fetched.map_err(|error| wire.error("fetch from", place, &causes(&error)))?;
     received.or_fail(Kind::External, || format!("{}: it sent nothing", deed()))
 }
 

@@ -4,7 +4,8 @@
 //! or file-system monitor of a project runs, and nothing asks on the terminal. Does not promise a timeout.
 
 use std::error::Error as _;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -28,8 +29,22 @@ const SETTINGS: &[&str] =
     &["core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never", "safe.bareRepository=explicit"];
 
 /// `GIT_*` variables that a child keeps: they name the user's own configuration and way in, never a repository.
-const KEPT: &[&str] =
-    &["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS"];
+const KEPT: &[&str] = &[
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+    "GIT_ASKPASS",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT",
+    "GIT_SSL_KEY",
+    "GIT_SSL_NO_VERIFY",
+    "GIT_HTTP_LOW_SPEED_LIMIT",
+    "GIT_HTTP_LOW_SPEED_TIME",
+];
 
 impl Output {
     /// Whether the program ended with code 0.
@@ -127,6 +142,68 @@ pub fn bare_with(git_dir: &Path, args: &[&str], variables: &[(&str, OsString)]) 
     finish(command, args)
 }
 
+/// As [`bare`], for what talks to a remote: where somebody sits at a terminal, git may ask there for a password that no
+/// credential helper knows.
+///
+/// # Errors
+/// External, when git cannot be started.
+pub fn talking(git_dir: &Path, args: &[&str]) -> Result<Output> {
+    let mut command = bare_command(git_dir, args);
+    if may_ask() {
+        command.env("GIT_TERMINAL_PROMPT", "1");
+    }
+    finish(command, args)
+}
+
+/// Whether somebody can be asked: there is a terminal, and `GIT_TERMINAL_PROMPT` does not forbid it.
+pub(crate) fn may_ask() -> bool {
+    let is_forbidden = env::text(env::Var::TerminalPrompt)
+        .is_some_and(|value| ["0", "false", "no", "off"].contains(&value.to_lowercase().as_str()));
+    !is_forbidden && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// git at the other end of a line on this machine: with the settings of the repository there, its hooks among them.
+#[expect(clippy::disallowed_methods, reason = "this module owns the git program")]
+pub(crate) fn far_end() -> Command {
+    let mut command = Command::new("git");
+    cleaned(&mut command);
+    command
+}
+
+/// A program that the user's configuration names for the way to a remote; `words` go through the shell when they are
+/// more than words, unless they are the plain path of one.
+#[expect(clippy::disallowed_methods, reason = "this module owns the programs that git names")]
+pub(crate) fn named(words: &OsStr, is_plain: bool) -> Command {
+    let is_special = |c: char| "|&;<>()$`\\\"'\n*?[#~=%{!".contains(c);
+    let mut command = match words.to_str() {
+        _ if is_plain => Command::new(words),
+        // Run directly it can be ended, and not only the shell around it.
+        Some(text) if !text.contains(is_special) => {
+            let mut words = text.split_whitespace();
+            let mut command = Command::new(words.next().unwrap_or_default());
+            command.args(words);
+            command
+        }
+        _ => {
+            let mut shell = Command::new("sh");
+            let mut script = words.to_owned();
+            script.push(" \"$@\"");
+            shell.arg("-c").arg(script).arg(words);
+            shell
+        }
+    };
+    cleaned(&mut command);
+    command
+}
+
+/// Takes foreign variables away and sets one language, so that what is said can be shown beside ours and looked up.
+fn cleaned(command: &mut Command) {
+    for name in foreign_variables() {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C").env("LANG", "C");
+}
+
 fn bare_command(git_dir: &Path, args: &[&str]) -> Command {
     let mut command = plain_command(git_dir);
     command.arg("--git-dir").arg(".").args(args);
@@ -147,11 +224,8 @@ fn command(dir: &Path, args: &[&str]) -> Command {
 fn plain_command(dir: &Path) -> Command {
     let mut command = Command::new("git");
     command.current_dir(dir).stdin(Stdio::null());
-    for name in foreign_variables() {
-        command.env_remove(name);
-    }
-    // One language, so that what git says can be shown beside ours and looked up.
-    command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+    cleaned(&mut command);
+    command.env("GIT_TERMINAL_PROMPT", "0");
     for setting in SETTINGS {
         command.args(["-c", setting]);
     }

@@ -10,18 +10,18 @@ use std::ops::ControlFlow;
 
 use gix::ObjectId;
 use gix::objs::Kind as ObjectKind;
-use gix::protocol::transport::Service;
+use gix::protocol::transport::Service as Side;
 use gix::protocol::transport::client::blocking_io::Transport as _;
 use gix::protocol::transport::client::{MessageKind, WriteMode};
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::by_program;
-use crate::git::pack;
+use crate::git::fault;
 use crate::git::progress::{Heard, Progress, one_line};
 use crate::git::reach::{self, Found};
-use crate::git::remote::{Link, Place, Wire, agent};
+use crate::git::remote::{Link, Place, Wire, agent, causes};
+use crate::git::{by_program, pack};
 use crate::store::Store;
-use crate::store::pack::PackWriter;
+use crate::store::pack::{PackWriter, Place as Entry};
 
 /// One ref to move at the remote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,13 @@ pub fn push(store: &Store, url: &str, updates: &[Update], progress: &Progress) -
     if updates.is_empty() {
         return Ok(Vec::new());
     }
-    let mut link = Link::open(store, Place::parse(url)?, Service::ReceivePack, progress)?;
+    let mut link = Link::open(store, Place::parse(url)?, Side::ReceivePack, progress)?;
+    if link.wire.is_none() && updates.iter().all(|update| update.new.is_some()) {
+        // git compares with what is there itself, on the one connection that it makes.
+        check_tips(store, updates)?;
+        let all: Vec<&Update> = updates.iter().collect();
+        return Ok(in_order(updates, &mut by_program::push(store, &link.place, &all)?));
+    }
     let theirs: BTreeMap<String, ObjectId> =
         link.refs(&["refs/"], progress)?.into_iter().filter_map(|one| Some((one.name, one.id?))).collect();
     let mut outcomes = match decide(updates, &theirs) {
@@ -124,14 +130,26 @@ fn in_order(updates: &[Update], outcomes: &mut BTreeMap<String, Outcome>) -> Vec
     updates.iter().map(|update| (update.name.clone(), outcomes.remove(&update.name).unwrap_or_else(unknown))).collect()
 }
 
+/// Refuses to send what is not here at all.
+fn check_tips(store: &Store, updates: &[Update]) -> Result<()> {
+    match updates.iter().find(|update| update.new.is_some_and(|id| !store.repo.has_object(id))) {
+        Some(Update { name, new: Some(id), .. }) => Err(hole(name, *id)),
+        _ => Ok(()),
+    }
+}
+
+fn hole(name: &str, id: ObjectId) -> Error {
+    Error::corrupt(format!("push {name}: the object {id} is missing here"))
+        .hint("nothing was sent; git fsck lists what else is missing")
+}
+
 /// Every object that the remote needs, oldest first; all of them are here.
 fn missing_there(store: &Store, sent: &[&Update], theirs: &BTreeMap<String, ObjectId>) -> Result<Vec<Found>> {
     let tips: Vec<ObjectId> = sent.iter().filter_map(|update| update.new).collect();
     let haves = reach::commits_among(store, theirs.values().copied());
     let objects = reach::beyond(&store.repo.objects, &tips, &haves)?;
     if let Some(gone) = objects.iter().find(|one| one.kind == ObjectKind::Blob && !store.repo.has_object(one.id)) {
-        let message = format!("push {}: the object {} is missing here", sent[0].name, gone.id);
-        return Err(Error::corrupt(message).hint("nothing was sent; git fsck lists what else is missing"));
+        return Err(hole(&sent[0].name, gone.id));
     }
     Ok(objects)
 }
@@ -147,49 +165,69 @@ fn send(
 ) -> Result<Report> {
     let deed = || format!("push to {}", place.shown());
     let has_side_band = wire.can("side-band-64k");
-    let may_be_thin = !wire.can("no-thin");
+    let form = Form { may_be_thin: !wire.can("no-thin"), knows_offsets: wire.can("ofs-delta") };
     if sent.iter().any(|update| update.new.is_none()) && !wire.can("delete-refs") {
         return Err(Error::external(format!("{}: it does not delete refs", deed())));
     }
     let lines = commands(wire, sent);
-    let mut request = wire.transport.inner.request(WriteMode::Binary, MessageKind::Flush, false).or_fail(Kind::External, deed)?;
-    let mut talk =
-        || lines.iter().try_for_each(|line| request.write_all(line)).and_then(|()| request.write_message(MessageKind::Flush));
-    talk().or_fail(Kind::External, deed)?;
-    let (raw, mut reader) = request.into_parts();
-    // A remote that refuses early closes the line: its report says why, better than our write error does.
-    let written = if sent.iter().any(|update| update.new.is_some()) {
-        write_pack(raw, store, objects, may_be_thin, progress)
-    } else {
-        drop(raw);
-        Ok(())
-    };
-    if has_side_band {
-        let (heard, progress) = (heard.clone(), progress.clone());
-        reader.set_progress_handler(Some(Box::new(move |_is_error, text| {
-            heard.hear(text);
-            progress.say(&format!("remote: {}", String::from_utf8_lossy(text)));
-            ControlFlow::Continue(())
-        })));
-    }
     let mut bytes = Vec::new();
-    let read = reader.read_to_end(&mut bytes).or_fail(Kind::External, deed);
-    let report = Report::parse(&bytes, has_side_band);
-    match (report, written, read) {
-        (Some(report), _, _) => Ok(report),
-        (None, Err(error), _) | (None, Ok(()), Err(error)) => Err(error),
-        (None, Ok(()), Ok(_)) => Err(Error::external(format!("{}: the remote hung up; {}", deed(), heard.joined()))),
+    let (written, read) = {
+        let request = wire.transport.inner.request(WriteMode::Binary, MessageKind::Flush, false);
+        let mut request = request.or_fail(Kind::External, deed)?;
+        let commands = lines.iter().try_for_each(|line| request.write_all(line));
+        let commands = commands.and_then(|()| request.write_message(MessageKind::Flush));
+        let (raw, mut reader) = request.into_parts();
+        // A remote that refuses early closes the line: its report says why, better than our write error does.
+        let written = match commands {
+            Err(error) => Err(error).or_fail(Kind::External, deed),
+            Ok(()) if sent.iter().any(|update| update.new.is_some()) => write_pack(raw, store, objects, &form, progress),
+            Ok(()) => {
+                drop(raw);
+                Ok(())
+            }
+        };
+        if has_side_band {
+            let (heard, progress) = (heard.clone(), progress.clone());
+            reader.set_progress_handler(Some(Box::new(move |_is_error, text| {
+                heard.hear(text);
+                progress.say(&format!("remote: {}", String::from_utf8_lossy(text)));
+                ControlFlow::Continue(())
+            })));
+        }
+        (written, reader.read_to_end(&mut bytes))
+    };
+    if let Some(report) = Report::parse(&bytes, has_side_band) {
+        return Ok(report);
     }
+    // What cannot be read here is our own fault and not the remote's.
+    if let Err(error) = &written
+        && [Kind::Corrupt, Kind::Refused].contains(&error.kind)
+    {
+        return written.map(|()| Report { unpack_failure: None, refs: BTreeMap::new() });
+    }
+    let said = match (heard.joined(), read, written) {
+        (said, ..) if fault::known(&said).is_some() => said,
+        (said, Err(error), _) => format!("{}\n{said}", causes(&error)),
+        (said, Ok(_), Err(error)) => format!("{}\n{said}", error.line()),
+        (said, Ok(_), Ok(())) => format!("the remote hung up without a report\n{said}"),
+    };
+    Err(wire.error("push to", place, &said))
+}
+
+/// What the receiver understands of a pack.
+struct Form {
+    /// Deltas of what it has.
+    may_be_thin: bool,
+    /// Deltas that name their base by its distance.
+    knows_offsets: bool,
 }
 
 /// The command lines: old value, new value and name of each ref, and what we can do after the first.
 fn commands(wire: &Wire, sent: &[&Update]) -> Vec<Vec<u8>> {
     let null = ObjectId::null(gix::hash::Kind::Sha1);
-    let mut can: Vec<String> = ["report-status", "side-band-64k", "atomic", "quiet"]
-        .into_iter()
-        .filter(|one| wire.can(one))
-        .map(str::to_owned)
-        .collect();
+    let report = if wire.can("report-status-v2") { "report-status-v2" } else { "report-status" };
+    let mut can: Vec<String> =
+        [report, "side-band-64k", "atomic", "quiet"].into_iter().filter(|one| wire.can(one)).map(str::to_owned).collect();
     if wire.can("object-format") {
         can.push("object-format=sha1".into());
     }
@@ -207,31 +245,39 @@ fn commands(wire: &Wire, sent: &[&Update]) -> Vec<Vec<u8>> {
 /// Longest chain of deltas in a pack; receivers unpack by recursion.
 const CHAIN_MAX: u32 = 40;
 
-fn write_pack(out: impl Write, store: &Store, objects: &[Found], may_be_thin: bool, progress: &Progress) -> Result<()> {
+fn write_pack(out: impl Write, store: &Store, objects: &[Found], form: &Form, progress: &Progress) -> Result<()> {
     use gix::{Count as _, Progress as _};
     let deed = || "send the pack";
     let count = u32::try_from(objects.len()).or_fail(Kind::Refused, deed)?;
     let mut item = progress.item("sending objects");
     item.init(Some(objects.len()), None);
     let fresh: HashSet<ObjectId> = objects.iter().map(|one| one.id).collect();
-    let mut depths: HashMap<ObjectId, u32> = HashMap::new();
+    let mut sent: HashMap<ObjectId, (u32, Entry)> = HashMap::new();
     let mut writer = PackWriter::begin(std::io::BufWriter::new(out), count).or_fail(Kind::External, deed)?;
     for one in objects {
         let bytes = pack::object(store, one.id)?;
         // A base is one that the remote has, or one that stands before; else two could be deltas of each other.
-        let depth_of =
-            |base: &ObjectId| depths.get(base).copied().or_else(|| (may_be_thin && !fresh.contains(base)).then_some(0));
+        let depth_of = |base: &ObjectId| match sent.get(base) {
+            Some((depth, _)) => Some(*depth),
+            None => (form.may_be_thin && !fresh.contains(base)).then_some(0),
+        };
         let based = one.base.and_then(|base| Some((base, depth_of(&base).filter(|depth| *depth < CHAIN_MAX)?)));
         let delta = match based {
             Some((base, depth)) => pack::delta(&pack::object(store, base)?, &bytes).map(|delta| (base, depth, delta)),
             None => None,
         };
         let (depth, written) = match delta {
-            Some((base, depth, delta)) => (depth + 1, writer.delta(base, &delta)),
+            Some((base, depth, delta)) => {
+                let near = sent.get(&base).map(|(_, entry)| *entry).filter(|_| form.knows_offsets);
+                let written = match near {
+                    Some(near) => writer.delta_near(near, &delta),
+                    None => writer.delta(base, &delta),
+                };
+                (depth + 1, written)
+            }
             None => (0, writer.whole(one.kind, &bytes)),
         };
-        written.or_fail(Kind::External, deed)?;
-        depths.insert(one.id, depth);
+        sent.insert(one.id, (depth, written.or_fail(Kind::External, deed)?));
         item.inc();
     }
     writer.finish().map(|_| ()).or_fail(Kind::External, deed)
@@ -251,6 +297,7 @@ impl Report {
     fn parse(bytes: &[u8], is_framed: bool) -> Option<Self> {
         let lines = if is_framed { packet_lines(bytes) } else { bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect() };
         let mut report = None;
+        let mut last = String::new();
         for line in lines {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
             if let Some(unpack) = line.strip_prefix("unpack ") {
@@ -259,27 +306,40 @@ impl Report {
             } else if let (Some(report), Some((word, rest))) = (&mut report, line.split_once(' ')) {
                 let (name, why) = rest.split_once(' ').unwrap_or((rest, "for no reason given"));
                 match word {
-                    "ok" => report.refs.insert(name.to_owned(), None),
-                    "ng" => report.refs.insert(name.to_owned(), Some(one_line(why))),
-                    _ => None,
-                };
+                    "ok" => drop(report.refs.insert(name.to_owned(), None)),
+                    "ng" => drop(report.refs.insert(name.to_owned(), Some(one_line(why)))),
+                    // A hook over there may put something else in its place (report-status-v2).
+                    "option" if name == "new-oid" => {
+                        let why = format!("the remote made it {} by a rule of its own", one_line(why));
+                        report.refs.insert(last.clone(), Some(why));
+                    }
+                    _ => {}
+                }
+                if word != "option" {
+                    last = name.to_owned();
+                }
             }
         }
         report
     }
 
     fn outcome(&self, name: &str, heard: &Heard) -> Outcome {
-        let said = match heard.joined() {
-            said if said.is_empty() => said,
-            said => format!(" (the remote says: {said})"),
-        };
+        let said = heard.joined();
         match (self.refs.get(name), &self.unpack_failure) {
             (Some(None), None) => Outcome::Accepted,
-            (_, Some(why)) => Outcome::Rejected(format!("the remote could not store the objects: {why}{said}")),
-            (Some(Some(why)), None) => Outcome::Rejected(format!("{why}{said}")),
-            (None, None) => Outcome::Rejected(format!("the remote did not report on it{said}")),
+            (_, Some(why)) if fault::known(&said).is_some_and(|fault| fault.name == fault::FULL) => {
+                Outcome::Rejected(told(&format!("{}: {why}", fault::FULL), &said))
+            }
+            (_, Some(why)) => Outcome::Rejected(told(&format!("the remote could not store the objects: {why}"), &said)),
+            (Some(Some(why)), None) => Outcome::Rejected(told(why, &said)),
+            (None, None) => Outcome::Rejected(told("the remote did not report on it", &said)),
         }
     }
+}
+
+/// A reason with what the remote said besides.
+pub(crate) fn told(why: &str, said: &str) -> String {
+    if said.is_empty() { why.to_owned() } else { format!("{why} (the remote says: {said})") }
 }
 
 /// Splits the packet lines of gitprotocol-common(5); what is no packet line ends it.

@@ -5,19 +5,22 @@
 //! there (ssh command, URL rewrites, credentials); the configuration of the environment does not.
 
 use std::path::Path;
+use std::time::Duration;
 
 use gix::ObjectId;
 use gix::open::permissions::{Config, Environment};
 use gix::protocol::handshake::Ref;
 use gix::protocol::ls_refs::RefPrefixes;
-use gix::protocol::transport::Service;
-use gix::protocol::transport::client::blocking_io::{Transport, connect, ssh};
+use gix::protocol::transport::client::blocking_io::{Transport, ssh};
+use gix::protocol::transport::{Protocol, Service as Side};
 use gix::protocol::{Handshake, LsRefsCommand, SendFlushOnDrop};
 use gix::url::Scheme;
 
 use crate::env;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::by_program;
+use crate::git::fault;
+use crate::git::line::{self, Peer, Way};
 use crate::git::progress::{Progress, is_direction, one_line};
 use crate::store::Store;
 
@@ -114,15 +117,19 @@ pub(crate) struct Link<'s> {
 pub(crate) struct Wire {
     pub(crate) transport: SendFlushOnDrop<Box<dyn Transport + Send>>,
     pub(crate) handshake: Handshake,
+    /// After the transport: that is closed before this end is waited for.
+    peer: Peer,
 }
 
 impl<'s> Link<'s> {
     /// Connects the repository `store` to `place`.
-    pub(crate) fn open(store: &'s Store, place: Place, side: Service, progress: &Progress) -> Result<Self> {
+    pub(crate) fn open(store: &'s Store, place: Place, side: Side, progress: &Progress) -> Result<Self> {
         place.check_present()?;
-        let is_for_program = matches!(place.url.scheme, Scheme::Http | Scheme::Https)
-            || store.repo.config_snapshot().string("gt.transport").is_some_and(|way| way.as_slice() == b"git");
-        let wire = if is_for_program { None } else { Some(Wire::open(store, &place, side, progress)?) };
+        let wire = if matches!(place.url.scheme, Scheme::Http | Scheme::Https) {
+            None
+        } else {
+            Wire::open(&with_user_settings(store)?, &place, side, progress)?
+        };
         Ok(Self { wire, place, store })
     }
 
@@ -141,37 +148,72 @@ impl<'s> Link<'s> {
     }
 }
 
+/// For how many seconds a remote may be silent; `gt.remoteTimeout` in git's configuration sets another.
+const SILENT_SECS_MAX: i64 = 300;
+
+fn silent_secs_max(repo: &gix::Repository) -> u64 {
+    let set = repo.config_snapshot().integer("gt.remoteTimeout");
+    set.filter(|secs| *secs > 0).unwrap_or(SILENT_SECS_MAX).unsigned_abs()
+}
+
+/// How git's http is told to give up on a silent remote; nothing, where the user has said so already.
+pub(crate) fn http_patience(store: &Store) -> Result<Vec<String>> {
+    let repo = with_user_settings(store)?;
+    if repo.config_snapshot().string("http.lowSpeedTime").is_some() {
+        return Ok(Vec::new());
+    }
+    let secs = silent_secs_max(&repo);
+    Ok(["http.lowSpeedLimit=1".to_owned(), format!("http.lowSpeedTime={secs}")]
+        .into_iter()
+        .flat_map(|setting| ["-c".to_owned(), setting])
+        .collect())
+}
+
 impl Wire {
-    fn open(store: &Store, place: &Place, side: Service, progress: &Progress) -> Result<Self> {
+    /// `None`, when the user wants git to go, or has the URL rewritten to one that gix does not go to.
+    fn open(repo: &gix::Repository, place: &Place, side: Side, progress: &Progress) -> Result<Option<Self>> {
         let deed = || format!("reach {}", place.shown());
-        let hint = |error: Error| error.hint("check the URL and that git can reach it: git ls-remote URL");
-        let repo = with_user_settings(store)?;
-        let remote = repo.remote_at(place.url.clone()).or_fail(Kind::External, deed).map_err(hint)?;
+        let told = |error: &(dyn std::error::Error + 'static)| fault::error("reach", place, &causes(error));
+        if repo.config_snapshot().string("gt.transport").is_some_and(|way| way.as_slice() == b"git") {
+            return Ok(None);
+        }
         let direction = match side {
-            Service::UploadPack => gix::remote::Direction::Fetch,
-            Service::ReceivePack => gix::remote::Direction::Push,
+            Side::UploadPack => gix::remote::Direction::Fetch,
+            Side::ReceivePack => gix::remote::Direction::Push,
         };
-        let (url, version) = remote.sanitized_url_and_version(direction).or_fail(Kind::External, deed).map_err(hint)?;
+        let remote = repo.remote_at(place.url.clone()).or_fail(Kind::External, deed)?;
+        if remote.url(direction).is_some_and(|url| matches!(url.scheme, Scheme::Http | Scheme::Https)) {
+            return Ok(None);
+        }
+        let (url, version) = remote.sanitized_url_and_version(direction).map_err(|error| told(&error))?;
+        // What receives packs never learned the second version.
+        let version = if side == Side::ReceivePack { Protocol::V1 } else { version };
         let ssh = match url.scheme {
             Scheme::Ssh => repo.ssh_connect_options().or_fail(Kind::External, deed)?,
             _ => ssh::connect::Options::default(),
         };
-        let options = connect::Options { version, ssh, trace: false };
-        let mut transport = connect::connect(url.clone(), options).or_fail(Kind::External, deed).map_err(hint)?;
-        let text = url.to_bstring();
-        if let Some(settings) =
-            repo.transport_options(gix::bstr::ByteSlice::as_bstr(text.as_slice()), None).or_fail(Kind::External, deed)?
-        {
-            transport.configure(&*settings).or_fail(Kind::External, deed)?;
-        }
-        // Of the ways that gix goes here none takes a name and password: ssh has its keys. gix would ask on the
-        // terminal, where nobody may be.
+        let still_max = Duration::from_secs(silent_secs_max(repo));
+        let way = Way { url: &url, side, version, ssh, still_max };
+        let (mut transport, peer) = line::open(&way, progress).map_err(|error| told(&error))?;
+        // Of the ways that lead here none takes a name and password: ssh has its keys.
         let ask = |_| Err(gix::Error::from_error(std::io::Error::other("the remote refuses access")));
-        let handshake = gix::protocol::handshake(&mut transport, side, ask, Vec::new(), &mut progress.item("connecting"))
-            .or_fail(Kind::External, deed)
-            .map_err(hint)?;
-        check_format(&handshake, place)?;
-        Ok(Self { transport: SendFlushOnDrop::new(transport, false), handshake })
+        let handshake = gix::protocol::handshake(&mut transport, side, ask, Vec::new(), &mut progress.item("connecting"));
+        let wire = match handshake {
+            Ok(handshake) => Self { transport: SendFlushOnDrop::new(transport, false), handshake, peer },
+            Err(error) => {
+                let causes = causes(&error);
+                // Closing the line first lets the other end come to its last words.
+                drop(transport);
+                return Err(peer_error("reach", place, &peer, &causes));
+            }
+        };
+        check_format(&wire.handshake, place)?;
+        Ok(Some(wire))
+    }
+
+    /// The error of `deed` on this line: the words of the program at its other end, else those of `causes`.
+    pub(crate) fn error(&self, deed: &str, place: &Place, causes: &str) -> Error {
+        peer_error(deed, place, &self.peer, causes)
     }
 
     /// Whether the remote offers `capability`.
@@ -185,12 +227,33 @@ impl Wire {
         } else {
             let mut asked = RefPrefixes::new();
             asked.extend(prefixes.iter().map(|prefix| (*prefix).into()));
-            LsRefsCommand::new(Some(asked), &self.handshake.capabilities, agent())
-                .invoke_blocking(&mut self.transport.inner, &mut progress.item("listing refs"), false)
-                .or_fail(Kind::External, || format!("list the refs of {}", place.shown()))?
+            let listed = LsRefsCommand::new(Some(asked), &self.handshake.capabilities, agent()).invoke_blocking(
+                &mut self.transport.inner,
+                &mut progress.item("listing refs"),
+                false,
+            );
+            listed.map_err(|error| peer_error("list the refs of", place, &self.peer, &causes(&error)))?
         };
         Ok(refs.into_iter().filter_map(advertised).collect())
     }
+}
+
+fn peer_error(deed: &str, place: &Place, peer: &Peer, causes: &str) -> Error {
+    let words = peer.words();
+    // What the other end says tells more than that it then hung up.
+    fault::error(deed, place, if words.is_empty() { causes } else { &words })
+}
+
+/// What an error says and why, a line each.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        lines.push(cause.to_string());
+        next = cause.source();
+    }
+    lines.dedup();
+    lines.join("\n")
 }
 
 /// How gt names itself to a remote.

@@ -92,6 +92,14 @@ impl<W: Write> PackWriter<W> {
         self.entry(Header::RefDelta { base_id: base }, delta)
     }
 
+    /// Adds an object as its delta to the one at `base` in this pack.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn delta_near(&mut self, base: Place, delta: &[u8]) -> std::io::Result<Place> {
+        self.entry(Header::OfsDelta { base_distance: self.offset - base.offset }, delta)
+    }
+
     /// Ends the pack with its checksum.
     ///
     /// # Errors
