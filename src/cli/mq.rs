@@ -286,7 +286,7 @@ impl Show for Story {
         page.line(format!("way       {} → {} by {}", escape(&listed.branch), escape(&listed.target), escape(&listed.author)));
         page.line(format!("head      {}", self.head));
         page.line(format!("handed in {}, sent back {} times before", minute(listed.submitted_at), listed.attempts));
-        if !listed.note.is_empty() {
+        if !listed.note.is_empty() && self.landed_commit.is_none() {
             page.line(format!("why       {}", escape(&listed.note)));
         }
         if let Some(commit) = &self.landed_commit {

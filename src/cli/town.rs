@@ -243,10 +243,13 @@ impl LogArgs {
 impl Show for Events {
     fn show(&self, page: &mut Page) {
         let row = |entry: &Entry| {
-            let at = entry.at.to_string().get(..19).unwrap_or_default().replace('T', " ");
-            let mut cells = vec![Cell::from(at).dim(), Cell::address(Some(&entry.actor)), Cell::from(entry.subject.as_str())];
+            // On a terminal the next column tells how long ago that was.
+            let length = if page.columns().is_some() { 16 } else { 19 };
+            let at = entry.at.to_string().get(..length).unwrap_or_default().replace('T', " ");
+            let mut cells =
+                vec![Cell::from(at).dim().whole(), Cell::address(Some(&entry.actor)), Cell::from(entry.subject.as_str())];
             if page.columns().is_some() {
-                cells.insert(1, Cell::from(entry.at.ago(self.now)).dim());
+                cells.insert(1, Cell::from(entry.at.ago(self.now)).dim().whole());
             }
             cells
         };

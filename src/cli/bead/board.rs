@@ -13,7 +13,7 @@ use crate::model::bead::Bead;
 use crate::model::brief::Brief;
 use crate::ops::track::board::{Board as Stages, Column, Stage, board};
 use crate::ops::track::{Filter, Listed, Scopes};
-use crate::time::{self, Moment};
+use crate::time::{self, Moment, Stopwatch};
 use crate::town::Town;
 
 /// What this command prints with `--json`.
@@ -37,9 +37,9 @@ pub struct Board {
     watch: bool,
 }
 
-/// How long a change in a scope that is not watched may stay unseen.
-const LOOK_MILLIS: u64 = 2_000;
-/// How long one that is watched waits before it tells the time anew.
+/// How long a change in a scope that is not watched, or of the terminal's size, may stay unseen.
+const LOOK_MILLIS: u64 = 500;
+/// How long the board stands before it tells the time anew.
 const REDRAW_MILLIS: u64 = 60_000;
 
 impl Board {
@@ -75,13 +75,13 @@ impl Board {
             return Err(Error::usage("--watch draws on a terminal").hint("leave it out, or follow events: gt log"));
         }
         let ledgers = scopes.asked.iter().map(|prefix| town.scope_of(prefix)).collect::<Result<Vec<_>>>()?;
+        let tips = || ledgers.iter().map(crate::ledger::Ledger::tip).collect::<Result<Vec<_>>>();
+        let Some(first) = ledgers.first() else { return Ok(0) };
         loop {
-            let seen = ledgers.iter().map(crate::ledger::Ledger::tip).collect::<Result<Vec<_>>>()?;
+            let (out, seen, clock) = (Out { paper: out.paper.resized(), ..out }, tips()?, Stopwatch::start());
             out.redraw(&Drawn(self.look::<Brief>(town, scopes, filter, time::now()?)?));
-            match (ledgers.as_slice(), seen.as_slice()) {
-                ([ledger], [tip]) => drop(ledger.wait_for_change(*tip, REDRAW_MILLIS)?),
-                ([first, ..], [tip, ..]) => drop(first.wait_for_change(*tip, LOOK_MILLIS)?),
-                _ => return Ok(0),
+            while tips()? == seen && out.paper.resized() == out.paper && clock.millis() < REDRAW_MILLIS {
+                first.wait_for_change(seen[0], LOOK_MILLIS)?;
             }
         }
     }

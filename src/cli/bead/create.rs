@@ -141,7 +141,9 @@ impl Create {
 
     pub(super) fn run_quick(&self, town: &Town, out: Out) -> Result<u8> {
         if self.file.is_some() || self.graph.is_some() || self.dry_run {
-            return Err(Error::usage("q files one bead and prints its id").hint("gt bead create takes --file and --dry-run"));
+            return Err(
+                Error::usage("q files one bead and prints its id").hint("for more, or only to look: gt bead create --help")
+            );
         }
         let draft = self.draft(town)?;
         let prefix = self.prefix(town, &draft)?;

@@ -112,7 +112,7 @@ impl Dolt {
                 Ok(out.show(&Told { message: "there is no database server: beads are kept in a ledger in git, and need none" }))
             }
             _ => Err(Error::refused("there is no database here: beads are kept in a ledger in git")
-                .hint("gt sync exchanges it with remotes, gt remote names them, gt backup saves it")),
+                .hint("gt sync exchanges it with remotes, gt remote list names them, gt backup FILE saves it")),
         }
     }
 }

@@ -138,16 +138,13 @@ impl ShownBead {
 
     fn show_edges(&self, page: &mut Page) {
         for neighbour in &self.depends_on {
-            let line = neighbour_line(page, neighbour);
-            page.line(format!("  {} {line}", page.paint(Style::Dim, leaning(&neighbour.kind))));
+            show_neighbour(page, leaning(&neighbour.kind), neighbour);
         }
         for neighbour in self.needed_by.iter().flatten() {
-            let line = neighbour_line(page, neighbour);
-            page.line(format!("  {} {line}", page.paint(Style::Dim, &format!("needed by ({})", neighbour.kind))));
+            show_neighbour(page, &format!("needed by ({})", neighbour.kind), neighbour);
         }
         for child in self.family.iter().flatten() {
-            let line = neighbour_line(page, child);
-            page.line(format!("  child {line}"));
+            show_neighbour(page, "child", child);
         }
         if self.family.is_none() && !self.children.is_empty() {
             let ids: Vec<&str> = self.children.iter().map(BeadId::as_str).collect();
@@ -207,11 +204,18 @@ fn leaning(kind: &DependencyKind) -> &str {
     }
 }
 
-fn neighbour_line(page: &Page, neighbour: &Neighbour) -> String {
+/// A bead that is connected, behind what says how.
+fn show_neighbour(page: &mut Page, how: &str, neighbour: &Neighbour) {
+    let mut cells = vec![Cell::from(how).dim()];
     match (&neighbour.status, &neighbour.title) {
-        (Some(status), Some(title)) => format!("{} ({}): {}", neighbour.id, page.status(status), escape(title)),
-        _ => format!("{}, which cannot be read from here", neighbour.id),
+        (Some(status), Some(title)) => {
+            cells.push(Cell::id(neighbour.id.as_str()));
+            cells.push(Cell::word(Style::of_status(status), &format!("({}):", status.word())));
+            cells.push(Cell::from(title.as_str()));
+        }
+        _ => cells.push(Cell::from(format!("{}, which cannot be read from here", neighbour.id))),
     }
+    page.row("  ", &cells);
 }
 
 /// Notes what could not be read.
@@ -251,8 +255,18 @@ impl<B: Listed + JsonSchema + Serialize> Show for Rows<B> {
         if self.0.is_empty() {
             return;
         }
-        page.table(&["ID", "P", "STATUS", "TYPE", "ASSIGNEE", "TITLE"], &self.0.iter().map(row_cells).collect::<Vec<_>>());
+        // In a narrow terminal the title says more than these.
+        let is_wide = |least: usize| page.columns().is_none_or(|columns| columns >= least);
+        let is_shown = [true, true, true, is_wide(70), is_wide(55), true];
+        let heading = kept(vec!["ID", "P", "STATUS", "TYPE", "ASSIGNEE", "TITLE"], &is_shown);
+        let rows: Vec<Vec<Cell>> = self.0.iter().map(|bead| kept(row_cells(bead), &is_shown)).collect();
+        page.table(&heading, &rows);
     }
+}
+
+/// Those of `columns` that are to be shown.
+fn kept<T>(columns: Vec<T>, is_shown: &[bool]) -> Vec<T> {
+    columns.into_iter().zip(is_shown).filter_map(|(column, is_shown)| is_shown.then_some(column)).collect()
 }
 
 /// A bead in a line.
@@ -348,8 +362,7 @@ impl Show for Neighbours {
         for (heading, list) in [("depends on", &self.depends_on), ("needed by", &self.needed_by)] {
             page.line(format!("{} {heading}:{}", self.id, if list.is_empty() { " nothing" } else { "" }));
             for neighbour in list {
-                let line = neighbour_line(page, neighbour);
-                page.line(format!("  {} {line}", neighbour.kind));
+                show_neighbour(page, neighbour.kind.word(), neighbour);
             }
         }
     }

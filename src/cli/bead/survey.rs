@@ -8,7 +8,7 @@ use super::bead_id;
 use super::pages::{ClosedBeads, Rows, note_faults};
 use super::rows::{Lines, Question};
 use super::which::{Place, Shape, SortArgs, Which, WhichEver};
-use crate::cli::out::{Cell, Out, Page, Show, cut_end, escape};
+use crate::cli::out::{Cell, Out, Page, Show, Style, cut_end, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::bead::{Bead, IssueType};
@@ -75,9 +75,15 @@ struct AllWaiting<B>(Vec<Waiting<B>>);
 
 impl<B: Listed + JsonSchema + Serialize> Show for AllWaiting<B> {
     fn show(&self, page: &mut Page) {
+        let longest = |word: fn(&B) -> &str| self.0.iter().map(|one| word(&one.bead).len()).max().unwrap_or(0);
+        let (id_width, status_width) = (longest(|bead| bead.id()), longest(|bead| bead.status().word()));
         for Waiting { bead, blockers, .. } in &self.0 {
-            let cells =
-                [Cell::id(bead.id()), Cell::priority(bead.priority()), Cell::status(bead.status()), Cell::from(bead.title())];
+            let cells = [
+                Cell::id(&format!("{:id_width$}", bead.id())),
+                Cell::priority(bead.priority()),
+                Cell::word(Style::of_status(bead.status()), &format!("{:status_width$}", bead.status().word())),
+                Cell::from(bead.title()),
+            ];
             page.row("", &cells);
             for blocker in blockers {
                 page.row("  by ", &[Cell::from(format!("{}:", blocker.id)), Cell::from(blocker.why.as_str())]);

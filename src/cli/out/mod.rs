@@ -136,7 +136,11 @@ impl Out {
         let mut page = Page::on(self.paper);
         outcome.show(&mut page);
         let rows = self.paper.terminal.map_or(usize::MAX, |(_, rows)| rows.saturating_sub(1));
-        let text: Vec<String> = page.into_text().lines().take(rows).map(str::to_owned).collect();
+        let mut text: Vec<String> = page.into_text().lines().map(str::to_owned).collect();
+        if text.len() > rows {
+            let left = text.split_off(rows.saturating_sub(1)).len();
+            text.push(format!("… {left} lines more, for which the window is too low"));
+        }
         // A terminal that went away ends the command by a signal.
         let _ = print(format!("\u{1b}[H\u{1b}[2J{}\n", text.join("\n")).as_bytes());
     }

@@ -34,13 +34,7 @@ impl Paper {
     /// What standard output and standard error are, with colour as asked for.
     #[must_use]
     pub fn here(color: Color) -> Self {
-        let stdout = std::io::stdout();
-        let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(&stdout));
-        let terminal = size.map(|size| {
-            let (columns, rows) = size.map_or((80, 24), |(columns, rows)| (usize::from(columns.0), usize::from(rows.0)));
-            // A terminal that does not know its size says zero.
-            (if columns == 0 { 80 } else { columns.max(COLUMNS_MIN) }, if rows == 0 { 24 } else { rows })
-        });
+        let terminal = size_of_terminal();
         Self {
             terminal,
             is_coloured: color.is_for(terminal.is_some()),
@@ -48,11 +42,26 @@ impl Paper {
         }
     }
 
+    /// The same terminal, as large as it is now.
+    #[must_use]
+    pub fn resized(self) -> Self {
+        Self { terminal: self.terminal.and_then(|_| size_of_terminal()), ..self }
+    }
+
     /// A terminal without colour, for tests and for what is laid out by hand.
     #[must_use]
     pub const fn terminal(columns: usize, rows: usize) -> Self {
         Self { terminal: Some((columns, rows)), is_coloured: false, is_coloured_beside: false }
     }
+}
+
+/// The columns and rows of standard output, when that is a terminal.
+fn size_of_terminal() -> Option<(usize, usize)> {
+    let stdout = std::io::stdout();
+    let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(&stdout))?;
+    let (columns, rows) = size.map_or((80, 24), |(columns, rows)| (usize::from(columns.0), usize::from(rows.0)));
+    // A terminal that does not know its size says zero.
+    Some((if columns == 0 { 80 } else { columns.max(COLUMNS_MIN) }, if rows == 0 { 24 } else { rows }))
 }
 
 /// What a person reads.

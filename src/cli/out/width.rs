@@ -52,32 +52,22 @@ pub fn cut_start(text: &str, most: usize) -> String {
 
 /// `line` in lines of at most `most` columns, broken between words; its own indentation is kept.
 pub(super) fn wrap(line: &str, most: usize) -> Vec<String> {
-    if width(line) <= most {
-        return vec![line.to_owned()];
-    }
-    let indent: String = line.chars().take_while(|c| *c == ' ').take(most / 2).collect();
-    let mut lines = Vec::new();
-    let mut now = indent.clone();
-    for word in line.split_whitespace() {
-        let is_first = now.trim().is_empty();
-        if !is_first && width(&now) + 1 + width(word) > most {
-            lines.push(std::mem::replace(&mut now, indent.clone()));
-        } else if !is_first {
-            now.push(' ');
-        }
-        now.push_str(word);
-    }
-    lines.push(now);
-    lines
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    broken(line, most, &" ".repeat(indent.min(most / 2)))
 }
 
 /// A painted line in lines of at most `most` columns, broken between words; what follows the first is indented by two
 /// columns more. A style that is open at a break is ended there and begun again.
 pub(super) fn wrap_painted(line: &str, most: usize) -> Vec<String> {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    broken(line, most, &" ".repeat((indent + 2).min(most / 2)))
+}
+
+/// `line` broken into lines of at most `most` columns, of which all but the first begin with `hang`.
+fn broken(line: &str, most: usize, hang: &str) -> Vec<String> {
     if painted_width(line) <= most {
         return vec![line.to_owned()];
     }
-    let hang = " ".repeat((line.len() - line.trim_start_matches(' ').len() + 2).min(most / 2));
     let (mut lines, mut now, mut open) = (Vec::new(), String::new(), String::new());
     // Nothing is broken before the first word.
     let mut has_word = false;
@@ -87,27 +77,48 @@ pub(super) fn wrap_painted(line: &str, most: usize) -> Vec<String> {
             let ended = now.trim_end_matches(' ');
             lines.push(if open.is_empty() { ended.to_owned() } else { format!("{ended}{RESET}") });
             now = format!("{hang}{open}");
+            has_word = false;
         }
         now.push_str(piece);
         has_word |= painted_width(word) > 0;
         open = style_after(open, piece);
     }
-    lines.push(now);
+    lines.push(now.trim_end_matches(' ').to_owned());
     lines
 }
 
 const RESET: &str = "\u{1b}[0m";
 
-/// The words of `line`, each with the spaces that follow it.
+/// The pieces of `line` between which it may be broken: words, each with the spaces that follow it, and characters of
+/// scripts that are written without spaces.
 fn pieces(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line;
     std::iter::from_fn(move || {
-        let word = rest.find(' ').unwrap_or(rest.len());
-        let spaces = rest[word..].len() - rest[word..].trim_start_matches(' ').len();
-        let (piece, after) = rest.split_at(word + spaces);
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
+        let mut chars = rest.char_indices().peekable();
+        while let Some((_, c)) = chars.next() {
+            let Some((at, next)) = chars.peek().copied() else { break };
+            if c == ' ' && next != ' ' || is_between_wide(c, next) {
+                let (piece, after) = rest.split_at(at);
+                rest = after;
+                return Some(piece);
+            }
+        }
+        (!rest.is_empty()).then(|| std::mem::take(&mut rest))
     })
+}
+
+/// Whether a line may be broken between two characters because one of them is wide: not before what closes, not after
+/// what opens, and not within what is joined to one sign.
+fn is_between_wide(before: char, after: char) -> bool {
+    const CLOSING: &str = "、。，．・！？：；）」』】〉》〕ー…,.!?:;)]}";
+    const OPENING: &str = "（「『【〈《〔([{";
+    let width = |c: char| c.width().unwrap_or(0);
+    (width(before) == 2 || width(after) == 2)
+        && after != ' '
+        && width(after) > 0
+        && width(before) > 0
+        && !CLOSING.contains(after)
+        && !OPENING.contains(before)
 }
 
 /// The columns that `text` takes, in which only our own styles are escape sequences.
@@ -141,6 +152,8 @@ mod tests {
         assert_eq!(wrap("  one two three", 9), ["  one two", "  three"]);
         assert_eq!(wrap("https://example.org/a-long-one is it", 10), ["https://example.org/a-long-one", "is it"]);
         assert_eq!(wrap("", 10), [""]);
+        assert_eq!(wrap("検査する、それから「直す」", 10), ["検査する、", "それから", "「直す」"]);
+        assert_eq!(wrap("ab 🚀🚀🚀 👩\u{200d}🚀e", 8), ["ab 🚀🚀", "🚀 👩\u{200d}🚀e"]);
     }
 
     #[test]
