@@ -77,8 +77,9 @@ fn what_an_import_closes_lands_its_convoys_in_the_town_with_it_and_of_a_rig_afte
         let before = tip(&town, ".");
         import(&town, "--dry-run", &newer(&other, &json!({"status": "closed"}))).json();
         assert_eq!(tip(&town, "."), before);
-        import(&town, "", &newer(&other, &json!({"status": "closed"}))).json();
-        assert_eq!(town.status(&convoy), "closed", "{rig}");
+        let told = import(&town, "", &newer(&other, &json!({"status": "closed"}))).json();
+        assert_eq!((&told["convoys"][0]["id"], &told["convoys"][0]["outcome"]), (&json!(convoy), &json!("landed")));
+        assert_eq!((told["convoys"].as_array().unwrap().len(), town.status(&convoy).as_str()), (1, "closed"), "{rig}");
         assert!(subjects(&inbox(&town, "mayor")).contains(&format!("CONVOY_LANDED {convoy}")));
         if rig == "hq" {
             assert_eq!(town.git(&town.root, &["--git-dir", ".repo.git", "rev-parse", "refs/gt/ledger^"]), before);

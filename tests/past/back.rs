@@ -2,17 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::beads::{create, tip, two_rigs, write};
+use super::{answer, make};
+use crate::beads::{tip, two_rigs, write};
 use crate::machines::Pair;
 use crate::town::Town;
-
-fn make(town: &Town, words: &str) -> String {
-    create(town, &format!("{words} --rig widgets"))
-}
-
-fn answer(town: &Town, line: &str) -> Value {
-    town.gt(&format!("--json {line}")).json()
-}
 
 fn events(history: &Value) -> Vec<&str> {
     history.as_array().unwrap().iter().map(|one| one["event"].as_str().unwrap()).collect()

@@ -2,18 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::{answer, make};
 use crate::beads::{create, ids, tip, two_rigs, write};
 use crate::machines::Pair;
 use crate::race::all_at_once;
 use crate::town::{Outcome, Town, text_at};
-
-fn make(town: &Town, words: &str) -> String {
-    create(town, &format!("{words} --rig widgets"))
-}
-
-fn answer(town: &Town, line: &str) -> Value {
-    town.gt(&format!("--json {line}")).json()
-}
 
 fn edges(town: &Town, id: &str) -> Value {
     town.show(id).get("dependencies").cloned().unwrap_or_default()
@@ -310,7 +303,8 @@ fn a_convoy_goes_on_waiting_for_what_was_deleted_and_lands_when_it_comes_back_cl
         let checked = answer(&town, "convoy check");
         assert_eq!((town.status(&convoy).as_str(), &checked["convoys"][0]["unknown"][0]["id"]), ("open", &json!(other)));
         let before = tip(&town, ".");
-        town.gt(&format!("bead restore {other}")).succeeds();
+        let page = town.gt(&format!("bead restore {other}")).succeeds().stdout;
+        assert!(page.contains(&format!("convoy {convoy} has landed")), "{page}");
         assert_eq!(town.status(&convoy), "closed", "{rig}");
         if rig == "hq" {
             assert_eq!(town.git(&town.root, &["--git-dir", ".repo.git", "rev-parse", "refs/gt/ledger^"]), before);

@@ -2,17 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::{answer, make};
 use crate::beads::{create, ids, tip, two_rigs};
 use crate::race::all_at_once;
 use crate::town::{Town, text_at};
-
-fn make(town: &Town, words: &str) -> String {
-    create(town, &format!("{words} --rig widgets"))
-}
-
-fn answer(town: &Town, line: &str) -> Value {
-    town.gt(&format!("--json {line}")).json()
-}
 
 fn new_id(moved: &Value) -> String {
     text_at(moved, &["/moved/0/moved_to"])

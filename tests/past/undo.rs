@@ -2,18 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::{answer, make};
 use crate::beads::{create, tip, two_rigs};
 use crate::machines::Pair;
 use crate::race::all_at_once;
 use crate::town::{Town, text_at};
-
-fn make(town: &Town, words: &str) -> String {
-    create(town, &format!("{words} --rig widgets"))
-}
-
-fn answer(town: &Town, line: &str) -> Value {
-    town.gt(&format!("--json {line}")).json()
-}
 
 /// All of a bead but what changes with every write.
 fn plain(town: &Town, id: &str) -> Value {
@@ -227,7 +220,8 @@ fn what_an_undo_closes_again_lands_its_convoys() {
         let before = tip(&town, ".");
         town.gt("undo --dry-run").succeeds();
         assert_eq!(tip(&town, "."), before);
-        town.gt("undo").succeeds();
+        let page = town.gt("undo").succeeds().stdout;
+        assert!(page.contains(&format!("convoy {convoy} has landed")), "{page}");
         assert_eq!((town.status(&id).as_str(), town.status(&convoy).as_str()), ("closed", "closed"), "{rig}");
         if rig == "hq" {
             assert_eq!(town.git(&town.root, &["--git-dir", ".repo.git", "rev-parse", "refs/gt/ledger^"]), before);

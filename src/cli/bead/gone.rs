@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bead_id;
+use crate::cli::convoy::show_settled;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Kind, Result};
@@ -139,6 +140,7 @@ impl Show for Restored {
             page.line(format!("  still deleted: {}", joined(&self.still_deleted, ", ")));
             page.line(format!("  to have them back too: gt bead restore {} --cascade", first.id));
         }
+        self.convoys.iter().for_each(|convoy| show_settled(page, convoy));
     }
 }
 

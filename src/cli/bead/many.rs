@@ -6,6 +6,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::convoy::show_settled;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Kind, Result};
@@ -145,6 +146,7 @@ impl Show for Imported {
         for cut in &self.cut {
             page.line(escape(&format!("left out that link of line {}: {}", cut.line, cut.fault)));
         }
+        self.convoys.iter().for_each(|convoy| show_settled(page, convoy));
     }
 }
 

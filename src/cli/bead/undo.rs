@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::history::show_change;
+use crate::cli::convoy::show_settled;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::Result;
@@ -48,5 +49,6 @@ impl Show for Undone {
         for fault in &self.left_out {
             page.line(format!("  left out: {}", escape(fault)));
         }
+        self.convoys.iter().for_each(|convoy| show_settled(page, convoy));
     }
 }

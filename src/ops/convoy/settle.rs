@@ -119,11 +119,17 @@ impl Settled {
         }
     }
 
-    /// Whether there is something to tell of it to who closed `id`: it landed, is complete, was fed, or cannot be settled.
+    /// Whether there is something to tell of it to who closed beads of it: it landed, is complete, was fed, or cannot be
+    /// settled.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        matches!(self.outcome, Settling::Landed | Settling::Complete | Settling::Unreadable) || self.has_written()
+    }
+
+    /// Whether that is so for who closed `id`.
     #[must_use]
     pub fn is_news_of(&self, id: &BeadId) -> bool {
-        let is_ended = matches!(self.outcome, Settling::Landed | Settling::Complete | Settling::Unreadable);
-        (is_ended || self.has_written()) && self.closed.contains(id)
+        self.is_news() && self.closed.contains(id)
     }
 
     /// One that could not be settled at all.

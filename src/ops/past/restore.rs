@@ -12,7 +12,7 @@ use crate::model::bead::{Bead, Dependency};
 use crate::model::dependency::parent_of;
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
-use crate::ops::convoy;
+use crate::ops::convoy::{self, Settled};
 use crate::ops::past::delete::by_scope;
 use crate::ops::past::edges::{self, Cut, Mended, Place};
 use crate::ops::track::depend::{check_no_ring, check_no_ring_by};
@@ -32,7 +32,7 @@ pub struct Back {
 }
 
 /// What came back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Restored {
     /// The beads.
     pub restored: Vec<Back>,
@@ -43,6 +43,9 @@ pub struct Restored {
     /// Beads that were deleted together with these, and still are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub still_deleted: Vec<BeadId>,
+    /// Convoys that landed, were fed or are complete with that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub convoys: Vec<Settled>,
 }
 
 /// Brings the deleted beads `ids` back as they last stood, one transaction a scope; with `cascade` also all that were
@@ -72,8 +75,8 @@ pub fn restore(town: &Town, ids: &[BeadId], cascade: bool) -> Result<Restored> {
         let done = done.inspect_err(|_| edges::cut_again(town, &early.put))?;
         // Whoever deleted it a second time meanwhile may have cut them again.
         let late = edges::mend(town, &done.far);
-        convoy::after_close(town, &done.closed);
         told.add(done.told, late);
+        told.convoys.extend(convoy::after_close(town, &done.closed).into_iter().filter(Settled::is_news));
     }
     Ok(told)
 }
@@ -86,6 +89,7 @@ impl Restored {
         self.left_out.extend(part.left_out);
         self.left_out.extend(far.left_out);
         self.still_deleted.extend(part.still_deleted);
+        self.convoys.extend(part.convoys);
     }
 }
 
@@ -120,7 +124,7 @@ fn restore_in(
         }
         told.restored.push(Back { id: bead.id, title: bead.title, was_so: false });
     }
-    convoy::closed_in(town, change, &closed)?;
+    told.convoys = convoy::closed_in(town, change, &closed)?;
     let mut far = Vec::new();
     for (id, stone) in &stones {
         check_no_ring(change, &id.prefix(), reach, id)?;

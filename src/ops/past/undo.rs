@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::model::difference::Difference;
 use crate::name::Prefix;
-use crate::ops::convoy;
+use crate::ops::convoy::{self, Settled};
 use crate::ops::past::edges;
 use crate::ops::track::reach::Reach;
 use crate::time::Moment;
@@ -55,7 +55,7 @@ impl Reverted {
 }
 
 /// A deed that was taken back.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Undone {
     /// Its commit.
     pub commit: String,
@@ -71,6 +71,9 @@ pub struct Undone {
     pub records: Vec<Reverted>,
     /// Edges that are not there again, each with the reason.
     pub left_out: Vec<String>,
+    /// Convoys that landed, were fed or are complete with that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub convoys: Vec<Settled>,
     /// Whether nothing was written because only that was asked.
     pub dry_run: bool,
 }
@@ -97,6 +100,7 @@ pub fn undo(town: &Town, dry_run: bool) -> Result<Undone> {
         at: own.entry.at,
         records: Vec::new(),
         left_out: Vec::new(),
+        convoys: Vec::new(),
         dry_run,
     };
     // What is refused, here or of letters elsewhere, is found before anything is written.
@@ -121,6 +125,7 @@ pub fn undo(town: &Town, dry_run: bool) -> Result<Undone> {
     undone.left_out = mended.left_out;
     undone.records.extend(done.records);
     edges::cut(town, &deed.far_again)?;
-    convoy::after_close(town, &done.closed);
+    undone.convoys = done.convoys;
+    undone.convoys.extend(convoy::after_close(town, &done.closed).into_iter().filter(Settled::is_news));
     Ok(undone)
 }

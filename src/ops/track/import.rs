@@ -21,7 +21,7 @@ use crate::model::exchange::{Line, read_line};
 use crate::model::hook::Hook;
 use crate::model::tombstone::Tombstone;
 use crate::name::{BeadId, Prefix};
-use crate::ops::convoy;
+use crate::ops::convoy::{self, Settled};
 use crate::ops::track::create::{check_label, check_priority, check_settable_type, check_texts};
 use crate::ops::track::lines::{BadLine, numbered, refusal};
 use crate::ops::track::reach::Reach;
@@ -45,7 +45,7 @@ pub struct Options {
 }
 
 /// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Imported {
     /// New beads.
     pub created: usize,
@@ -73,6 +73,9 @@ pub struct Imported {
     pub bad: Vec<BadLine>,
     /// Links that were left out of lines, since a bead would wait for itself by them.
     pub cut: Vec<BadLine>,
+    /// Convoys that landed, were fed or are complete with that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub convoys: Vec<Settled>,
     /// Whether nothing was written because only that was asked.
     pub dry_run: bool,
 }
@@ -145,7 +148,7 @@ pub fn import(town: &Town, mut bytes: Vec<u8>, options: &Options) -> Result<Impo
         }
         refuse_bad(&mut outcome.told, total, options)?;
         if options.dry_run {
-            return Ok(outcome.told);
+            return Ok(Imported { convoys: Vec::new(), ..outcome.told });
         }
     }
     for (prefix, own) in &rows {
@@ -158,7 +161,7 @@ pub fn import(town: &Town, mut bytes: Vec<u8>, options: &Options) -> Result<Impo
         })?;
     }
     refuse_bad(&mut pass.told, total, options)?;
-    convoy::after_close(town, &pass.closed);
+    pass.told.convoys.extend(convoy::after_close(town, &pass.closed).into_iter().filter(Settled::is_news));
     Ok(pass.told)
 }
 
@@ -289,7 +292,7 @@ fn put_all(town: &Town, change: &mut Change<'_>, here: &Prefix, rows: &Rows, pas
             pass.closed.push(row.bead.id.clone());
         }
     }
-    convoy::closed_in(town, change, pass.closed.iter().filter(|id| id.prefix() == *here))?;
+    pass.told.convoys.extend(convoy::closed_in(town, change, pass.closed.iter().filter(|id| id.prefix() == *here))?);
     for (line, stone) in rows.get(here).into_iter().flat_map(|load| &load.stones) {
         if change.is_taken(&stone.id)? {
             continue;

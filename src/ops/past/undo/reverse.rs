@@ -18,7 +18,7 @@ use crate::model::record::{self, Class, Object};
 use crate::model::scope::Parcel;
 use crate::model::tombstone::Tombstone;
 use crate::name::BeadId;
-use crate::ops::convoy;
+use crate::ops::convoy::{self, Settled};
 use crate::ops::past::delete::{check_idle, listed};
 use crate::ops::past::edges;
 use crate::ops::track::depend::check_no_ring_by;
@@ -47,6 +47,8 @@ pub(super) struct Done {
     pub(super) records: Vec<Reverted>,
     /// Beads that are closed by it.
     pub(super) closed: Vec<BeadId>,
+    /// Convoys that landed with that.
+    pub(super) convoys: Vec<Settled>,
 }
 
 /// The field that signs of life of a holder change.
@@ -114,8 +116,8 @@ impl<'o> Reverse<'o> {
                 closed.push(bead.id);
             }
         }
-        convoy::closed_in(town, change, &closed)?;
-        Ok(Done { records: told, closed })
+        let convoys = convoy::closed_in(town, change, &closed)?;
+        Ok(Done { records: told, closed, convoys })
     }
 
     /// The record that the deed made at `path`.
