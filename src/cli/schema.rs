@@ -55,6 +55,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::bead::mark::ANSWERS,
         super::bead::memory::ANSWERS,
         super::bead::relocate::ANSWERS,
+        super::bead::remark::ANSWERS,
         super::bead::prefix::ANSWERS,
         super::bead::state::ANSWERS,
         super::bead::survey::ANSWERS,

@@ -18,6 +18,7 @@ pub mod memory;
 mod pages;
 pub mod prefix;
 pub mod relocate;
+pub mod remark;
 mod rows;
 mod sheet;
 pub mod state;
@@ -71,7 +72,7 @@ enum Verb {
     Assign(mark::Assign),
     Label(mark::LabelArgs),
     #[command(alias = "comments")]
-    Comment(mark::CommentArgs),
+    Comment(remark::CommentArgs),
     Defer(mark::Defer),
     Undefer(mark::Undefer),
     Pin(mark::Pin),

@@ -1,21 +1,18 @@
-//! Changes by hand: fields, statuses, claims, closing and reopening.
+//! Changes by hand: fields, statuses and claims.
 //!
 //! What the hand may not do: put a bead on a hook (that is sling), hand it in (done) or decide a merge request
 //! (the refinery). A bead that ends or loses its assignee leaves the hook in the same transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
 use crate::error::{Error, Result};
 use crate::ledger::{Change, Ledger, tree};
-use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status, check_title};
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Prefix};
 use crate::ops::convoy::{self, Settled};
 use crate::ops::track::create::{check_label, check_no_convoy, check_priority, check_settable_type, check_texts};
+use crate::ops::track::end::close_by_hand;
 use crate::ops::track::fields::Fields;
 use crate::ops::track::lease;
 use crate::time::Moment;
@@ -201,7 +198,7 @@ fn move_by_hand(town: &Town, change: &Change<'_>, bead: &mut Bead, next: &Status
     bead.become_status(next.clone(), town.now)
 }
 
-fn check_not_in_review(bead: &Bead) -> Result<()> {
+pub(super) fn check_not_in_review(bead: &Bead) -> Result<()> {
     if bead.status != Status::InReview {
         return Ok(());
     }
@@ -269,109 +266,9 @@ fn assign(bead: &mut Bead, assignee: Option<&str>) -> Result<()> {
     }
 }
 
-/// A bead that was to be closed or opened again.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub struct Closed {
-    /// How it is now.
-    #[serde(flatten)]
-    pub bead: Bead,
-    /// Convoys that track it and that landed, were fed or are complete with that.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub convoys: Vec<Settled>,
-    /// Whether it was so before.
-    #[serde(skip)]
-    pub was_so: bool,
-}
-
-/// Closes the beads `ids` by hand, one transaction a scope, pinned ones only when it `unpins`; one that is closed already
-/// stays as it is.
-///
-/// # Errors
-/// Not found; refused, when a bead is in review, pinned or kept by gt itself. Within a scope all close or none.
-pub fn close(town: &Town, ids: &[BeadId], reason: &str, unpins: bool) -> Result<Vec<Closed>> {
-    let mut closed = in_each_scope(town, ids, "close", |change, id| end_in(town, change, id, reason, unpins))?;
-    settle_convoys(town, &mut closed);
-    Ok(closed)
-}
-
-/// As [`close`] of one bead that is not pinned, as a part of a larger change.
-pub(super) fn close_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: &str) -> Result<Closed> {
-    end_in(town, change, id, reason, false)
-}
-
-fn end_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: &str, unpins: bool) -> Result<Closed> {
-    check_texts(&[("reason", reason)])?;
-    if let Some(bead) = change.archived_bead(id)? {
-        return Ok(Closed { bead, convoys: Vec::new(), was_so: true });
-    }
-    let mut bead = change.bead(id)?;
-    if bead.status.is_closed() {
-        return Ok(Closed { bead, convoys: Vec::new(), was_so: true });
-    }
-    if unpins && bead.status == Status::Pinned {
-        bead.become_status(Status::Open, town.now)?;
-    }
-    close_by_hand(town, &mut bead, reason)?;
-    let convoys = write(town, change, &bead)?;
-    Ok(Closed { bead: change.bead_as_written(id)?, convoys, was_so: false })
-}
-
-/// Closes a bead that is not closed, as far as a hand may: the one way, whatever verb asks for it.
-fn close_by_hand(town: &Town, bead: &mut Bead, reason: &str) -> Result<()> {
-    check_settable_type(&bead.issue_type)?;
-    check_no_convoy(&bead.issue_type)?;
-    check_not_in_review(bead)?;
-    check_not_own_work(town, bead)?;
-    if bead.status == Status::Pinned {
-        return Err(Error::refused(format!("{} is pinned, a standing reference", bead.id))
-            .hint(format!("if it is one no longer: gt bead unpin {0}, or gt close {0} --force", bead.id)));
-    }
-    bead.close(&town.actor.name, reason, town.now)
-}
-
-/// A polecat's work closes when it is merged, not when its worker says so.
-fn check_not_own_work(town: &Town, bead: &Bead) -> Result<()> {
-    let is_own = bead.status.is_assigned_work() && bead.assignee.as_deref() == Some(town.actor.name.as_str());
-    if !is_own || !matches!(town.me, Address::Polecat(..)) {
-        return Ok(());
-    }
-    Err(Error::refused(format!("{} is on your own hook; a merge closes it", bead.id))
-        .hint("hand it in: gt done; or give it back: gt done --status released --message \"why\""))
-}
-
-/// Opens closed beads again, without an assignee; `reason` becomes a remark. One that was archived comes back.
-///
-/// # Errors
-/// Not found; refused, when a bead is neither closed nor open.
-pub fn reopen(town: &Town, ids: &[BeadId], reason: Option<&str>) -> Result<Vec<Closed>> {
-    in_each_scope(town, ids, "reopen", |change, id| reopen_in(town, change, id, reason))
-}
-
-/// As [`reopen`] of one bead, as a part of a larger change.
-pub(super) fn reopen_in(town: &Town, change: &mut Change<'_>, id: &BeadId, reason: Option<&str>) -> Result<Closed> {
-    let mut bead = match change.archived_bead(id)? {
-        Some(archived) => archived,
-        None => change.bead(id)?,
-    };
-    match bead.status {
-        Status::Open => return Ok(Closed { bead, convoys: Vec::new(), was_so: true }),
-        Status::Closed => {}
-        _ => {
-            return Err(Error::refused(format!("{id} is {}, not closed", bead.status)).hint(format!("see: gt show {id}")));
-        }
-    }
-    check_settable_type(&bead.issue_type)?;
-    bead.become_status(Status::Open, town.now)?;
-    if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
-        bead.comment(change.rev().to_string(), &town.actor.name, reason, town.now);
-    }
-    write(town, change, &bead)?;
-    Ok(Closed { bead: change.bead_as_written(id)?, convoys: Vec::new(), was_so: false })
-}
-
 /// Writes a bead, and takes it off every hook when it is closed or has no assignee any more. A convoy of the town that is
 /// complete with the close of this bead of the town lands with it.
-fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<Vec<Settled>> {
+pub(super) fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<Vec<Settled>> {
     if bead.status.is_closed() || bead.assignee.is_none() {
         // A hook that cannot be read is not ours to judge, and no reason to keep the bead open.
         let (hooks, _) = change.before().all::<Hook>("hooks")?;
@@ -381,15 +278,6 @@ fn write(town: &Town, change: &mut Change<'_>, bead: &Bead) -> Result<Vec<Settle
     }
     change.put_bead(bead)?;
     if bead.status.is_closed() { convoy::closed_in(town, change, [&bead.id]) } else { Ok(Vec::new()) }
-}
-
-/// Lets the convoys that track `closed` learn that it is; what that came to is told of each bead.
-pub(super) fn settle_convoys(town: &Town, closed: &mut [Closed]) {
-    let new = closed.iter().filter(|one| !one.was_so && one.bead.status.is_closed());
-    let settled = convoy::after_close(town, new.map(|one| &one.bead.id));
-    for one in closed {
-        one.convoys.extend(settled.iter().filter(|convoy| convoy.is_news_of(&one.bead.id)).cloned());
-    }
 }
 
 /// Runs `edit` on each bead, one transaction a scope, and gives the answers in the order of `ids`.
