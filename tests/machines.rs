@@ -186,8 +186,19 @@ fn what_both_machines_do_at_once_is_kept_and_what_had_to_yield_is_told() {
     assert!(seen.contains("/two") && seen.contains("/gt"), "a remark is lost: {seen}");
     assert_eq!(two.gt("config get polecats.max --rig widgets").succeeds().stdout.trim(), "4");
     assert_eq!(one.gt("config get gates.lint.command --rig widgets").succeeds().stdout.trim(), "true");
-    assert_eq!(letters(one, &pair.hub), ["town one", "town two"]);
-    assert_eq!(letters(one, &pair.rig.origin), ["rig one", "rig two"]);
+    let mine = |repo: &Path| -> Vec<String> {
+        letters(one, repo).into_iter().filter(|subject| !subject.starts_with("SYNC_CONFLICT")).collect()
+    };
+    assert_eq!(mine(&pair.hub), ["town one", "town two"]);
+    assert_eq!(mine(&pair.rig.origin), ["rig one", "rig two"]);
+    for town in [one, two] {
+        let inbox = town.gt("--json mail inbox").json();
+        let of_title = |letter: &&Value| letter["subject"] == format!("SYNC_CONFLICT {same} title").as_str();
+        let told: Vec<&Value> = inbox.as_array().unwrap().iter().filter(of_title).collect();
+        assert_eq!(told.len(), 1, "each is told once, in the scope of its mailbox: {inbox}");
+        let body = town.gt(&format!("mail read {}", text_at(told[0], &["/id"]))).succeeds().stdout;
+        assert!(body.contains("Kept: Title of") && body.contains("Overruled: Title of"), "{body}");
+    }
     one.fsck();
 }
 
@@ -256,6 +267,10 @@ fn of_two_machines_that_sling_one_bead_one_keeps_it_and_the_other_keeps_its_work
         assert!(line.is_some_and(|line| line.contains(winner.1.as_str()) && line.contains(branch.as_str())), "{told}");
 
         assert_eq!(told.contains(&format!("gt session stop {}", loser.1)), is_first_later, "{told}");
+
+        let heard = format!("SYNC_CONFLICT {bead} status");
+        let inbox = loser.0.as_agent(loser.1).gt("--json mail inbox").json();
+        assert!(inbox.as_array().unwrap().iter().any(|letter| letter["subject"] == heard.as_str()), "{inbox}");
 
         // What it did is where it was, and stays when its sandbox gets other work.
         let sandbox = loser.0.root.join(loser.1);

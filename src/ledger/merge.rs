@@ -7,6 +7,7 @@
 //! Two archives merge in the same way, but that nothing leaves an archive: what one side has, the merge has.
 
 mod ancestry;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ use crate::model::scope::Scope;
 use crate::name::BeadId;
 use crate::store::Store;
 use crate::store::batch::Batch;
+use crate::time::Moment;
 
 /// A merge that was made but not yet stored.
 pub struct Merge {
@@ -86,7 +88,11 @@ fn merge_chain(store: &Store, ours: ObjectId, theirs: ObjectId, join: Join, chai
     if chain == Chain::Ledger {
         work.repair(&State::at(store, Some(ours))?)?;
     }
-    let conflicts = work.report(&State::at(store, Some(ours))?)?;
+    let state = State::at(store, Some(ours))?;
+    let (conflicts, new) = work.report(&state)?;
+    if chain == Chain::Ledger {
+        work.tell(&new, &state, Moment::from_millis(sides.0.time.max(sides.1.time).max(0) * 1_000))?;
+    }
     let (edits, mut batch) = work.finish()?;
     let tree = edit_tree(store, trees.ours, &edits, &mut batch)?;
     let commit = batch.add_value(&commit_of((ours, &sides.0), (theirs, &sides.1), tree, &merge_rev));
@@ -348,22 +354,16 @@ impl<'a> Merger<'a> {
         Ok(())
     }
 
-    /// Adds the reports on choices that had to yield. One that is there already is not written again.
-    fn report(&mut self, ours: &State<'_>) -> Result<Vec<Conflict>> {
-        let mut conflicts = std::mem::take(&mut self.conflicts);
+    /// Adds the reports on choices that had to yield; answers all of them, and those that were not there already.
+    fn report(&mut self, ours: &State<'_>) -> Result<(Vec<Conflict>, Vec<Conflict>)> {
+        let (mut conflicts, mut new) = (std::mem::take(&mut self.conflicts), Vec::new());
         for conflict in &mut conflicts {
             conflict.rev = self.rev.clone();
-            let path = tree::conflict(&conflict.hash());
-            let stands = match self.outcomes.get(&path) {
-                Some(outcome) => !matches!(outcome, Outcome::Blob(None)),
-                None => ours.blob_id(&path)?.is_some(),
-            };
-            if !stands {
-                self.ours.entry(path.clone()).or_insert(None);
-                self.outcomes.insert(path, Outcome::Record(record::object_of(conflict)));
+            if self.write_new(tree::conflict(&conflict.hash()), record::object_of(conflict), ours)? {
+                new.push(conflict.clone());
             }
         }
-        Ok(conflicts)
+        Ok((conflicts, new))
     }
 
     /// What differs from ours, removals first, and the new blobs.

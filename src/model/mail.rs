@@ -3,12 +3,43 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::address::Address;
 use crate::model::bead::{check_text, check_title};
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
-use crate::name::BeadId;
+use crate::name::{BeadId, Prefix, base36};
 use crate::time::Moment;
+
+/// What begins the keys of letters that several machines may write and only one of which is to arrive.
+const ONCE: &str = "once-";
+
+/// The key of a letter to `to` that is one letter, whoever writes it: `what` names what it tells.
+#[must_use]
+pub fn once_key(what: &str, to: &Address) -> String {
+    format!("{ONCE}{what}-{}", to.as_component())
+}
+
+/// Whether `key` is one of those.
+#[must_use]
+pub fn is_once(key: &str) -> bool {
+    key.starts_with(ONCE)
+}
+
+/// The id of a letter that came under `key`: it follows from the key, so that a second delivery finds the first without
+/// reading the mailbox. `mark` ends the ids of one machine; without one they are longer, and the same everywhere.
+///
+/// # Errors
+/// Bug, when `mark` can end no id.
+pub fn keyed_id(prefix: &Prefix, key: &str, salt: u32, mark: &str) -> Result<BeadId> {
+    let digits = format!("{:0>13}", base36(hash(&format!("{key}/{salt}"))));
+    let digits = if mark.is_empty() { &digits[1..] } else { &digits[6..] };
+    format!("{prefix}-ml-{digits}{mark}").parse().or_fail(Kind::Bug, || "name a letter")
+}
+
+/// 64-bit FNV-1a: spreads keys over ids; no enemy chooses the keys of this machine.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
 
 /// What a letter is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize, clap::ValueEnum)]

@@ -126,6 +126,21 @@ pub enum Protocol {
         /// How it ended, in a line.
         summary: String,
     },
+    /// A merge to those whose choice it was, when two differed.
+    SyncConflict {
+        /// The record's path.
+        record: String,
+        /// The unit within it; `all`: the whole record.
+        unit: String,
+        /// What stands.
+        kept: String,
+        /// What had to yield.
+        overruled: String,
+        /// The rule that decided.
+        rule: String,
+        /// The report: `conflicts/<it>.json` in the ledger of the record.
+        report: String,
+    },
     /// Anyone to the escalation chain.
     Help {
         /// Who asks.
@@ -135,6 +150,12 @@ pub enum Protocol {
         /// What is wrong.
         problem: String,
     },
+}
+
+/// What a record is called: the last part of its path, without the ending.
+fn name_of(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".json").unwrap_or(name)
 }
 
 impl Protocol {
@@ -151,6 +172,7 @@ impl Protocol {
             Self::SwarmStart { convoy, .. } => format!("SWARM_START {convoy}"),
             Self::SwarmComplete { convoy, .. } => format!("SWARM_COMPLETE {convoy}"),
             Self::ConvoyLanded { convoy, .. } => format!("CONVOY_LANDED {convoy}"),
+            Self::SyncConflict { record, unit, .. } => format!("SYNC_CONFLICT {} {unit}", name_of(record)),
             Self::Help { bead, .. } => format!("HELP {bead}"),
         }
     }
@@ -169,6 +191,7 @@ impl Protocol {
                 std::iter::once(convoy).chain(beads).cloned().collect()
             }
             Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
+            Self::SyncConflict { record, .. } => name_of(record).parse().into_iter().collect(),
         }
     }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::record::{Object, Rev};
+use crate::model::mail::Letter;
+use crate::model::record::{self, Object, Rev, SCHEMA_VERSION};
 use crate::name::{Name, Prefix, Slot};
 use crate::time::Moment;
 
@@ -145,6 +146,18 @@ impl Rig {
     /// Lets ids with a prefix that it had formerly belong to it.
     pub fn claim_ids(&self) {
         self.prefixes.iter().for_each(|former| former.was_renamed_to(&self.prefix));
+    }
+}
+
+impl Parcel {
+    /// `letter`, for a mailbox of the scope `to_scope`, to be delivered under `key` by `machine`.
+    #[must_use]
+    pub fn of(letter: &Letter, key: &str, to_scope: Prefix, machine: &str) -> Self {
+        let mut letter = record::object_of(letter);
+        letter.remove("id");
+        letter.remove("key");
+        let (key, machine) = (key.to_owned(), machine.to_owned());
+        Self { v: SCHEMA_VERSION, key, to_scope, machine, letter, rev: Rev::default(), extra: Object::new() }
     }
 }
 

@@ -12,11 +12,12 @@ use serde::Serialize;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Change, Ledger, tree};
 use crate::model::address::Address;
-use crate::model::mail::{Letter, LetterType, Urgency};
+use crate::model::mail::{self, Letter, LetterType, Urgency};
+use crate::model::merge::MERGE_MACHINE;
 use crate::model::protocol::Protocol;
 use crate::model::record::{self, Rev, SCHEMA_VERSION};
 use crate::model::scope::{Parcel, Scope, ScopeKind};
-use crate::name::{BeadId, Prefix, base36};
+use crate::name::{BeadId, Prefix};
 use crate::town::Town;
 
 /// Writes a protocol message in the transaction that it announces: into the recipient's mailbox when that lies
@@ -67,9 +68,6 @@ pub fn put(change: &mut Change<'_>, to: &Address, write: impl Fn(BeadId) -> Resu
     Ok(Posted::Parcelled(key))
 }
 
-/// What begins the keys of letters that several machines may write and only one of which is to arrive.
-const ONCE: &str = "once-";
-
 /// Puts the letter named `key` into the mailbox of `to`, or into the outbox, unless it is there: whoever writes it, and
 /// on whichever machine, it is one letter. It must say the same, with the same moment, wherever it is written.
 ///
@@ -78,8 +76,8 @@ const ONCE: &str = "once-";
 pub fn once(change: &mut Change<'_>, key: &str, to: &Address, write: impl Fn(BeadId) -> Result<Letter>) -> Result<Posted> {
     let scope = change.before().scope()?;
     let there = route(change, &scope, to)?;
-    let key = format!("{ONCE}{key}-{}", to.as_component());
-    let mut letter = write(letter_id(&there, &key, 0, "")?)?;
+    let key = mail::once_key(key, to);
+    let mut letter = write(mail::keyed_id(&there, &key, 0, "")?)?;
     letter.key = Some(key.clone());
     if there == scope.prefix {
         if !change.has(&tree::letter(to, letter.sent_at, &letter.id))? {
@@ -87,29 +85,9 @@ pub fn once(change: &mut Change<'_>, key: &str, to: &Address, write: impl Fn(Bea
         }
         return Ok(Posted::Laid(letter.id));
     }
-    let mut letter = record::object_of(&letter);
-    letter.remove("id");
-    letter.remove("key");
-    let machine = change.rev().machine.clone();
-    let parcel = Parcel {
-        v: SCHEMA_VERSION,
-        key: key.clone(),
-        to_scope: there,
-        machine,
-        letter,
-        rev: Rev::default(),
-        extra: record::Object::new(),
-    };
+    let parcel = Parcel::of(&letter, &key, there, &change.rev().machine);
     change.put(&tree::parcel(&key), &parcel)?;
     Ok(Posted::Parcelled(key))
-}
-
-/// The id of a letter that came under `key`: it follows from the key, so that a second delivery finds the first without
-/// reading the mailbox. `mark` ends the ids of one machine; without one they are longer, and the same everywhere.
-fn letter_id(prefix: &Prefix, key: &str, salt: u32, mark: &str) -> Result<BeadId> {
-    let digits = format!("{:0>13}", base36(hash(&format!("{key}/{salt}"))));
-    let digits = if mark.is_empty() { &digits[1..] } else { &digits[6..] };
-    format!("{prefix}-ml-{digits}{mark}").parse().or_fail(Kind::Bug, || "name a letter")
 }
 
 /// The scope that holds the mailbox of `to`, as far as this scope can tell. A rig does not know its sister rigs:
@@ -259,12 +237,17 @@ fn carry(town: &Town) -> Result<BTreeMap<String, BeadId>> {
     Ok(arrived)
 }
 
+/// Whether this machine delivers `parcel`: it wrote it, or a merge did, whose letters are the same whoever lays them.
+fn is_ours(town: &Town, parcel: &Parcel) -> bool {
+    parcel.machine == town.machine || (parcel.machine == MERGE_MACHINE && mail::is_once(&parcel.key))
+}
+
 fn carry_from(town: &Town, source: &Ledger) -> Result<BTreeMap<String, BeadId>> {
     // A scope that was never written to has no outbox; one damaged parcel must not keep the others back.
     let Some(tip) = source.tip()? else { return Ok(BTreeMap::new()) };
     let (parcels, _) = source.state_at(tip)?.all::<Parcel>("outbox")?;
     let mut by_scope: BTreeMap<Prefix, Vec<Parcel>> = BTreeMap::new();
-    for parcel in parcels.into_iter().filter(|parcel| parcel.machine == town.machine) {
+    for parcel in parcels.into_iter().filter(|parcel| is_ours(town, parcel)) {
         let to: Option<Address> = parcel.letter.get("to").and_then(|to| to.as_str()).and_then(|to| to.parse().ok());
         let there = to.and_then(|to| town.prefix_for(&to).ok()).unwrap_or_else(|| parcel.to_scope.clone());
         by_scope.entry(there).or_default().push(parcel);
@@ -291,9 +274,9 @@ fn lay_one(change: &mut Change<'_>, prefix: &Prefix, parcel: &Parcel) -> Result<
     object.insert("id".into(), stand_in(prefix)?.as_str().into());
     let mut letter: Letter = record::view(&tree::parcel(&parcel.key), &object)?;
     letter.key = Some(parcel.key.clone());
-    let mark = if parcel.key.starts_with(ONCE) { String::new() } else { change.slot()?.mark() };
+    let mark = if mail::is_once(&parcel.key) { String::new() } else { change.slot()?.mark() };
     for salt in 0..16 {
-        letter.id = letter_id(prefix, &parcel.key, salt, &mark)?;
+        letter.id = mail::keyed_id(prefix, &parcel.key, salt, &mark)?;
         let there: Option<Letter> = change.get(&tree::letter(&letter.to, letter.sent_at, &letter.id))?;
         match there {
             Some(there) if there.key == letter.key => return Ok(there.id),
@@ -305,11 +288,6 @@ fn lay_one(change: &mut Change<'_>, prefix: &Prefix, parcel: &Parcel) -> Result<
         }
     }
     Err(Error::conflict("no free letter id was found").hint("try again"))
-}
-
-/// 64-bit FNV-1a: spreads keys over ids; no enemy chooses the keys of this machine.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod record;
 mod repair;
 mod status;
 mod texts;
+mod told;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
