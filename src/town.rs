@@ -27,6 +27,7 @@ pub struct Start {
 }
 
 /// A town on this machine, and who acts in it.
+#[derive(Clone)]
 pub struct Town {
     /// Its directory.
     pub root: PathBuf,
@@ -313,6 +314,12 @@ impl Town {
     fn registered(&self, name: &Name) -> Result<Rig> {
         let rig = self.find_rig(name)?;
         rig.ok_or_else(|| Error::not_found(format!("there is no rig {name}")).hint("gt rig list shows them"))
+    }
+
+    /// The same at the moment `now`, for commands that go on.
+    #[must_use]
+    pub fn at(&self, now: Moment) -> Self {
+        Self { now, ..self.clone() }
     }
 
     /// All agents of a rig, in order of their names.

@@ -43,6 +43,7 @@ mod town;
 mod transport;
 mod trees;
 mod verbs;
+mod watching;
 mod waves;
 mod ways;
 mod wording;

@@ -380,7 +380,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Done(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
         Command::Session(args) => args.run(town, out),
-        Command::Sync(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Sync(args) => args.run(town, out),
         Command::Remote(args) => args.run(town, out),
         Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
         Command::Backup(args) => Ok(out.show(&args.run(town)?)),

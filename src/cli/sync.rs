@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::cli::scopes::ScopeArgs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::git::progress::Progress;
 use crate::ledger::sync::Options;
 use crate::name::{Name, Prefix};
@@ -37,20 +37,30 @@ pub struct SyncArgs {
     /// Only receive
     #[arg(long)]
     fetch_only: bool,
-    /// Only tell what would come and go
+    /// Only tell what would come and go, field by field
     #[arg(long)]
     dry_run: bool,
+    /// Go on until interrupted: soon after each change here, and now and then for what changed elsewhere
+    #[arg(long, conflicts_with = "dry_run")]
+    watch: bool,
 }
 
 impl SyncArgs {
-    /// Exchanges.
+    /// Exchanges, and tells the exit code.
     ///
     /// # Errors
-    /// As [`sync::exchange`].
-    pub fn run(self, town: &Town, out: Out) -> Result<Report> {
+    /// As [`sync::exchange`] and [`sync::watch`].
+    pub fn run(self, town: &Town, out: Out) -> Result<u8> {
         let which = self.scopes.which();
         let options = Options { push: !self.fetch_only, fetch: !self.push_only, dry_run: self.dry_run, ..Options::default() };
-        sync::exchange(town, &which, &options, &Progress::to(out.progress()))
+        if self.watch {
+            let mut tell = |report: &Report| out.tell_record(report);
+            let mut complain = |error: &Error| {
+                out.error(error);
+            };
+            return sync::watch(town, &which, &options, &mut tell, &mut complain).map(|never| match never {});
+        }
+        Ok(out.show(&sync::exchange(town, &which, &options, &Progress::to(out.progress()))?))
     }
 }
 

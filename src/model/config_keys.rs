@@ -89,6 +89,24 @@ pub const KEYS: &[Key] = &[
     },
     Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
     Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
+    Key {
+        name: "sync.debounce",
+        key_type: KeyType::Duration,
+        default: "2s",
+        help: "So long after a change here gt sync --watch exchanges it",
+    },
+    Key {
+        name: "sync.interval",
+        key_type: KeyType::Duration,
+        default: "30s",
+        help: "How often gt sync --watch looks for what changed elsewhere while something does",
+    },
+    Key {
+        name: "sync.interval_max",
+        key_type: KeyType::Duration,
+        default: "10m",
+        help: "How often it looks at least, when nothing has changed for long or nobody can be reached",
+    },
 ];
 
 /// Finds the key that `name` is an instance of.

@@ -3,6 +3,8 @@
 //! Parcels for other scopes are delivered before and after, so that what one machine tells another travels
 //! in one round. A scope that fails is reported; the others go on.
 
+mod watch;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,8 +12,10 @@ use crate::error::{Error, Kind, Result};
 use crate::git::fetch;
 use crate::git::progress::Progress;
 use crate::ledger::Ledger;
-use crate::ledger::sync::{self, Exchange, Options, Outcome};
+use crate::ledger::past::Event;
+use crate::ledger::sync::{self, Changed, Exchange, Options, Outcome};
 use crate::model::address::Address;
+use crate::model::difference::Difference;
 use crate::ops::refinery::Turn;
 use crate::ops::remote::{self, Remote};
 use crate::ops::scopes::Which;
@@ -19,6 +23,7 @@ use crate::ops::{convoy, post, rig};
 use crate::runtime::process;
 use crate::store::refs::Swap;
 use crate::town::{RigPlace, Town};
+pub use watch::watch;
 
 /// How one exchange ended.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -53,6 +58,18 @@ impl Synced {
 pub struct Report(pub Vec<Synced>);
 
 impl Report {
+    /// Adds how an exchange ended: to that of the same scope with the same remote, when it is the second one.
+    fn add(&mut self, synced: Synced) {
+        let same = |one: &&mut Synced| one.scope == synced.scope && one.remote == synced.remote;
+        let Some(first) = self.0.iter_mut().find(same) else { return self.0.push(synced) };
+        first.running.extend(synced.running);
+        (first.error, first.kind) = (synced.error, synced.kind);
+        first.exchange = match (first.exchange.take(), synced.exchange) {
+            (Some(first), Some(second)) => Some(first.and(second)),
+            (one, None) | (None, one) => one,
+        };
+    }
+
     /// One line an exchange, and one for each choice that yielded, assignment that was lost, pin that differs.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -71,6 +88,7 @@ impl Report {
                 (None, None) => "nothing".to_owned(),
             };
             lines.push(format!("{} with {}: {told}", synced.scope, remote.name));
+            lines.extend(synced.exchange.iter().flat_map(preview).map(|line| format!("  {line}")));
             lines.extend(synced.exchange.iter().flat_map(remarks).map(|line| format!("  {line}")));
             lines.extend(synced.running.iter().map(|agent| format!("  {agent} still runs; to end it: gt session stop {agent}")));
         }
@@ -161,6 +179,43 @@ fn summary(exchange: &Exchange) -> String {
     line
 }
 
+/// So many records are told of each direction; all of them are in the report.
+const SHOWN: usize = 50;
+
+/// What a dry run tells of the records, a line each.
+fn preview(exchange: &Exchange) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (sign, records) in [("←", &exchange.coming), ("→", &exchange.going)] {
+        lines.extend(records.iter().take(SHOWN).map(|record| format!("{sign} {}", change_line(record))));
+        if records.len() > SHOWN {
+            lines.push(format!("{sign} and {} more; all of them with --json", records.len() - SHOWN));
+        }
+    }
+    lines
+}
+
+fn change_line(changed: &Changed) -> String {
+    let name = changed.record.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
+    let kind = changed.record.split('/').next().unwrap_or_default();
+    let title = changed.title.as_ref().map(|title| format!(" '{title}'")).unwrap_or_default();
+    let what = match changed.event {
+        Event::Created => "new".to_owned(),
+        Event::Deleted => "gone".to_owned(),
+        _ => changed.changes.iter().map(difference_line).collect::<Vec<_>>().join("; "),
+    };
+    format!("{kind} {name}{title}: {what}")
+}
+
+fn difference_line(change: &Difference) -> String {
+    let short = |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "none".to_owned(), in_short);
+    if change.from.is_none() && change.to.is_none() {
+        let gone = change.removed.iter().map(|value| format!("-{}", in_short(value)));
+        let parts: Vec<String> = gone.chain(change.added.iter().map(|value| format!("+{}", in_short(value)))).collect();
+        return format!("{} {}", change.field, parts.join(" "));
+    }
+    format!("{} {} → {}", change.field, short(&change.from), short(&change.to))
+}
+
 /// What people should know of an exchange, a line each.
 fn remarks(exchange: &Exchange) -> Vec<String> {
     let lost = exchange.lost.iter().map(|lost| {
@@ -225,7 +280,7 @@ fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, 
         let is_running = |agent: &Address| process::find(&town.runtime_dir(), agent).is_ok_and(|session| session.is_some());
         let running = lost.map(|lost| lost.agent.clone()).filter(is_running).collect();
         let kind = error.as_ref().map(|error| error.kind);
-        report.0.push(Synced {
+        report.add(Synced {
             scope: scope.to_owned(),
             remote: Some(remote),
             exchange,

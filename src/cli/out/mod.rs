@@ -244,6 +244,19 @@ impl Out {
         let _ = print(format!("{}\n", escape(line)).as_bytes());
     }
 
+    /// Tells one of many outcomes while a command goes on: as a page, or with `--json` as a document on one line.
+    pub fn tell_record<T: Show>(&self, outcome: &T) {
+        let text = if self.json {
+            serde_json::to_string(outcome).unwrap_or_default() + "\n"
+        } else {
+            let mut page = Page::on(self.paper);
+            outcome.show(&mut page);
+            page.into_text()
+        };
+        // As in `tell`.
+        let _ = print(text.as_bytes());
+    }
+
     /// A sink for progress lines: one line rewritten on a terminal, a line now and then elsewhere.
     pub fn progress(&self) -> impl Fn(&str) + Send + Sync + 'static {
         let (quiet, terminal) = (self.quiet, std::io::stderr().is_terminal());

@@ -2,7 +2,7 @@
 
 use gix::ObjectId;
 
-use super::{Exchange, Options, Seen, chains, epochs, pins, remember};
+use super::{Exchange, Options, Seen, chains, epochs, news, pins, remember};
 use crate::error::Result;
 use crate::git::fetch;
 use crate::git::progress::Progress;
@@ -25,6 +25,11 @@ pub(super) fn give(
     exchange.differing_pins = pins.differing;
     if options.dry_run {
         exchange.sent = steps.iter().map(|step| step.changes).sum();
+        // After a flatten there the two cannot be told apart record by record from here.
+        let there = seen.ledger.filter(|tip| ledger.store.repo.has_object(*tip));
+        if exchange.sent > 0 && there.is_some() == seen.ledger.is_some() {
+            exchange.going = news::changed(ledger, there, ours)?;
+        }
         return Ok(None);
     }
     // Looked at after the ledger, so that it has all that left it.

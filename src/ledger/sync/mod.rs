@@ -31,7 +31,7 @@ use crate::store::refs::Swap;
 use crate::time::Moment;
 
 pub use give::{Sent, send_root};
-pub use news::Lost;
+pub use news::{Changed, Lost};
 pub use slot::{enter, take_slot};
 
 /// What an exchange may do.
@@ -88,6 +88,12 @@ pub struct Exchange {
     pub conflicts: Vec<Conflict>,
     /// Assignments of this machine that were ended elsewhere.
     pub lost: Vec<Lost>,
+    /// With `dry_run`: the records here that would change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coming: Vec<Changed>,
+    /// With `dry_run`: the records there that would change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub going: Vec<Changed>,
     /// Pins of merge requests that hold another commit there than here; neither was changed.
     pub differing_pins: Vec<String>,
 }
@@ -104,8 +110,24 @@ impl Exchange {
             sent: 0,
             conflicts: Vec::new(),
             lost: Vec::new(),
+            coming: Vec::new(),
+            going: Vec::new(),
             differing_pins: Vec::new(),
         }
+    }
+
+    /// This exchange and the one that followed it, as one.
+    #[must_use]
+    pub fn and(mut self, second: Self) -> Self {
+        self.merged |= second.merged;
+        self.flattened += second.flattened;
+        self.replayed |= second.replayed;
+        self.received += second.received;
+        self.sent += second.sent;
+        self.conflicts.extend(second.conflicts);
+        self.lost.extend(second.lost);
+        self.differing_pins = second.differing_pins;
+        self.told()
     }
 
     fn told(mut self) -> Self {
@@ -320,6 +342,9 @@ fn advance(
                 let news = news::between(ledger, ours, next.tip)?;
                 exchange.conflicts.extend(news.conflicts);
                 exchange.lost.extend(news.lost);
+            }
+            if options.dry_run && chain == Chain::Ledger {
+                exchange.coming = news::changed(ledger, ours, next.tip)?;
             }
             if !options.dry_run {
                 crate::env::crash_point("sync.merged");

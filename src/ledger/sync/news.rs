@@ -5,8 +5,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::ledger::past::Event;
 use crate::ledger::{Ledger, State, diff};
 use crate::model::address::Address;
+use crate::model::difference::{Difference, differences};
 use crate::model::hook::Hook;
 use crate::model::merge::Conflict;
 use crate::name::BeadId;
@@ -24,6 +26,42 @@ pub struct Lost {
     pub status: Option<String>,
     /// Who has the bead now.
     pub holder: Option<String>,
+}
+
+/// A record that an exchange would change.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+pub struct Changed {
+    /// Its path in the ledger.
+    pub record: String,
+    /// Its title, name or subject, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether it would come, change or go.
+    pub event: Event,
+    /// The fields that differ.
+    pub changes: Vec<Difference>,
+}
+
+/// The records that differ from the commit `before` to the commit `after`, by path; with no commit before, all are new.
+pub(super) fn changed(ledger: &Ledger, before: Option<ObjectId>, after: ObjectId) -> Result<Vec<Changed>> {
+    let (old, new) = (State::at(&ledger.store, before)?, ledger.state_at(after)?);
+    let differ = diff::changes(ledger.store.records()?, old.tree(), new.tree())?;
+    // One that cannot be read differs all the same.
+    let read = |state: &State<'_>, path: &str| state.object(path).ok().flatten().unwrap_or_default();
+    let told = differ.into_iter().map(|(record, (was, is))| {
+        let (was_there, is_there) = (was.is_some(), is.is_some());
+        let (from, to) = (read(&old, &record), read(&new, &record));
+        let event = match (was_there, is_there) {
+            (false, _) => Event::Created,
+            (true, true) => Event::Changed,
+            (true, false) => Event::Deleted,
+        };
+        let named = if is_there { &to } else { &from };
+        let title = ["title", "subject", "name"].iter().find_map(|field| named.get(*field)?.as_str()).map(str::to_owned);
+        let changes = if event == Event::Changed { differences(&from, &to) } else { Vec::new() };
+        Changed { record, title, event, changes }
+    });
+    Ok(told.collect())
 }
 
 /// What is new between two commits of the ledger.
