@@ -12,6 +12,7 @@ mod damage;
 mod demo;
 mod edits;
 mod exchange;
+mod federation;
 mod filters;
 mod flatten;
 mod hands;

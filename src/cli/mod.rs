@@ -12,6 +12,7 @@ pub mod flatten;
 #[cfg(test)]
 mod hints;
 pub mod hub;
+pub mod machine;
 pub mod mail;
 pub mod maintain;
 pub mod mq;
@@ -98,6 +99,7 @@ enum Command {
     Hook(work::HookArgs),
     Prime(work::PrimeArgs),
     Done(done::DoneArgs),
+    Machine(machine::MachineArgs),
     Polecat(polecat::PolecatArgs),
     Session(polecat::SessionArgs),
     Sync(sync::SyncArgs),
@@ -216,6 +218,7 @@ fn deferred() -> clap::Command {
         later::<work::HookArgs>("hook"),
         later::<work::PrimeArgs>("prime"),
         later::<done::DoneArgs>("done"),
+        later::<machine::MachineArgs>("machine"),
         later::<polecat::PolecatArgs>("polecat"),
         later::<polecat::SessionArgs>("session"),
         later::<sync::SyncArgs>("sync"),
@@ -378,6 +381,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Hook(args) => Ok(out.show(&args.run(town)?)),
         Command::Prime(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Done(args) => args.run(town, out),
+        Command::Machine(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
         Command::Session(args) => args.run(town, out),
         Command::Sync(args) => args.run(town, out),

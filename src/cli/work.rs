@@ -24,7 +24,7 @@ pub const ANSWERS: &[Answer] =
 #[derive(Args)]
 pub struct SlingArgs {
     /// Beads, or unique abbreviations of their ids; then a rig (idle or new polecats) or for one bead a polecat, the
-    /// beads' own rigs when not given
+    /// beads' own rigs when not given; with MACHINE: before it, another machine is asked to
     #[arg(required = true, value_names = ["BEAD", "TARGET"])]
     words: Vec<String>,
     /// Further words for the agent
@@ -106,6 +106,7 @@ impl Show for Thrown {
 /// A bead of a batch as a row: what, how it ended, where it is or why not.
 fn tried(one: &Tried) -> Vec<String> {
     let (bead, outcome, rest) = match one {
+        Tried::Slung(Slung::Asked { bead, machine, target }) => (bead.to_string(), "asked", format!("{machine}:{target}")),
         Tried::Slung(Slung::Assigned { bead, agent, pid, .. }) => {
             let session = pid.map_or("not started".to_owned(), |pid| format!("process {pid}"));
             (bead.to_string(), "slung", format!("{agent}, {session}"))
@@ -120,6 +121,10 @@ fn tried(one: &Tried) -> Vec<String> {
 impl Show for Slung {
     fn show(&self, page: &mut Page) {
         match self {
+            Self::Asked { bead, machine, target } => {
+                let there = if target.is_empty() { String::new() } else { format!(" to {}", escape(target)) };
+                page.line(format!("machine {} is asked to sling {bead}{there}; it does when it has synced", escape(machine)));
+            }
             Self::Assigned { bead, agent, branch, pid, salvage } => {
                 page.line(format!("slung {bead} to {agent} on branch {branch}"));
                 if let Some(salvage) = salvage {
@@ -160,7 +165,13 @@ impl UnslingArgs {
 impl Show for Unslung {
     fn show(&self, page: &mut Page) {
         let how = if self.status == Status::Open { "and open again".to_owned() } else { format!("and stays {}", self.status) };
-        page.line(format!("{} is off the hook of {} {how}", self.bead, self.agent));
+        match (&self.agent, &self.asked) {
+            (Some(agent), _) => page.line(format!("{} is off the hook of {agent} {how}", self.bead)),
+            (None, asked) => {
+                let machine = escape(asked.as_deref().unwrap_or_default());
+                page.line(format!("machine {machine} is no more asked to sling {}", self.bead));
+            }
+        }
         if let Some(salvage) = &self.salvage {
             page.line(format!("unsaved work is kept at {salvage}"));
         }

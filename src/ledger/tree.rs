@@ -110,6 +110,12 @@ pub fn letter(to: &Address, sent_at: Moment, id: &BeadId) -> String {
     format!("{}/{}/{shard}/{id}.json", mailbox(to), sent_at.year_month())
 }
 
+/// The path of a request to sling a bead on another machine.
+#[must_use]
+pub fn request(bead: &BeadId) -> String {
+    format!("requests/{bead}.json")
+}
+
 /// The path of an agent's hook.
 #[must_use]
 pub fn hook(agent: &Address) -> String {

@@ -20,6 +20,7 @@ pub mod pace;
 pub mod plan;
 pub mod protocol;
 pub mod record;
+pub mod request;
 pub mod scope;
 pub mod spelling;
 pub mod tombstone;

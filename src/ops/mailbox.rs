@@ -10,6 +10,7 @@ use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
 use crate::model::mail::{Letter, Urgency};
 use crate::name::BeadId;
+use crate::ops::machine;
 use crate::ops::track::lease;
 use crate::town::Town;
 
@@ -117,6 +118,17 @@ pub fn mark_read(town: &Town, letter: Letter) -> Result<Letter> {
 /// # Errors
 /// Usage or not found, with the nearest known addresses in the hint; refused, when a short form fits two.
 pub fn recipient(town: &Town, text: &str) -> Result<Address> {
+    if let Some((name, rest)) = text.split_once(':') {
+        let (machine, address) = (machine::named(town, name)?, recipient(town, rest)?);
+        let lives = machine::of_agent(town, &address)?;
+        // Mail travels with the ledger: where its reader lives only has to be right.
+        if lives.as_ref().is_some_and(|lives| *lives != machine.id) {
+            let lives = machine::name_of(town, &lives.unwrap_or_default());
+            return Err(Error::refused(format!("{address} lives on machine {lives}, not on {}", machine.name))
+                .hint(format!("write {lives}:{address}, or just {address}")));
+        }
+        return Ok(address);
+    }
     let typed = town.resolve_address(text);
     let error = match typed {
         Ok(address) if is_known(town, &address)? => return Ok(address),

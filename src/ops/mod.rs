@@ -9,6 +9,7 @@ pub mod flatten;
 pub mod hook;
 pub mod hub;
 pub mod install;
+pub mod machine;
 pub mod mailbox;
 pub mod maintain;
 pub mod past;

@@ -17,12 +17,12 @@ use crate::ledger::{Actor, Deed, Ledger, sync, tree};
 use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
-use crate::model::convoy::Convoy;
 use crate::model::hook::Hook;
 use crate::model::scope::{self, LocalMachine, Rig};
 use crate::name::{BeadId, Name};
 use crate::ops::backup::{MANIFEST, Manifest, SCOPES, Saved, Scope, VERSION};
 use crate::ops::install::RESTORING as UNFINISHED;
+use crate::ops::machine;
 use crate::ops::{install, polecat, remote, rig};
 use crate::store;
 use crate::store::lock::KernelLock;
@@ -274,33 +274,14 @@ impl Entering<'_> {
                     change.put_bead(&bead)?;
                 }
             }
-            for mut bead in change.before().beads_of(&IssueType::Convoy)? {
-                if let Some(mut fields) = Convoy::of(&bead).ok().filter(|convoy| convoy.home.as_deref() == Some(old)) {
-                    fields.home = Some(new.clone());
-                    fields.put_into(&mut bead);
-                    change.put_bead(&bead)?;
-                }
-            }
             for mut hook in change.before().hooks()?.into_iter().filter(|hook| hook.machine == old) {
                 hook.machine.clone_from(new);
                 change.put(&tree::hook(&hook.agent.clone()), &hook)?;
             }
-            for mut rig in change.before().rigs()?.into_iter().filter(|rig| rig.home == old) {
-                rig.home.clone_from(new);
-                change.put(&tree::rig(&rig.name.clone()), &rig)?;
-            }
-            let scope: Option<scope::Scope> = change.get(tree::SCOPE)?;
-            if let Some(mut scope) = scope.filter(|scope| scope.home.as_deref() == Some(old)) {
-                scope.home = Some(new.clone());
-                change.put(tree::SCOPE, &scope)?;
-            }
+            machine::hand_over(change, old, new)?;
             if let Some(mut gone) = change.get::<scope::Machine>(&tree::machine(old))? {
                 gone.replaced_by = Some(new.clone());
                 change.put(&tree::machine(old), &gone)?;
-            }
-            for mut parcel in change.before().parcels()?.into_iter().filter(|parcel| parcel.machine == old) {
-                parcel.machine.clone_from(new);
-                change.put(&tree::parcel(&parcel.key.clone()), &parcel)?;
             }
             Ok(())
         })

@@ -19,7 +19,8 @@ use crate::model::difference::Difference;
 use crate::ops::refinery::Turn;
 use crate::ops::remote::{self, Remote};
 use crate::ops::scopes::Which;
-use crate::ops::{convoy, post, rig};
+use crate::ops::sling::{Served, Slung};
+use crate::ops::{convoy, post, rig, sling};
 use crate::runtime::process;
 use crate::store::refs::Swap;
 use crate::town::{RigPlace, Town};
@@ -37,6 +38,9 @@ pub struct Synced {
     /// Agents that lost their assignment and whose sessions go on here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub running: Vec<Address>,
+    /// What other machines had asked this one to sling.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<Served>,
     /// What went wrong.
     pub error: Option<String>,
     /// The exit code of what went wrong.
@@ -48,7 +52,7 @@ impl Synced {
     /// A scope that could not be opened.
     fn failed(scope: String, error: &Error) -> Self {
         let (kind, error) = (Some(error.kind), Some(error.line()));
-        Self { scope, remote: None, exchange: None, running: Vec::new(), error, kind }
+        Self { scope, remote: None, exchange: None, running: Vec::new(), served: Vec::new(), error, kind }
     }
 }
 
@@ -90,6 +94,7 @@ impl Report {
             lines.push(format!("{} with {}: {told}", synced.scope, remote.name));
             lines.extend(synced.exchange.iter().flat_map(preview).map(|line| format!("  {line}")));
             lines.extend(synced.exchange.iter().flat_map(remarks).map(|line| format!("  {line}")));
+            lines.extend(synced.served.iter().map(|served| format!("  {}", served_line(served))));
             lines.extend(synced.running.iter().map(|agent| format!("  {agent} still runs; to end it: gt session stop {agent}")));
         }
         lines
@@ -131,7 +136,8 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
         }
     }
     let has_landed = !options.dry_run && settle_convoys(town, &report);
-    if !options.dry_run && (post::deliver(town)? > 0 || has_landed) && options.push {
+    let has_served = !options.dry_run && options.fetch && serve(town, &places, &mut report);
+    if !options.dry_run && (post::deliver(town)? > 0 || has_landed || has_served) && options.push {
         for place in &places {
             exchange_scope(&place.ledger, &format!("rig {}", place.rig.name), town, options, progress, &mut report);
         }
@@ -140,6 +146,24 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
         }
     }
     Ok(report)
+}
+
+/// Slings what other machines asked of this one; whether anything was written for it.
+fn serve(town: &Town, places: &[RigPlace], report: &mut Report) -> bool {
+    let mut is_any = false;
+    for place in places {
+        match sling::serve(town, place) {
+            Ok(served) => {
+                is_any |= !served.is_empty();
+                let scope = format!("rig {}", place.rig.name);
+                if let Some(of_rig) = report.0.iter_mut().find(|synced| synced.scope == scope) {
+                    of_rig.served.extend(served);
+                }
+            }
+            Err(error) => tracing::warn!("what rig {} was asked to sling waits: {}", place.rig.name, error.line()),
+        }
+    }
+    is_any
 }
 
 /// Settles and feeds convoys after what other machines closed; whether anything was written for it.
@@ -154,6 +178,16 @@ fn settle_convoys(town: &Town, report: &Report) -> bool {
             tracing::warn!("convoys were not settled ({}); gt convoy check does it", error.line());
             false
         }
+    }
+}
+
+fn served_line(served: &Served) -> String {
+    let Served { bead, asked_by, slung, error } = served;
+    match (slung, error) {
+        (Some(Slung::Assigned { agent, .. } | Slung::Restarted { agent, .. } | Slung::AlreadyThere { agent, .. }), _) => {
+            format!("{bead} is slung to {agent}, as {asked_by} asked")
+        }
+        (_, error) => format!("{bead} is not slung, as {asked_by} asked: {}", error.as_deref().unwrap_or("it was passed on")),
     }
 }
 
@@ -266,6 +300,7 @@ fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, 
             remote: None,
             exchange: None,
             running: Vec::new(),
+            served: Vec::new(),
             error: None,
             kind: None,
         });
@@ -285,6 +320,7 @@ fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, 
             remote: Some(remote),
             exchange,
             running,
+            served: Vec::new(),
             error: error.as_ref().map(Error::line),
             kind,
         });

@@ -7,6 +7,7 @@
 //! The archive goes before the ledger, both ways: nobody ever holds a ledger that a bead has left without the archive
 //! that it went to.
 
+pub mod beats;
 mod chains;
 mod epochs;
 mod give;
@@ -153,7 +154,7 @@ const TRIES_MAX: u32 = 20;
 struct Seen {
     ledger: Option<ObjectId>,
     archive: Option<ObjectId>,
-    /// All pins of merge requests there, also those that were not fetched.
+    /// All pins there, also those that were not fetched, and beats.
     pins: BTreeMap<String, ObjectId>,
 }
 
@@ -174,7 +175,12 @@ pub fn sync(ledger: &Ledger, remote: &str, url: &str, options: &Options, now: Mo
         let (true, Some(ours)) = (options.push, ours) else { return Ok(exchange.told()) };
         let ours = if options.dry_run { ours } else { slot::settle(ledger, seen.ledger, now)?.unwrap_or(ours) };
         match give::give(ledger, (remote, url), &seen, ours, (options, now), &mut exchange, progress)? {
-            None => return Ok(exchange.told()),
+            None => {
+                if !options.dry_run {
+                    beats::beat(ledger, url, &seen.pins, now, progress);
+                }
+                return Ok(exchange.told());
+            }
             Some(refusal) => reason = refusal,
         }
         still_refused = if last_seen.as_ref() == Some(&seen) { still_refused + 1 } else { 1 };
@@ -221,8 +227,11 @@ fn check_here(ledger: &Ledger) -> Result<()> {
 fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<Moment>, progress: &Progress) -> Result<Seen> {
     let store = &ledger.store;
     let mut there = fetch::advertised(store, url)?;
-    let kept = [tree::LEDGER, tree::ARCHIVE, tree::MR, tree::FLATTENED];
+    let kept = [tree::LEDGER, tree::ARCHIVE, tree::MR, tree::FLATTENED, tree::BEAT];
     there.retain(|name, _| kept.iter().any(|prefix| name.starts_with(prefix)));
+    if let Some(now) = now.filter(|_| !options.dry_run) {
+        beats::remember(ledger, &there, now)?;
+    }
     let mut wanted = Vec::new();
     if options.fetch {
         for chain in [Chain::Archive, Chain::Ledger] {

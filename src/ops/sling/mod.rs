@@ -3,6 +3,7 @@
 //! Order: checks, worktree, one transaction, session. The assignment is durable before anything runs; a
 //! failure before it removes what was made, a failure after it leaves work on a hook that a second sling starts.
 
+mod asked;
 mod batch;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::ops::track::reach::Reach;
 use crate::ops::track::ready;
 use crate::runtime::process;
 use crate::town::{RigPlace, Town};
+pub use asked::{Served, serve};
 pub use batch::{Fault, Thrown, Tracking, Tried, parse, throw};
 
 /// What to sling, where, and how.
@@ -52,6 +54,15 @@ pub struct Plan {
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Slung {
+    /// Another machine was asked to.
+    Asked {
+        /// What.
+        bead: BeadId,
+        /// Whom: the name of the machine.
+        machine: String,
+        /// The rig or polecat there.
+        target: String,
+    },
     /// Assigned now.
     Assigned {
         /// What.
@@ -88,7 +99,10 @@ impl Slung {
     #[must_use]
     pub fn bead(&self) -> &BeadId {
         match self {
-            Self::Assigned { bead, .. } | Self::Restarted { bead, .. } | Self::AlreadyThere { bead, .. } => bead,
+            Self::Asked { bead, .. }
+            | Self::Assigned { bead, .. }
+            | Self::Restarted { bead, .. }
+            | Self::AlreadyThere { bead, .. } => bead,
         }
     }
 }
@@ -106,6 +120,12 @@ enum Target {
 /// agent cannot be started.
 pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
     check_text("words for the agent", &plan.args)?;
+    if let Some((machine, rest)) = plan.target.as_deref().map(|text| asked::elsewhere(town, text)).transpose()?.flatten() {
+        if machine.id != town.machine {
+            return asked::ask(town, plan, &machine, rest);
+        }
+        return sling(town, &Plan { target: Some(rest).filter(|rest| !rest.is_empty()), ..plan.clone() });
+    }
     let (ledger, bead_id) = town.resolve_bead(&plan.bead)?;
     let target = target_of(town, plan, &bead_id)?;
     let place = target.place();
@@ -248,7 +268,10 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
     hook.model.clone_from(&plan.model);
     hook.merge = plan.merge;
     let deed = town.deed("sling", format!("sling {} → {}", bead.id, taken.address));
-    let recorded = place.ledger.transact(&deed, |change| record(change, place, &hook));
+    let recorded = place.ledger.transact(&deed, |change| {
+        asked::check_not_asked(town, change, &bead.id, plan.force)?;
+        record(change, place, &hook)
+    });
     if let Err(error) = recorded {
         // A sync that fails after the ref moved is an error too, but the assignment stands then.
         let stands = place.ledger.state().and_then(|state| state.hook(&taken.address));
@@ -274,6 +297,10 @@ fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> 
     bead.give_out(hook.model.as_deref(), change.now());
     change.put_bead(&bead)?;
     change.put(&slot, hook)?;
+    let request = tree::request(&hook.bead);
+    if change.has(&request)? {
+        change.remove(&request);
+    }
     let agent_id = hook.agent.bead_id(place.rig.founded_with());
     if !change.has(&tree::bead(&agent_id))? {
         let agent = Agent::bead(&hook.agent, place.rig.founded_with(), &hook.machine, &hook.slung_by, change.now())?;
@@ -290,7 +317,11 @@ pub struct Unslung {
     /// Where it stands now: open again, unless it was handed in or closed before.
     pub status: Status,
     /// Who had it.
-    pub agent: Address,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Address>,
+    /// The machine that was asked to sling it, and is no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
     /// The ref that keeps what its sandbox held, when it held something unsaved.
     pub salvage: Option<String>,
 }
@@ -303,7 +334,11 @@ pub fn unsling(town: &Town, text: &str) -> Result<Unslung> {
     let (ledger, bead) = town.resolve_bead(text)?;
     let hooks = ledger.state()?.hooks()?;
     let nobody = || Error::refused(format!("{bead} is on nobody's hook")).hint(format!("see: gt show {bead}"));
-    let agent = hooks.into_iter().find(|hook| hook.bead == bead).ok_or_else(nobody)?.agent;
+    let Some(agent) = hooks.into_iter().find(|hook| hook.bead == bead).map(|hook| hook.agent) else {
+        let taken_back = asked::take_back(town, &bead)?.ok_or_else(nobody)?;
+        let status = ledger.state()?.bead(&bead)?.status;
+        return Ok(Unslung { bead, status, agent: None, asked: Some(taken_back), salvage: None });
+    };
     let Address::Polecat(rig, name) = &agent else {
         return Err(Error::refused(format!("{agent} is no polecat")));
     };
@@ -321,5 +356,5 @@ pub fn unsling(town: &Town, text: &str) -> Result<Unslung> {
     // Its own hand-in may have been faster than the end of its session.
     let released = polecat::release(town, &place, &agent, &bead, saved.as_ref()).and_then(|status| status.ok_or_else(nobody));
     let status = released.map_err(|error| polecat::naming(error, saved.as_ref()))?;
-    Ok(Unslung { bead, status, agent: agent.clone(), salvage: saved.map(|saved| saved.ref_name) })
+    Ok(Unslung { bead, status, agent: Some(agent.clone()), asked: None, salvage: saved.map(|saved| saved.ref_name) })
 }
