@@ -86,3 +86,16 @@ fn what_an_import_closes_lands_its_convoys_in_the_town_with_it_and_of_a_rig_afte
         }
     }
 }
+
+#[test]
+fn an_import_that_closes_many_over_two_scopes_lands_their_convoy_once() {
+    let town = two_rigs();
+    let ids: Vec<String> = (0..6).flat_map(|n| [format!("wi-{n}"), format!("hq-{n}")]).collect();
+    let lines = |more: &Value| ids.iter().map(|id| newer(id, more)).collect::<String>();
+    import(&town, "", &lines(&json!({"updated_at": "2020-01-01T00:00:00Z"}))).json();
+    let convoy = convoy(&town, &format!("Many {}", ids.join(" ")));
+    let told = import(&town, "", &lines(&json!({"status": "closed"}))).json();
+    assert_eq!((told["updated"].as_u64(), &told["convoys"][0]["id"]), (Some(12), &json!(convoy)));
+    assert_eq!(told["convoys"].as_array().unwrap().len(), 1);
+    assert_eq!(subjects(&inbox(&town, "mayor")), [format!("CONVOY_LANDED {convoy}")]);
+}

@@ -224,6 +224,21 @@ fn edges_come_back_as_they_were_wherever_they_are() {
 }
 
 #[test]
+fn of_many_that_are_deleted_at_once_every_edge_is_cut_and_comes_back() {
+    let town = two_rigs();
+    let firsts: Vec<String> = (0..6).map(|n| make(&town, &format!("First{n}"))).collect();
+    let near = |n: usize| make(&town, &format!("Near --deps {}", firsts[n]));
+    let far = |n: usize| create(&town, &format!("Far --rig gadgets --deps {}", firsts[n]));
+    let leaning: Vec<String> = (0..6).flat_map(|n| [near(n), far(n)]).collect();
+    let before: Vec<Value> = leaning.iter().map(|id| edges(&town, id)).collect();
+    let gone = answer(&town, &format!("bead delete {} --force", firsts.join(" ")));
+    assert_eq!((gone["deleted"].as_array().unwrap().len(), gone["cut"].as_array().unwrap().len()), (6, 12));
+    assert!(leaning.iter().all(|id| edges(&town, id) == Value::Null));
+    town.gt(&format!("bead restore {} --cascade", firsts[0])).succeeds();
+    assert_eq!(leaning.iter().map(|id| edges(&town, id)).collect::<Vec<_>>(), before);
+}
+
+#[test]
 fn an_edge_of_another_rig_that_would_close_a_ring_by_now_is_left_out() {
     let town = two_rigs();
     let next = make(&town, "Next");

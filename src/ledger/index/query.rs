@@ -4,7 +4,7 @@ mod row;
 mod weigh;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gix::ObjectId;
 
@@ -197,6 +197,28 @@ impl Catalog {
             found.extend(edges.map(|(kind, _)| (row, kind.clone())));
         }
         found.sort_by_key(|(row, _)| row.place());
+        found
+    }
+
+    /// Those that depend on any of `targets`, how, and on which. Of many all rows are looked at once, since targets that
+    /// are not among the rows have no other way to what leans on them.
+    #[must_use]
+    pub fn needed_by_any<'t>(&self, targets: &[&'t BeadId]) -> Vec<(Row<'_>, DependencyKind, &'t BeadId)> {
+        const FEW: usize = 4;
+        if targets.len() <= FEW {
+            let one = |target: &&'t BeadId| {
+                let target: &'t BeadId = target;
+                self.needed_by(target).into_iter().map(move |(row, kind)| (row, kind, target))
+            };
+            return targets.iter().flat_map(one).collect();
+        }
+        let wanted: HashMap<&str, &'t BeadId> = targets.iter().map(|target| (target.as_str(), *target)).collect();
+        let mut found = Vec::new();
+        for row in self.rows() {
+            let edges = row.edges().filter_map(|(kind, target)| Some((kind, *wanted.get(self.target_id(target))?)));
+            found.extend(edges.map(|(kind, target)| (row, kind.clone(), target)));
+        }
+        found.sort_by_key(|(row, ..)| row.place());
         found
     }
 

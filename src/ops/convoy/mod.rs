@@ -100,18 +100,15 @@ pub(in crate::ops) fn tracking<'b>(
     state: &State<'_>,
     beads: impl IntoIterator<Item = &'b BeadId>,
 ) -> Result<BTreeMap<BeadId, Vec<BeadId>>> {
-    let mut beads = beads.into_iter().peekable();
+    let beads: Vec<&BeadId> = beads.into_iter().collect();
     let mut convoys: BTreeMap<BeadId, Vec<BeadId>> = BTreeMap::new();
-    if beads.peek().is_none() {
+    if beads.is_empty() {
         return Ok(convoys);
     }
-    let catalog = state.catalog()?;
-    for bead in beads {
-        for (row, kind) in catalog.needed_by(bead) {
-            let is_open = *row.issue_type() == IssueType::Convoy && !row.status().is_closed();
-            if let Some(id) = row.id().parse().ok().filter(|_| kind == DependencyKind::Tracks && is_open) {
-                convoys.entry(id).or_default().push(bead.clone());
-            }
+    for (row, kind, bead) in state.catalog()?.needed_by_any(&beads) {
+        let is_open = *row.issue_type() == IssueType::Convoy && !row.status().is_closed();
+        if let Some(id) = row.id().parse().ok().filter(|_| kind == DependencyKind::Tracks && is_open) {
+            convoys.entry(id).or_default().push(bead.clone());
         }
     }
     Ok(convoys)

@@ -50,10 +50,9 @@ impl Held {
 /// Edges of this scope to `doomed` from beads that are not among `all`.
 pub(super) fn near(change: &Change<'_>, doomed: &[BeadId], all: &BTreeSet<&BeadId>) -> Result<Vec<Held>> {
     let catalog = change.before().catalog()?;
-    let mut others: BTreeSet<BeadId> = BTreeSet::new();
-    for id in doomed {
-        others.extend(catalog.needed_by(id).iter().filter_map(|(row, _)| row.id().parse().ok()));
-    }
+    let targets: Vec<&BeadId> = doomed.iter().collect();
+    let others = catalog.needed_by_any(&targets).into_iter().filter_map(|(row, ..)| row.id().parse().ok());
+    let others: BTreeSet<BeadId> = others.collect();
     let mut found = Vec::new();
     for other in others.iter().filter(|other| !all.contains(other)) {
         let bead = change.bead(other)?;
@@ -81,13 +80,12 @@ pub(super) fn far(
                 continue;
             }
         };
-        for id in all {
-            for (row, _) in catalog.needed_by(id) {
-                let bead = reach.in_full(prefix, row)?;
-                let is_open = !row.status().is_closed();
-                let edges = bead.dependencies.into_iter().filter(|edge| edge.depends_on_id == **id);
-                found.extend(edges.map(|edge| Held { edge, is_open }));
-            }
+        let targets: Vec<&BeadId> = all.iter().copied().collect();
+        for (row, _, id) in catalog.needed_by_any(&targets) {
+            let bead = reach.in_full(prefix, row)?;
+            let is_open = !row.status().is_closed();
+            let edges = bead.dependencies.into_iter().filter(|edge| edge.depends_on_id == *id);
+            found.extend(edges.map(|edge| Held { edge, is_open }));
         }
     }
     Ok(found)

@@ -67,11 +67,9 @@ pub(super) fn follow(town: &Town, names: &Names) -> Result<Vec<BeadId>> {
 fn edges_in(state: &State<'_>, names: &Names) -> Result<Vec<Dependency>> {
     let catalog = state.catalog()?;
     let mut edges = Vec::new();
-    for old in names.keys() {
-        for (row, _) in catalog.needed_by(old) {
-            let bead = state.bead_of(row)?;
-            edges.extend(bead.dependencies.iter().filter(|edge| edge.depends_on_id == *old).cloned());
-        }
+    for (row, _, old) in catalog.needed_by_any(&names.keys().collect::<Vec<_>>()) {
+        let bead = state.bead_of(row)?;
+        edges.extend(bead.dependencies.into_iter().filter(|edge| edge.depends_on_id == *old));
     }
     Ok(edges)
 }
