@@ -55,6 +55,10 @@ fn a_close_tells_of_the_convoys_that_it_lands_completes_and_feeds() {
     let doubled = answer(&town, &format!("bead duplicate {other} --of {free}"));
     assert_eq!(doubled["convoys"][0]["id"], lands.as_str());
     assert_eq!(answer(&town, &format!("close {free} -r done"))[0].get("convoys"), None, "nothing to tell");
+    let (last, free) = (create(&town, "F --rig hq"), create(&town, "G --rig widgets"));
+    let (lands, too) = (convoy(&town, &format!("Lands {last}")), convoy(&town, &format!("Too {free}")));
+    let said = town.gt(&format!("update {last} {free} -s closed")).succeeds().stderr;
+    assert!(said.contains(&format!("convoy {lands} has landed")) && said.contains(&format!("convoy {too} has landed")), "{said}");
     let followed = answer(&town, &format!("close {} -r done --suggest-next", create(&town, "E --rig hq")));
     assert_eq!(followed["closed"][0].get("convoys"), None);
 }

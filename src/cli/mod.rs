@@ -78,8 +78,16 @@ struct Global {
     /// Print no notes on standard error
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Use colour: auto is on a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_default_value = true, global = true)]
+    /// Use colour: always, never or auto, which is on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true,
+        global = true
+    )]
     color: Color,
 }
 

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use super::given::{FieldArgs, TextArgs, word};
 use super::pages::Changed;
 use super::{bead_id, bead_ids};
+use crate::cli::convoy::settled_line;
 use crate::cli::out::Out;
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
@@ -99,7 +100,12 @@ impl Update {
         if edit == Edit::default() {
             return Err(Error::usage("nothing was said to change").hint("gt update --help lists what can be changed"));
         }
-        Ok(out.show(&Changed(track::update(town, &bead_ids(town, &self.ids)?, &edit)?)))
+        let (beads, convoys) = track::update_and_tell(town, &bead_ids(town, &self.ids)?, &edit)?;
+        let code = out.show(&Changed(beads));
+        for convoy in &convoys {
+            out.note(&settled_line(convoy));
+        }
+        Ok(code)
     }
 
     fn edit(&self, town: &Town) -> Result<Edit> {

@@ -19,7 +19,7 @@ use crate::ops::mailbox;
 use crate::ops::track::LIMIT;
 use crate::town::Town;
 use pages::{Stories, StrandedOnes, Summaries};
-pub use pages::{show_line, show_settled};
+pub use pages::{settled_line, show_line, show_settled};
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[

@@ -266,8 +266,15 @@ impl Show for Launched {
     }
 }
 
-/// How a convoy stands, and what was slung and told of it.
-pub fn show_settled(page: &mut Page, settled: &Settled) {
+/// How a convoy stands and what was slung of it, in a line.
+#[must_use]
+pub fn settled_line(settled: &Settled) -> String {
+    let slung: Vec<&str> = settled.fed.iter().flat_map(Fed::slung).map(crate::name::BeadId::as_str).collect();
+    let slung = if slung.is_empty() { String::new() } else { format!("; slung {}", slung.join(" ")) };
+    standing_line(settled, &slung)
+}
+
+fn standing_line(settled: &Settled, slung: &str) -> String {
     let done = settled.total - settled.open.len() - settled.unknown.len();
     let what = match settled.outcome {
         Settling::Landed => "has landed".to_owned(),
@@ -275,9 +282,14 @@ pub fn show_settled(page: &mut Page, settled: &Settled) {
         Settling::Waits => format!("waits, {done} of {} are closed", count(settled.total)),
         Settling::Empty => "tracks nothing".to_owned(),
         Settling::Closed => "was closed before".to_owned(),
-        Settling::Unreadable => format!("cannot be settled: {}", escape(settled.fault.as_deref().unwrap_or_default())),
+        Settling::Unreadable => format!("cannot be settled: {}", settled.fault.as_deref().unwrap_or_default()),
     };
-    page.line(format!("convoy {} {what}: {}", settled.id, escape(&settled.title)));
+    format!("convoy {} {what}{slung}: {}", settled.id, settled.title)
+}
+
+/// How a convoy stands, and what was slung and told of it.
+pub fn show_settled(page: &mut Page, settled: &Settled) {
+    page.line(escape(&standing_line(settled, "")));
     for rig in &settled.done_rigs {
         page.line(format!("  the share of {rig} is done, and the mayor knows"));
     }

@@ -84,14 +84,24 @@ impl Edit {
 /// Usage, when a value breaks a limit; not found; refused, when a move is not lawful; conflict, when a claimed
 /// bead is held by another. Within a scope all change or none.
 pub fn update(town: &Town, ids: &[BeadId], edit: &Edit) -> Result<Vec<Bead>> {
+    update_and_tell(town, ids, edit).map(|(beads, _)| beads)
+}
+
+/// As [`update`], with what became of the convoys that track what it closed.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_and_tell(town: &Town, ids: &[BeadId], edit: &Edit) -> Result<(Vec<Bead>, Vec<Settled>)> {
     edit.check()?;
     let op = if edit.claim { "claim" } else { "update" };
-    let beads = in_each_scope(town, ids, op, |change, id| {
+    let updated = in_each_scope(town, ids, op, |change, id| {
         if edit.claim {
             lease::sweep_in(change)?;
         }
-        update_in(town, change, id, edit)
+        updated_in(town, change, id, edit)
     })?;
+    let (beads, landed): (Vec<Bead>, Vec<Vec<Settled>>) = updated.into_iter().unzip();
+    let mut convoys: Vec<Settled> = landed.into_iter().flatten().collect();
     if edit.lease_millis.is_some() {
         // The claim stands; without the note it runs out unless it is claimed again.
         if let Err(error) = lease::note(town, ids) {
@@ -99,24 +109,29 @@ pub fn update(town: &Town, ids: &[BeadId], edit: &Edit) -> Result<Vec<Bead>> {
         }
     }
     if edit.status == Some(Status::Closed) {
-        convoy::after_close(town, beads.iter().map(|bead| &bead.id));
+        let settled = convoy::after_close(town, beads.iter().map(|bead| &bead.id));
+        convoys.extend(settled.into_iter().filter(|convoy| beads.iter().any(|bead| convoy.is_news_of(&bead.id))));
     }
-    Ok(beads)
+    Ok((beads, convoys))
 }
 
 /// As [`update`] of one bead, as a part of a larger change.
 pub(super) fn update_in(town: &Town, change: &mut Change<'_>, id: &BeadId, edit: &Edit) -> Result<Bead> {
+    updated_in(town, change, id, edit).map(|(bead, _)| bead)
+}
+
+fn updated_in(town: &Town, change: &mut Change<'_>, id: &BeadId, edit: &Edit) -> Result<(Bead, Vec<Settled>)> {
     edit.check()?;
     let mut bead = change.bead(id)?;
     let before = bead.clone();
     apply(town, change, &mut bead, edit)?;
     if bead == before {
-        return Ok(bead);
+        return Ok((bead, Vec::new()));
     }
     bead.updated_at = town.now;
-    write(town, change, &bead)?;
+    let landed = write(town, change, &bead)?;
     edit.fields.check_parent(town, change, id)?;
-    change.bead_as_written(id)
+    Ok((change.bead_as_written(id)?, landed))
 }
 
 /// Adds a remark to a bead, as a part of a larger change.

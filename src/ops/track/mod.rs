@@ -41,7 +41,7 @@ pub use batch::{Done, batch};
 pub use census::{By, Group, Progress, close_eligible, count, epics, progress, stale};
 pub use create::{Draft, create};
 pub use depend::{Connected, Ending, Neighbour, Neighbours, connect, depends_on, disconnect, neighbours};
-pub use edit::{Edit, update};
+pub use edit::{Edit, update, update_and_tell};
 pub use end::{Closed, close, reopen};
 pub use export::{Exported, export};
 pub use fields::Fields;
