@@ -59,6 +59,18 @@ pub struct RigPlace {
     pub ledger: Ledger,
 }
 
+/// The key of git's configuration that says where to push, when that is not where the project is fetched from.
+pub const PUSH_URL: &str = "remote.origin.pushurl";
+
+impl RigPlace {
+    /// Where this machine pushes branches and landings of the project.
+    #[must_use]
+    pub fn push_url(&self) -> String {
+        let set = self.ledger.store.repo.config_snapshot().string(PUSH_URL);
+        set.map_or_else(|| self.project.clone(), |url| url.to_string())
+    }
+}
+
 /// The file that marks a town's directory.
 pub const MARK: &str = "mayor/town.json";
 /// The file in a rig's directory that marks it as not finished: no rig yet, and removed by the next `gt rig add`.

@@ -8,6 +8,8 @@
 
 #[path = "bench/crowds.rs"]
 mod crowds;
+#[path = "transport/http.rs"]
+mod http;
 #[path = "bench/inner.rs"]
 mod inner;
 #[path = "bench/memory.rs"]
@@ -16,12 +18,17 @@ mod memory;
 mod reads;
 #[path = "bench/report.rs"]
 mod report;
+#[path = "transport/servers.rs"]
+#[expect(dead_code, reason = "the tests go more ways")]
+mod servers;
 #[path = "bench/syncs.rs"]
 mod syncs;
 #[path = "bench/times.rs"]
 mod times;
 #[path = "bench/tracked.rs"]
 mod tracked;
+#[path = "bench/transfers.rs"]
+mod transfers;
 #[path = "bench/world.rs"]
 mod world;
 #[path = "bench/writes.rs"]
@@ -88,6 +95,7 @@ const GROUPS: &[Group] = &[
     ("mail", reads::mail),
     ("hook", reads::hook),
     ("sync", syncs::all),
+    ("transfer", transfers::all),
     ("create", writes::create),
     ("claim", crowds::claims),
     ("crowd", crowds::creates),
@@ -97,6 +105,10 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|first| first == transfers::WORD) {
+        return transfers::once(&args[1..]);
+    }
     let asked = match Asked::read() {
         Ok(asked) => asked,
         Err(why) => {

@@ -29,7 +29,7 @@ pub struct RigArgs {
 
 #[derive(Subcommand)]
 enum RigVerb {
-    Add(Add),
+    Add(Box<Add>),
     List(List),
 }
 
@@ -54,6 +54,12 @@ struct Add {
     /// Exchange the rig's ledger with this git remote: a URL, origin or none
     #[arg(long, value_name = "URL")]
     sync: Option<String>,
+    /// Push branches and landings to the project by this URL instead of URL
+    #[arg(long, value_name = "URL")]
+    push_url: Option<String>,
+    /// Link what this repository on this machine has already, and fetch only the rest
+    #[arg(long, value_name = "DIR")]
+    local_repo: Option<PathBuf>,
     /// Import the project's .beads/issues.jsonl of the bd tool, or FILE; ids stay where they can
     #[arg(long, value_name = "FILE", require_equals = true, num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "not asked, asked, asked with a file")]
@@ -88,6 +94,8 @@ impl Add {
             branch: self.branch,
             land: self.land,
             sync: self.sync,
+            push_url: self.push_url,
+            local_repo: self.local_repo,
             keeps_ids: self.beads.is_some() && file.is_none(),
         };
         let added = rig::add(town, &plan, &Progress::to(out.progress()))?;

@@ -9,10 +9,9 @@ use gix::ObjectId;
 use gix::protocol::transport::Service as Side;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::fetch;
-use crate::git::init;
 use crate::git::progress::Progress;
 use crate::git::remote::{Advertised, Link, Place, is_plain};
+use crate::git::{borrow, fetch, init};
 use crate::store::{Store, sync_dir, write_file};
 
 /// What was cloned.
@@ -26,17 +25,35 @@ pub struct Cloned {
     pub ignored: usize,
 }
 
+/// What a clone is to be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish<'a> {
+    /// The branch that work starts from; the remote's default when not given.
+    pub branch: Option<&'a str>,
+    /// A repository on this machine that has much of the project already.
+    pub local_repo: Option<&'a Path>,
+}
+
 /// The branch of a project that names none.
 const FIRST_BRANCH: &str = "main";
 
 /// Clones `url` into the bare repository `dir`, with remote `origin`; `branch` overrides the remote's default.
 ///
 /// # Errors
-/// Usage, when the URL or branch is none; not found, when the remote has no such branch; refused, when there is
-/// something at `dir`; external, when the remote cannot be read; io otherwise. Nothing is left at `dir` then.
+/// As [`clone_as`].
 pub fn clone_bare(url: &str, dir: &Path, branch: Option<&str>, progress: &Progress) -> Result<Cloned> {
+    clone_as(url, dir, Wish { branch, ..Wish::default() }, progress)
+}
+
+/// Clones `url` into the bare repository `dir`, with remote `origin`, as `wish` says.
+///
+/// # Errors
+/// Usage, when the URL or branch is none; not found, when the remote has no such branch; refused, when there is
+/// something at `dir`, or the local repository is none; external, when the remote cannot be read; io otherwise. Nothing
+/// is left at `dir` then.
+pub fn clone_as(url: &str, dir: &Path, wish: Wish<'_>, progress: &Progress) -> Result<Cloned> {
     let place = Place::parse(url)?;
-    if let Some(branch) = branch {
+    if let Some(branch) = wish.branch {
         init::check_branch(branch)?;
     }
     if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) || dir.is_file() {
@@ -46,7 +63,7 @@ pub fn clone_bare(url: &str, dir: &Path, branch: Option<&str>, progress: &Progre
     let parent = dir.parent().or_fail(Kind::Usage, deed)?;
     std::fs::create_dir_all(parent).or_fail(Kind::Io, deed)?;
     let beside = Beside::of(dir)?;
-    let cloned = fill(&beside.0, &place, branch, progress)?;
+    let cloned = fill(&beside.0, &place, wish, progress)?;
     crate::env::crash_point("git.clone.filled");
     std::fs::rename(&beside.0, dir).or_fail(Kind::Io, deed)?;
     sync_dir(parent)?;
@@ -54,19 +71,20 @@ pub fn clone_bare(url: &str, dir: &Path, branch: Option<&str>, progress: &Progre
 }
 
 /// Makes the whole clone at `at`.
-fn fill(at: &Path, place: &Place, branch: Option<&str>, progress: &Progress) -> Result<Cloned> {
+fn fill(at: &Path, place: &Place, wish: Wish<'_>, progress: &Progress) -> Result<Cloned> {
     init::init_bare(at, FIRST_BRANCH)?;
     let store = Store::open(at)?;
+    let whole = wish.local_repo.map(|from| borrow::borrow(&store, from, progress)).transpose()?.unwrap_or_default();
     let mut link = Link::open(&store, place.clone(), Side::UploadPack, progress)?;
     let all = link.refs(&["HEAD", "refs/heads/", "refs/tags/"], progress)?;
     let (refs, ignored): (Vec<&Advertised>, Vec<&Advertised>) =
         all.iter().filter(|one| one.name != "HEAD" && one.id.is_some()).partition(|one| is_plain(&one.name));
-    let default_branch = match branch {
+    let default_branch = match wish.branch {
         Some(branch) => asked(branch, &refs, place)?,
         None => default_of(all.iter().find(|one| one.name == "HEAD"), &refs, place)?,
     };
     let tips: Vec<ObjectId> = refs.iter().filter_map(|one| one.id).collect();
-    fetch::receive(&mut link, &store, &tips, progress)?;
+    fetch::receive(&mut link, &store, &tips, &whole, progress)?;
     drop(link);
     write_file(&at.join("packed-refs"), packed(&refs).as_bytes())?;
     let full = format!("refs/heads/{default_branch}");

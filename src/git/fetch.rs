@@ -59,7 +59,7 @@ pub fn fetch(store: &Store, url: &str, names: &[String], progress: &Progress) ->
     let found: BTreeMap<String, ObjectId> =
         refs.into_iter().filter(|one| names.contains(&one.name)).filter_map(|one| Some((one.name, one.id?))).collect();
     let tips: Vec<ObjectId> = found.values().copied().collect();
-    receive(&mut link, store, &tips, progress)?;
+    receive(&mut link, store, &tips, &[], progress)?;
     Ok(found)
 }
 
@@ -84,8 +84,18 @@ fn is_ours(name: &str) -> bool {
 /// Receives what is reachable from `tips` and missing here.
 ///
 /// A tip counts as present only with its whole history, so that what an earlier attempt left half done is fetched again.
-pub(crate) fn receive(link: &mut Link<'_>, store: &Store, tips: &[ObjectId], progress: &Progress) -> Result<()> {
-    let known = reach::local_tips(store)?;
+/// That of the commits `whole` is here and on disk, as is that of all that local refs hold.
+pub(crate) fn receive(
+    link: &mut Link<'_>,
+    store: &Store,
+    tips: &[ObjectId],
+    whole: &[ObjectId],
+    progress: &Progress,
+) -> Result<()> {
+    let mut known = reach::local_tips(store)?;
+    known.extend(whole);
+    known.sort();
+    known.dedup();
     let exists = |id| store.repo.has_object(id);
     let is_complete = |tip: &ObjectId| {
         exists(*tip) && reach::check_complete(&store.repo.objects, &exists, std::slice::from_ref(tip), &known).is_ok()

@@ -77,6 +77,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const END_MAX_MILLIS: u64 = 5_000;
 /// How long its last words are waited for.
 const LAST_WORDS_MAX_MILLIS: u64 = 500;
+/// The stack of a thread that only waits.
+const STACK_BYTES: usize = 256 * 1024;
 /// Pause between two looks at something.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -213,6 +215,10 @@ fn start(mut command: Command, way: &Way<'_>, progress: &Progress) -> std::io::R
     Ok((Box::new(Connection::new(read, write, way.version, way.url.path.clone(), nowhere, ConnectMode::Process, false)), peer))
 }
 
+fn small_thread(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES)
+}
+
 fn listen(stderr: impl Read, heard: &Heard, progress: &Progress) {
     let mut lines = BufReader::new(stderr);
     let mut line = Vec::new();
@@ -308,7 +314,7 @@ impl Peer {
                 }
             }
         };
-        self.threads.push(std::thread::Builder::new().name("line watch".into()).spawn(watch)?);
+        self.threads.push(small_thread("line watch").spawn(watch)?);
         Ok(())
     }
 

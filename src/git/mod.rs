@@ -1,5 +1,6 @@
 //! The git machine: repositories, transport, worktrees and merges, through gix where it is sound.
 
+mod borrow;
 pub mod bundle;
 pub(crate) mod by_program;
 pub mod clone;

@@ -248,7 +248,7 @@ fn push_branch(place: &RigPlace, work: &Work) -> Option<String> {
         return None;
     }
     let update = Update { name: format!("refs/heads/{}", work.branch), old: None, new: Some(work.head) };
-    match push::push(&place.ledger.store, &place.project, &[update], &Progress::silent()) {
+    match push::push(&place.ledger.store, &place.push_url(), &[update], &Progress::silent()) {
         Ok(results) => results.into_iter().find_map(|(name, outcome)| match outcome {
             Outcome::Accepted => None,
             Outcome::Rejected(why) => Some(format!("{name} was not pushed: {why}")),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
+use crate::git::remote::Place;
 use crate::git::worktree::{self, Head};
 use crate::git::{clone, fetch, program};
 use crate::ledger::{Ledger, sync, tree};
@@ -19,7 +20,7 @@ use crate::ops::install;
 use crate::ops::remote;
 use crate::ops::track::import::{self, source};
 use crate::store;
-use crate::town::{RigPlace, Town, UNFINISHED, is_whole, read_machine};
+use crate::town::{PUSH_URL, RigPlace, Town, UNFINISHED, is_whole, read_machine};
 
 /// What to add.
 #[derive(Clone, Debug)]
@@ -36,6 +37,10 @@ pub struct Plan {
     pub land: Option<String>,
     /// The URL its ledger is exchanged with, or `none`.
     pub sync: Option<String>,
+    /// Where branches and landings are pushed: the project too, by another way than it is fetched.
+    pub push_url: Option<String>,
+    /// A repository on this machine that has much of the project already.
+    pub local_repo: Option<PathBuf>,
     /// Whether beads that the project has from the `bd` tool say the prefix, when none is given.
     pub keeps_ids: bool,
 }
@@ -143,9 +148,16 @@ pub(crate) fn unmark(dir: &Path) -> Result<()> {
 fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress: &Progress) -> Result<Added> {
     let url = absolute_url(&plan.url);
     let repo = dir.join(".repo.git");
+    if let Some(push_url) = &plan.push_url {
+        Place::parse(push_url)?;
+    }
     begin(dir)?;
-    let cloned =
-        clone::clone_bare(&url, &repo, plan.branch.as_deref().or(registered.as_ref().map(|rig| rig.target.as_str())), progress)?;
+    let branch = plan.branch.as_deref().or(registered.as_ref().map(|rig| rig.target.as_str()));
+    let wish = clone::Wish { branch, local_repo: plan.local_repo.as_deref() };
+    let cloned = clone::clone_as(&url, &repo, wish, progress)?;
+    if let Some(push_url) = &plan.push_url {
+        program::bare_ok(&repo, &["config", "--", PUSH_URL, &absolute_url(push_url)])?;
+    }
     crate::env::crash_point("rig.cloned");
     if cloned.tip.is_none() {
         return Err(Error::refused(format!("{url} has no commit yet")).hint("push a first commit, then add it again"));

@@ -41,7 +41,7 @@ impl Round {
 }
 
 /// Gives the packs of `from` to `to` too, so that its first fetch is short.
-fn share_packs(from: &Path, to: &Path) {
+pub fn share_packs(from: &Path, to: &Path) {
     let packs = to.join("objects/pack");
     std::fs::create_dir_all(&packs).unwrap();
     for entry in std::fs::read_dir(from.join("objects/pack")).unwrap().filter_map(Result::ok) {

@@ -287,6 +287,8 @@ fn rig_plan(stage: &Stage<'_>, land: Option<String>) -> rig::Plan {
         branch: None,
         land,
         sync: None,
+        push_url: None,
+        local_repo: None,
         keeps_ids: false,
     }
 }

@@ -107,11 +107,11 @@ impl Queue<'_> {
 
     /// Pushes the target from `old` to `new` and reads it back; refused or unanswered, the remote's ref decides.
     pub(super) fn push_target(&self, turn: &Turn, old: ObjectId, new: ObjectId, say: &mut dyn FnMut(&Event)) -> Result<Moved> {
-        let (store, url, name) = (&self.place.ledger.store, self.place.project.as_str(), turn.target_ref());
+        let (store, url, name) = (&self.place.ledger.store, self.place.push_url(), turn.target_ref());
         let mut refusal = String::new();
         for _ in 0..PUSHES_MAX {
             let update = Update { name: name.clone(), old: Some(old), new: Some(new) };
-            match push::push(store, url, &[update], &Progress::silent()) {
+            match push::push(store, &url, &[update], &Progress::silent()) {
                 Ok(outcomes) => {
                     for (_, outcome) in outcomes {
                         if let Outcome::Rejected(why) = outcome {

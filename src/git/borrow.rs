@@ -1,0 +1,103 @@
+//! Takes over what a repository on this machine has already, so that less comes over the network.
+//!
+//! Objects are linked, which costs neither time nor space: git never changes a file of objects once it is there, and
+//! one that is removed over there stays here. Nothing here refers to the other repository afterwards, unlike with git's
+//! alternates, whose borrower breaks when the lender prunes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use gix::ObjectId;
+use gix::protocol::transport::Service as Side;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::progress::Progress;
+use crate::git::remote::{Link, Place, is_plain};
+use crate::git::{fetch, place, reach};
+use crate::store::{Store, sync_dir};
+
+/// Makes what branches and tags of the repository at `from` reach part of `store`; tells the commits that are here whole now.
+///
+/// # Errors
+/// Refused, when `from` is no repository, or one that lacks a part of its history; external, when git cannot read it.
+pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<Vec<ObjectId>> {
+    let lender = git_dir(from)?;
+    let refused =
+        |why: &str| Error::refused(format!("the local repository {} {why}", from.display())).hint("leave out --local-repo");
+    if lender.join("shallow").exists() {
+        return Err(refused("lacks a part of its history"));
+    }
+    progress.say(&format!("linking objects of {}", from.display()));
+    link_objects(&lender.join("objects"), &store.dir().join("objects"))?;
+    let text = lender.to_str().ok_or_else(|| refused("has a name that is not UTF-8"))?;
+    let mut link = Link::open(store, Place::parse(text)?, Side::UploadPack, progress)?;
+    let refs = link.refs(&["refs/heads/", "refs/tags/", "refs/remotes/"], progress)?;
+    let mut tips: Vec<ObjectId> = refs.into_iter().filter(|one| is_plain(&one.name)).filter_map(|one| one.id).collect();
+    tips.sort();
+    tips.dedup();
+    let exists = |id| store.repo.has_object(id);
+    let is_whole = tips.iter().all(|tip| exists(*tip)) && reach::check_complete(&store.repo.objects, &exists, &tips, &[]).is_ok();
+    if !is_whole {
+        // On another disk, or itself borrowing: then it sends what cannot be linked.
+        fetch::receive(&mut link, store, &tips, &[], progress)?;
+    }
+    Ok(reach::commits_among(store, tips))
+}
+
+/// The git directory with the objects of the checkout, worktree or bare repository at `from`.
+fn git_dir(from: &Path) -> Result<PathBuf> {
+    let deed = || format!("find the repository {}", from.display());
+    let from = std::path::absolute(from).or_fail(Kind::Io, deed)?;
+    let dir = if from.join(".git").exists() { place::git_dir_of(&from)? } else { from.clone() };
+    let dir = match std::fs::read_to_string(dir.join("commondir")) {
+        Ok(shared) => dir.join(shared.trim()),
+        Err(_) => dir,
+    };
+    if dir.join("HEAD").exists() && dir.join("objects").is_dir() {
+        return dir.canonicalize().or_fail(Kind::Io, deed);
+    }
+    Err(Error::refused(format!("{} is no git repository", from.display()))
+        .hint("name a checkout or bare repository: --local-repo DIR"))
+}
+
+/// Links loose objects and packs, as far as one file system holds both; synced, since the lender may not have been.
+fn link_objects(from: &Path, to: &Path) -> Result<()> {
+    let deed = || format!("link the objects of {}", from.display());
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(from).or_fail(Kind::Io, deed)?.filter_map(std::result::Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "pack" || (name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit())) {
+            dirs.push(entry.path());
+        }
+    }
+    for dir in dirs {
+        let there = to.join(dir.file_name().unwrap_or_default());
+        let mut names: Vec<_> = std::fs::read_dir(&dir).or_fail(Kind::Io, deed)?.filter_map(std::result::Result::ok).collect();
+        names.retain(|entry| is_object_file(&entry.path()));
+        // An index is believed as soon as it is there, so packs come first.
+        names.sort_by_key(|entry| entry.path().extension().is_some_and(|extension| extension == "idx"));
+        if names.is_empty() {
+            continue;
+        }
+        std::fs::create_dir_all(&there).or_fail(Kind::Io, deed)?;
+        for entry in names {
+            let (source, target) = (entry.path(), there.join(entry.file_name()));
+            match std::fs::hard_link(&source, &target) {
+                Ok(()) => File::open(&target).and_then(|file| file.sync_all()).or_fail(Kind::Io, deed)?,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                // Another disk, another owner, or gone meanwhile: git sends what is not linked.
+                Err(_) => return sync_dir(&there),
+            }
+        }
+        sync_dir(&there)?;
+    }
+    sync_dir(to)
+}
+
+/// Whether it is a loose object, a pack or its index; packs with holes that a server fills on demand are left out.
+fn is_object_file(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_loose = name.len() == 38 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_pack = [".pack", ".idx"].iter().any(|end| name.ends_with(end)) && !path.with_extension("promisor").exists();
+    is_loose || is_pack
+}
