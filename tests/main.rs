@@ -30,6 +30,7 @@ mod planner;
 mod race;
 mod readme;
 mod ready;
+mod redact;
 mod refinery;
 mod refusals;
 mod runtime;

@@ -18,6 +18,7 @@ pub mod maintain;
 pub mod mq;
 pub mod out;
 pub mod polecat;
+pub mod redact;
 pub mod reindex;
 pub mod rig;
 pub mod schema;
@@ -99,6 +100,7 @@ enum Command {
     Rig(rig::RigArgs),
     Config(config::ConfigArgs),
     Trust(config::TrustArgs),
+    Redact(redact::RedactArgs),
     Reindex(reindex::ReindexArgs),
     Status(town::StatusArgs),
     Log(town::LogArgs),
@@ -218,6 +220,7 @@ fn deferred() -> clap::Command {
         later::<rig::RigArgs>("rig"),
         later::<config::ConfigArgs>("config"),
         later::<config::TrustArgs>("trust"),
+        later::<redact::RedactArgs>("redact"),
         later::<reindex::ReindexArgs>("reindex"),
         later::<town::StatusArgs>("status"),
         later::<town::LogArgs>("log"),
@@ -381,6 +384,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Rig(args) => args.run(town, out),
         Command::Config(args) => args.run(town, out),
         Command::Trust(args) => args.run(town, out),
+        Command::Redact(args) => args.run(town, out),
         Command::Reindex(args) => args.run(town, out),
         Command::Status(args) => Ok(out.show(&args.run(town)?)),
         Command::Log(args) => Ok(out.show(&args.run(town)?)),

@@ -22,6 +22,7 @@ pub mod protocol;
 pub mod record;
 pub mod request;
 pub mod scope;
+pub mod secrets;
 pub mod spelling;
 pub mod tombstone;
 pub mod waves;

@@ -37,7 +37,7 @@ mod tests {
     fn rests_double_up_to_the_longest_and_news_make_them_short_again() {
         let mut pace = Pace::new(30, 600);
         let rests: Vec<u64> = (0..7).map(|_| pace.rest(false, 3)).collect();
-        assert_eq!(rests, [30, 60, 117, 231, 459, 543, 543].map(|rest: u64| rest), "each less a tenth, and three more");
+        assert_eq!(rests, [30, 57, 111, 219, 435, 543, 543], "each less a tenth, and three more");
         assert_eq!(pace.rest(true, 3), 30);
         assert_eq!(pace.rest(false, 3), 57);
     }

@@ -16,6 +16,7 @@ pub mod past;
 pub mod polecat;
 pub mod post;
 pub mod prime;
+pub mod redact;
 pub mod refinery;
 pub mod reindex;
 pub mod remote;

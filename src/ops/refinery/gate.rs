@@ -10,11 +10,13 @@ use gix::ObjectId;
 use super::Queue;
 use super::event::{Event, short};
 use super::look::{is_missing, memo_key};
+use crate::env;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::worktree::{self, Head};
 use crate::ledger::tree;
 use crate::model::gate::{Gate, GateRun, Verdict};
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
+use crate::model::secrets::{is_secret_name, mask};
 use crate::name::{BeadId, base36};
 use crate::runtime::command::{self, Ended, Finished, Spec};
 use crate::store::lock::KernelLock;
@@ -149,7 +151,7 @@ impl Queue<'_> {
 
     fn record(&mut self, run: &Prepared, subject: &Subject, finished: &Finished, say: &mut dyn FnMut(&Event)) -> Result<GateRun> {
         let (verdict, exit, note) = verdict(&finished.ended);
-        let mut log_tail = finished.log_tail.clone();
+        let mut log_tail = mask(&finished.log_tail, &secrets_known());
         if !note.is_empty() {
             log_tail = format!("{}\n[gt] {note}", log_tail.trim_end());
         }
@@ -198,6 +200,11 @@ struct Prepared {
 fn last_line(text: &str) -> String {
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     line.trim_start_matches("[gt] ").to_owned()
+}
+
+/// Secrets in our own environment, which a gate's log may show.
+fn secrets_known() -> Vec<String> {
+    env::inherited(is_secret_name).into_iter().filter_map(|(_, value)| value.into_string().ok()).collect()
 }
 
 #[cfg(test)]
