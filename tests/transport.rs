@@ -166,7 +166,7 @@ fn a_clone_has_what_git_clones() {
         let rig = place.path("rig.git");
         let cloned = clone_bare(&url, &rig, None, &Progress::silent()).unwrap();
         let tip = place.id(&place.path("origin.git"), "main");
-        assert_eq!(cloned, Cloned { default_branch: "main".into(), tip: Some(tip), ignored: 0 });
+        assert_eq!(cloned, Cloned { default_branch: "main".into(), tip: Some(tip), ignored: 0, adopted: Vec::new() });
         assert_eq!(place.refs(&rig), place.refs(&place.path("reference")));
         place.fsck(&rig);
         assert!(leftovers(&rig).is_empty(), "{:?}", leftovers(&rig));
@@ -219,7 +219,7 @@ fn an_asked_for_branch_must_exist_and_a_failed_clone_leaves_nothing() {
 fn an_empty_project_is_cloned_and_grows() {
     let place = Place::new();
     let cloned = clone_bare(&place.url(), &place.path("rig.git"), None, &Progress::silent()).unwrap();
-    assert_eq!(cloned, Cloned { default_branch: "main".into(), tip: None, ignored: 0 });
+    assert_eq!(cloned, Cloned { default_branch: "main".into(), tip: None, ignored: 0, adopted: Vec::new() });
     let store = Store::open(&place.path("rig.git")).unwrap();
     assert!(advertised(&store, &place.url()).unwrap().is_empty());
     let id = place.local_commit("a", "a");

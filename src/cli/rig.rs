@@ -60,6 +60,9 @@ struct Add {
     /// Link what this repository on this machine has already, and fetch only the rest
     #[arg(long, value_name = "DIR")]
     local_repo: Option<PathBuf>,
+    /// As --local-repo, and take over branches with commits that the project has not
+    #[arg(long, value_name = "DIR", conflicts_with = "local_repo")]
+    adopt: Option<PathBuf>,
     /// Import the project's .beads/issues.jsonl of the bd tool, or FILE; ids stay where they can
     #[arg(long, value_name = "FILE", require_equals = true, num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "not asked, asked, asked with a file")]
@@ -95,7 +98,8 @@ impl Add {
             land: self.land,
             sync: self.sync,
             push_url: self.push_url,
-            local_repo: self.local_repo,
+            adopts: self.adopt.is_some(),
+            local_repo: self.local_repo.or(self.adopt),
             keeps_ids: self.beads.is_some() && file.is_none(),
         };
         let added = rig::add(town, &plan, &Progress::to(out.progress()))?;
@@ -133,9 +137,9 @@ impl Show for AddedWithBeads {
 
 impl Show for Added {
     fn show(&self, page: &mut Page) {
-        let (verb, rig, sync) = match self {
-            Self::New { rig, sync } => ("added", rig, sync),
-            Self::Joined { rig, sync } => ("joined", rig, sync),
+        let (verb, rig, sync, adopted) = match self {
+            Self::New { rig, sync, adopted } => ("added", rig, sync, adopted),
+            Self::Joined { rig, sync, adopted } => ("joined", rig, sync, adopted),
             Self::AlreadyThere { name } => return page.line(format!("rig {name} is here already")),
         };
         page.line(format!("{verb} rig {}: ids {}-…, target branch {}", rig.name, rig.prefix, escape(&rig.target)));
@@ -144,6 +148,9 @@ impl Show for Added {
                 "what lands stays on its own {0}; with --land origin it would be pushed to origin/{0}",
                 escape(&rig.target)
             ));
+        }
+        for branch in adopted {
+            page.line(format!("taken over: branch {}", escape(branch)));
         }
         match sync {
             Some(url) => page.line(format!("its ledger is exchanged with {}", escape(url))),

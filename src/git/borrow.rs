@@ -13,17 +13,27 @@ use gix::protocol::transport::Service as Side;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
 use crate::git::remote::{Link, Place, is_plain};
-use crate::git::{fetch, place, reach};
+use crate::git::{commits, fetch, place, program, reach};
 use crate::store::{Store, sync_dir};
 
-/// Makes what branches and tags of the repository at `from` reach part of `store`; tells the commits that are here whole now.
+/// What a repository on this machine gave.
+#[derive(Default)]
+pub(crate) struct Lent {
+    /// Commits that are here now with all their history.
+    pub(crate) whole: Vec<ObjectId>,
+    /// Its own branches, without `refs/heads/`.
+    branches: Vec<(String, ObjectId)>,
+}
+
+/// Makes what branches and tags of the repository at `from` reach part of `store`.
 ///
 /// # Errors
 /// Refused, when `from` is no repository, or one that lacks a part of its history; external, when git cannot read it.
-pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<Vec<ObjectId>> {
+pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<Lent> {
     let lender = git_dir(from)?;
-    let refused =
-        |why: &str| Error::refused(format!("the local repository {} {why}", from.display())).hint("leave out --local-repo");
+    let refused = |why: &str| {
+        Error::refused(format!("the local repository {} {why}", from.display())).hint("leave out --local-repo or --adopt")
+    };
     if lender.join("shallow").exists() {
         return Err(refused("lacks a part of its history"));
     }
@@ -32,7 +42,9 @@ pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<
     let text = lender.to_str().ok_or_else(|| refused("has a name that is not UTF-8"))?;
     let mut link = Link::open(store, Place::parse(text)?, Side::UploadPack, progress)?;
     let refs = link.refs(&["refs/heads/", "refs/tags/", "refs/remotes/"], progress)?;
-    let mut tips: Vec<ObjectId> = refs.into_iter().filter(|one| is_plain(&one.name)).filter_map(|one| one.id).collect();
+    let named: Vec<(String, ObjectId)> =
+        refs.into_iter().filter(|one| is_plain(&one.name)).filter_map(|one| Some((one.name, one.id?))).collect();
+    let mut tips: Vec<ObjectId> = named.iter().map(|(_, id)| *id).collect();
     tips.sort();
     tips.dedup();
     let exists = |id| store.repo.has_object(id);
@@ -41,7 +53,43 @@ pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<
         // On another disk, or itself borrowing: then it sends what cannot be linked.
         fetch::receive(&mut link, store, &tips, &[], progress)?;
     }
-    Ok(reach::commits_among(store, tips))
+    let own = |(name, id): (String, ObjectId)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id));
+    Ok(Lent { whole: reach::commits_among(store, tips), branches: named.into_iter().filter_map(own).collect() })
+}
+
+/// Where branches go whose names are taken.
+const BESIDE: &str = "adopted/";
+
+/// Makes local branches of those that were lent and have commits that none of `known` has; tells their names here.
+///
+/// # Errors
+/// Io, when a branch cannot be made.
+pub(crate) fn adopt(store: &Store, lent: &Lent, known: &[ObjectId]) -> Result<Vec<String>> {
+    let mut adopted = Vec::new();
+    for (branch, tip) in &lent.branches {
+        if commits::ahead(store, *tip, known)?.is_empty() {
+            continue;
+        }
+        let is_taken = store.read_ref(&format!("refs/heads/{branch}"))?.is_some();
+        let name = if is_taken { format!("{BESIDE}{branch}") } else { branch.clone() };
+        store.swap_ref(&format!("refs/heads/{name}"), None, *tip)?;
+        adopted.push(name);
+    }
+    Ok(adopted)
+}
+
+/// Refuses a checkout with work that no commit holds: it would not come along.
+///
+/// # Errors
+/// Refused then.
+pub(crate) fn check_committed(from: &Path) -> Result<()> {
+    // What is bare has no such work, and git says that it is no checkout.
+    let status = program::run(from, &["status", "--porcelain", "--untracked-files=normal"])?;
+    if status.is_success() && !status.stdout.is_empty() {
+        return Err(Error::refused(format!("{} has uncommitted work, which would not come along", from.display()))
+            .hint("commit it there on a branch of its own, then add the rig again"));
+    }
+    Ok(())
 }
 
 /// The git directory with the objects of the checkout, worktree or bare repository at `from`.
@@ -56,8 +104,7 @@ fn git_dir(from: &Path) -> Result<PathBuf> {
     if dir.join("HEAD").exists() && dir.join("objects").is_dir() {
         return dir.canonicalize().or_fail(Kind::Io, deed);
     }
-    Err(Error::refused(format!("{} is no git repository", from.display()))
-        .hint("name a checkout or bare repository: --local-repo DIR"))
+    Err(Error::refused(format!("{} is no git repository", from.display())).hint("name a checkout or bare repository"))
 }
 
 /// Links loose objects and packs, as far as one file system holds both; synced, since the lender may not have been.

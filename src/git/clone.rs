@@ -11,7 +11,7 @@ use gix::protocol::transport::Service as Side;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
 use crate::git::remote::{Advertised, Link, Place, is_plain};
-use crate::git::{borrow, fetch, init};
+use crate::git::{borrow, fetch, init, reach};
 use crate::store::{Store, sync_dir, write_file};
 
 /// What was cloned.
@@ -23,6 +23,8 @@ pub struct Cloned {
     pub tip: Option<ObjectId>,
     /// How many branches and tags were left out because of their names.
     pub ignored: usize,
+    /// Branches that the local repository has and the remote has not, by their names here.
+    pub adopted: Vec<String>,
 }
 
 /// What a clone is to be like.
@@ -32,6 +34,8 @@ pub struct Wish<'a> {
     pub branch: Option<&'a str>,
     /// A repository on this machine that has much of the project already.
     pub local_repo: Option<&'a Path>,
+    /// Whether branches with commits that only that repository has come along.
+    pub adopts: bool,
 }
 
 /// The branch of a project that names none.
@@ -62,6 +66,9 @@ pub fn clone_as(url: &str, dir: &Path, wish: Wish<'_>, progress: &Progress) -> R
     let deed = || format!("clone {} into {}", place.shown(), dir.display());
     let parent = dir.parent().or_fail(Kind::Usage, deed)?;
     std::fs::create_dir_all(parent).or_fail(Kind::Io, deed)?;
+    if let (true, Some(from)) = (wish.adopts, wish.local_repo) {
+        borrow::check_committed(from)?;
+    }
     let beside = Beside::of(dir)?;
     let cloned = fill(&beside.0, &place, wish, progress)?;
     crate::env::crash_point("git.clone.filled");
@@ -74,7 +81,7 @@ pub fn clone_as(url: &str, dir: &Path, wish: Wish<'_>, progress: &Progress) -> R
 fn fill(at: &Path, place: &Place, wish: Wish<'_>, progress: &Progress) -> Result<Cloned> {
     init::init_bare(at, FIRST_BRANCH)?;
     let store = Store::open(at)?;
-    let whole = wish.local_repo.map(|from| borrow::borrow(&store, from, progress)).transpose()?.unwrap_or_default();
+    let lent = wish.local_repo.map(|from| borrow::borrow(&store, from, progress)).transpose()?.unwrap_or_default();
     let mut link = Link::open(&store, place.clone(), Side::UploadPack, progress)?;
     let all = link.refs(&["HEAD", "refs/heads/", "refs/tags/"], progress)?;
     let (refs, ignored): (Vec<&Advertised>, Vec<&Advertised>) =
@@ -84,7 +91,7 @@ fn fill(at: &Path, place: &Place, wish: Wish<'_>, progress: &Progress) -> Result
         None => default_of(all.iter().find(|one| one.name == "HEAD"), &refs, place)?,
     };
     let tips: Vec<ObjectId> = refs.iter().filter_map(|one| one.id).collect();
-    fetch::receive(&mut link, &store, &tips, &whole, progress)?;
+    fetch::receive(&mut link, &store, &tips, &lent.whole, progress)?;
     drop(link);
     write_file(&at.join("packed-refs"), packed(&refs).as_bytes())?;
     let full = format!("refs/heads/{default_branch}");
@@ -97,9 +104,10 @@ fn fill(at: &Path, place: &Place, wish: Wish<'_>, progress: &Progress) -> Result
             sync_dir(&at.join(made))?;
         }
     }
+    let adopted = if wish.adopts { borrow::adopt(&store, &lent, &reach::commits_among(&store, tips))? } else { Vec::new() };
     init::add_origin(at, &place.text(), &default_branch)?;
     init::point_head(at, &default_branch)?;
-    Ok(Cloned { default_branch, tip, ignored: ignored.len() })
+    Ok(Cloned { default_branch, tip, ignored: ignored.len(), adopted })
 }
 
 /// The branch that was asked for, if the remote has it.

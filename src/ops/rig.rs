@@ -41,6 +41,8 @@ pub struct Plan {
     pub push_url: Option<String>,
     /// A repository on this machine that has much of the project already.
     pub local_repo: Option<PathBuf>,
+    /// Whether branches with commits that only that repository has come along.
+    pub adopts: bool,
     /// Whether beads that the project has from the `bd` tool say the prefix, when none is given.
     pub keeps_ids: bool,
 }
@@ -55,6 +57,9 @@ pub enum Added {
         rig: Box<Rig>,
         /// Where its ledger goes, if anywhere.
         sync: Option<String>,
+        /// Branches that were taken over from a local repository.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        adopted: Vec<String>,
     },
     /// A rig of another machine, now here too.
     Joined {
@@ -62,6 +67,9 @@ pub enum Added {
         rig: Box<Rig>,
         /// Where its ledger goes.
         sync: Option<String>,
+        /// Branches that were taken over from a local repository.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        adopted: Vec<String>,
     },
     /// It was here already.
     AlreadyThere {
@@ -85,7 +93,7 @@ pub fn add(town: &Town, plan: &Plan, progress: &Progress) -> Result<Added> {
         return Ok(Added::AlreadyThere { name: plan.name.clone() });
     }
     if let Some(rig) = laid_out(&dir)? {
-        return finish(town, rig, &dir);
+        return finish(town, rig, &dir, Vec::new());
     }
     clear_unfinished(&dir)?;
     if dir.exists() {
@@ -112,7 +120,7 @@ fn laid_out(dir: &Path) -> Result<Option<Rig>> {
 }
 
 /// Registers a rig that is laid out, last of all.
-fn finish(town: &Town, rig: Rig, dir: &Path) -> Result<Added> {
+fn finish(town: &Town, rig: Rig, dir: &Path, adopted: Vec<String>) -> Result<Added> {
     register(town, &rig)?;
     crate::env::crash_point("rig.registered");
     unmark(dir)?;
@@ -120,7 +128,7 @@ fn finish(town: &Town, rig: Rig, dir: &Path) -> Result<Added> {
     let sync = remote::list(&ledger.store).into_iter().next().map(|remote| remote.url);
     let is_new = rig.home == town.machine;
     let rig = Box::new(rig);
-    Ok(if is_new { Added::New { rig, sync } } else { Added::Joined { rig, sync } })
+    Ok(if is_new { Added::New { rig, sync, adopted } } else { Added::Joined { rig, sync, adopted } })
 }
 
 fn clear_unfinished(dir: &Path) -> Result<()> {
@@ -153,7 +161,7 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     }
     begin(dir)?;
     let branch = plan.branch.as_deref().or(registered.as_ref().map(|rig| rig.target.as_str()));
-    let wish = clone::Wish { branch, local_repo: plan.local_repo.as_deref() };
+    let wish = clone::Wish { branch, local_repo: plan.local_repo.as_deref(), adopts: plan.adopts };
     let cloned = clone::clone_as(&url, &repo, wish, progress)?;
     if let Some(push_url) = &plan.push_url {
         program::bare_ok(&repo, &["config", "--", PUSH_URL, &absolute_url(push_url)])?;
@@ -201,7 +209,7 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     let entry = serde_json::to_vec(&rig).or_fail(Kind::Bug, || "write the rig's entry")?;
     store::write_file(&dir.join(UNFINISHED), &entry)?;
     crate::env::crash_point("rig.laid-out");
-    finish(town, rig, dir)
+    finish(town, rig, dir, cloned.adopted)
 }
 
 /// The prefix given, else that of beads that the project has and are to keep their ids, else one derived from the name.

@@ -139,3 +139,39 @@ fn a_local_repository_that_is_none_or_lacks_history_is_refused_and_nothing_is_le
     }
     town.gt_args(&["rig", "add", "widgets", &url]).succeeds();
 }
+
+#[test]
+fn a_clone_that_is_adopted_gives_its_own_branches_and_stays_as_it_is() {
+    let town = Town::new();
+    let project = town.project("widgets");
+    let base = town.base();
+    let local = base.join("checkout");
+    town.git(&base, &["clone", "-q", project.to_str().unwrap(), local.to_str().unwrap()]);
+    town.git(&local, &["branch", "nothing-new"]);
+    let commit = |name: &str| {
+        std::fs::write(local.join(name), "own\n").unwrap();
+        town.git(&local, &["add", "-A"]);
+        town.git(&local, &["commit", "-q", "-m", name]);
+        town.git(&local, &["rev-parse", "HEAD"])
+    };
+    let main = commit("unpushed");
+    town.git(&local, &["checkout", "-q", "-b", "fix/pump"]);
+    let side = commit("side");
+    std::fs::write(local.join("loose"), "not committed\n").unwrap();
+    let url = project.to_str().unwrap();
+    let add = || town.gt_args(&["--json", "rig", "add", "widgets", url, "--sync", "none", "--adopt", local.to_str().unwrap()]);
+    let refused = add().fails_with(4);
+    let said = refused.stdout + &refused.stderr;
+    assert!(said.contains("uncommitted work") && !town.root.join("widgets").exists(), "{said}");
+
+    std::fs::remove_file(local.join("loose")).unwrap();
+    let before = town.git(&local, &["for-each-ref"]);
+    let added = add().json();
+    assert_eq!(added["adopted"], serde_json::json!(["fix/pump", "adopted/main"]), "{added}");
+    let repo = town.root.join("widgets/.repo.git");
+    let at = |name: &str| town.git(&repo, &["rev-parse", name]);
+    assert_eq!((at("adopted/main"), at("fix/pump")), (main, side));
+    assert_eq!(at("main"), town.git(&project, &["rev-parse", "main"]));
+    assert_eq!(town.git(&local, &["for-each-ref"]), before);
+    town.git(&repo, &["fsck", "--strict"]);
+}

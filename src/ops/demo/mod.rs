@@ -289,6 +289,7 @@ fn rig_plan(stage: &Stage<'_>, land: Option<String>) -> rig::Plan {
         sync: None,
         push_url: None,
         local_repo: None,
+        adopts: false,
         keeps_ids: false,
     }
 }
