@@ -42,8 +42,11 @@ pub(crate) struct Way<'a> {
 pub(crate) struct Peer {
     child: Option<Arc<Started>>,
     pulse: Arc<Pulse>,
-    threads: Vec<JoinHandle<()>>,
+    listener: Option<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
     heard: Heard,
+    /// Whether it receives what we push.
+    is_writing: bool,
 }
 
 /// A program with its pipes.
@@ -56,6 +59,29 @@ struct Started {
 impl Started {
     fn is_ended(&self) -> bool {
         self.child.lock().map_or(true, |mut child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    fn ends_within(&self, millis: u64) -> bool {
+        let clock = Stopwatch::start();
+        let mut pause = LOOK / 40;
+        loop {
+            let is_ended = self.is_ended();
+            if is_ended || clock.millis() >= millis {
+                return is_ended;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LOOK);
+        }
+    }
+
+    /// Waits for its end, and then asks for it: git removes what it holds half received when it is asked to end, and not
+    /// when it is killed.
+    fn end(&self) {
+        let mut signals = [Signal::TERM, Signal::KILL].into_iter();
+        while !self.ends_within(END_MAX_MILLIS) {
+            let Some(signal) = signals.next() else { return };
+            self.signal(signal);
+        }
     }
 
     /// Sends `signal`, unless it has ended: its number is another's then.
@@ -207,8 +233,8 @@ fn start(mut command: Command, way: &Way<'_>, progress: &Progress) -> std::io::R
         return Err(std::io::Error::other("a program was started without its pipes"));
     };
     let (heard, progress) = (peer.heard.clone(), progress.clone());
-    peer.threads
-        .push(std::thread::Builder::new().name("remote's words".into()).spawn(move || listen(stderr, &heard, &progress))?);
+    peer.listener = Some(small_thread("remote's words").spawn(move || listen(stderr, &heard, &progress))?);
+    peer.is_writing = way.side == Side::ReceivePack;
     peer.watch(way.still_max)?;
     let (read, write) = (watched(stdout, &peer.pulse), watched(stdin, &peer.pulse));
     let nowhere = None::<(&str, _)>;
@@ -300,64 +326,47 @@ impl<S: Write> Write for Watched<S> {
 }
 
 impl Peer {
-    /// Ends the program when nothing moves for `most`: a dead network says nothing.
+    /// Ends the program when nothing moves for `most`, since a dead network says nothing, and sees to its end once the
+    /// line is over.
     fn watch(&mut self, most: Duration) -> std::io::Result<()> {
         let (Some(child), pulse) = (self.child.clone(), self.pulse.clone()) else { return Ok(()) };
         let look = (most / 4).clamp(Duration::from_millis(50), Duration::from_secs(1));
         let watch = move || {
-            while !pulse.is_over.load(Ordering::Relaxed) {
+            while !pulse.is_over.load(Ordering::SeqCst) {
                 std::thread::park_timeout(look);
                 if pulse.is_still_for(most) {
                     pulse.is_cut.store(true, Ordering::Relaxed);
                     child.signal(Signal::KILL);
-                    return;
+                    break;
                 }
             }
+            child.end();
         };
-        self.threads.push(small_thread("line watch").spawn(watch)?);
+        self.watch = Some(small_thread("line watch").spawn(watch)?);
         Ok(())
     }
 
     /// What the program said beside its answer, its last words included when it is at its end.
     pub(crate) fn words(&self) -> String {
-        self.ends_within(LAST_WORDS_MAX_MILLIS);
-        let clock = Stopwatch::start();
-        while self.threads.first().is_some_and(|listener| !listener.is_finished()) && clock.millis() < LAST_WORDS_MAX_MILLIS / 5 {
-            std::thread::sleep(LOOK);
+        if let (Some(child), Some(listener)) = (&self.child, &self.listener) {
+            child.ends_within(LAST_WORDS_MAX_MILLIS);
+            let clock = Stopwatch::start();
+            while !listener.is_finished() && clock.millis() < LAST_WORDS_MAX_MILLIS / 5 {
+                std::thread::sleep(LOOK);
+            }
         }
         self.heard.joined()
-    }
-
-    fn ends_within(&self, millis: u64) -> bool {
-        let Some(child) = &self.child else { return true };
-        let clock = Stopwatch::start();
-        let mut pause = LOOK / 40;
-        loop {
-            let is_ended = child.is_ended();
-            if is_ended || clock.millis() >= millis {
-                return is_ended;
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LOOK);
-        }
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.pulse.is_over.store(true, Ordering::Relaxed);
-        // git removes what it holds half received when it is asked to end, and not when it is killed.
-        if !self.ends_within(END_MAX_MILLIS) {
-            for signal in [Signal::TERM, Signal::KILL] {
-                self.child.iter().for_each(|child| child.signal(signal));
-                if self.ends_within(END_MAX_MILLIS) {
-                    break;
-                }
-            }
-        }
-        for thread in self.threads.drain(..).skip(1) {
-            thread.thread().unpark();
-            let _ = thread.join();
+        self.pulse.is_over.store(true, Ordering::SeqCst);
+        let Some(watch) = self.watch.take() else { return };
+        watch.thread().unpark();
+        // What only reads may end while we go on; what writes shall have done so.
+        if self.is_writing {
+            let _ = watch.join();
         }
     }
 }

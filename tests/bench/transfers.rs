@@ -3,7 +3,7 @@
 //! `gt` has no command that pushes and does nothing else, so this example is started again as the process that does.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use gastown::git::fetch::fetch;
 use gastown::git::init::init_bare;
@@ -36,8 +36,9 @@ pub fn once(args: &[String]) -> ExitCode {
     ExitCode::from(u8::from(!is_done))
 }
 
-fn ours(deed: &str, dir: &Path, url: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+fn ours(world: &World<'_>, deed: &str, dir: &Path, url: &str) -> Command {
+    // Not the file that runs now: it is built anew when it is old.
+    let mut command = Command::new(world.place.gt.with_file_name("examples").join("bench"));
     command.args([WORD, deed]).arg(dir).arg(url).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
     command
 }
@@ -89,7 +90,7 @@ pub fn all(world: &mut World<'_>, report: &mut Report) {
                 let dir = if is_ours { &round.ours } else { &round.git };
                 round.change(world, dir, n * 53);
                 if is_ours {
-                    our_times.push(timed(&mut ours("push", dir, &url)));
+                    our_times.push(timed(&mut ours(world, "push", dir, &url)));
                 } else {
                     git_times.push(timed(&mut world.place.git(dir, &["push", "-q", &url, &spec])));
                 }
@@ -98,7 +99,12 @@ pub fn all(world: &mut World<'_>, report: &mut Report) {
         let what = format!("push of 1 change over {way}");
         report.row(Row::of(&what, world.scale, &(our_times, git_times), "git push of that ref", Bar::Times(1.1)));
     }
-    let there = world.place.git(&round.hub, &["fsck", "--connectivity-only"]).status().unwrap();
+    let there = world
+        .place
+        .git(&round.hub, &["fsck", "--connectivity-only", "--no-dangling", "--no-progress"])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
     report.fact(format!("{}: the hub that was pushed to is whole", world.scale), there.success());
 
     let url = round.hub.to_str().unwrap().to_owned();
@@ -114,7 +120,7 @@ pub fn all(world: &mut World<'_>, report: &mut Report) {
         timed(&mut world.place.git(&other, &["push", "-q", &url, &spec]));
         for is_ours in [n % 2 == 0, n % 2 != 0] {
             if is_ours {
-                our_times.push(timed(&mut ours("fetch", &round.ours, &url)));
+                our_times.push(timed(&mut ours(world, "fetch", &round.ours, &url)));
             } else {
                 let words = ["fetch", "-q", "--no-tags", &url, tree::LEDGER];
                 git_times.push(timed(&mut world.place.git(&round.git, &words)));
