@@ -39,6 +39,10 @@ fn a_bead_is_slung_on_the_machine_that_is_named_with_its_next_sync() {
         assert_eq!(town.status(&bead), "hooked");
     }
     assert_eq!(text_at(&machine(&pair.two, &one), &["/hooks/0/bead"]), bead);
+    let status = pair.two.gt("--json status --all-machines").json();
+    assert!(status["machines"].to_string().contains(&bead), "{status}");
+    assert!(pair.two.gt("status --all-machines").succeeds().stdout.contains("HEARD"));
+    assert_eq!(pair.two.gt("--json status").json().get("machines"), None);
     let agent = text_at(&pair.one.show(&bead), &["/assignee"]);
     let hook = pair.one.as_agent(&agent).gt("--json hook").json();
     assert_eq!(text_at(&hook, &["/hook/args"]), "hurry");

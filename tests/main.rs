@@ -6,6 +6,7 @@ mod backup;
 mod bd;
 mod beads;
 mod chance;
+mod convergence;
 mod convoys;
 mod crash;
 mod damage;

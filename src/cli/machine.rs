@@ -104,12 +104,17 @@ fn exchange(town: &Town, force: bool) -> Result<()> {
 
 impl Show for Machines {
     fn show(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> = self.machines.iter().map(|one| row(one, self.now)).collect();
-        page.table(&["MACHINE", "ID", "HOME OF", "HOOKS", "HEARD"], &rows);
-        for one in &self.machines {
-            for hung in &one.hooks {
-                page.line(format!("  {}: {} on the hook of {}", escape(&one.name), hung.bead, hung.agent));
-            }
+        show_machines(page, &self.machines, self.now);
+    }
+}
+
+/// Shows machines as a table, and what hangs on their hooks below it.
+pub fn show_machines(page: &mut Page, machines: &[Listed], now: Moment) {
+    let rows: Vec<Vec<String>> = machines.iter().map(|one| row(one, now)).collect();
+    page.table(&["MACHINE", "ID", "HOME OF", "HOOKS", "HEARD"], &rows);
+    for one in machines {
+        for hung in &one.hooks {
+            page.line(format!("  {}: {} on the hook of {}", escape(&one.name), hung.bead, hung.agent));
         }
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::convoy::show_line;
+use crate::cli::machine;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
@@ -85,7 +86,11 @@ impl Show for Installed {
 ///
 /// Example: gt status --json
 #[derive(Args)]
-pub struct StatusArgs {}
+pub struct StatusArgs {
+    /// The other machines too: what hangs on their hooks, and when they were heard last
+    #[arg(long)]
+    all_machines: bool,
+}
 
 impl StatusArgs {
     /// Looks.
@@ -93,7 +98,7 @@ impl StatusArgs {
     /// # Errors
     /// As [`status::look`].
     pub fn run(&self, town: &Town) -> Result<TownStatus> {
-        status::look(town)
+        status::look(town, self.all_machines)
     }
 }
 
@@ -105,6 +110,11 @@ impl Show for TownStatus {
         page.line(format!("town {} at {}", escape(&self.town), self.root.display()));
         page.line(format!("you are {}, with {} unread", self.me, letters(self.mail_unread)));
         page.line(format!("town ledger: {}", sync_line(&self.sync)));
+        if let Some(machines) = &self.machines {
+            page.gap();
+            machine::show_machines(page, machines, self.now);
+            page.gap();
+        }
         for convoy in self.convoys.iter().take(CONVOYS) {
             show_line(page, "convoy ", convoy);
         }

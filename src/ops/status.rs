@@ -14,10 +14,12 @@ use crate::model::brief::Facts as _;
 use crate::model::merge_request::MrState;
 use crate::name::Name;
 use crate::ops::convoy::{self, Asked, Summary};
+use crate::ops::machine;
 use crate::ops::polecat::{self, Listed};
 use crate::ops::refinery::{self, Origin};
 use crate::ops::remote;
 use crate::ops::track::reach::Shelves;
+use crate::time::Moment;
 use crate::town::{RigPlace, Town};
 
 /// Beads by where they stand.
@@ -71,19 +73,25 @@ pub struct TownStatus {
     pub sync: Vec<String>,
     /// Unread mail of whoever asks.
     pub mail_unread: usize,
+    /// Its machines, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machines: Option<Vec<machine::Listed>>,
     /// Its open convoys.
     pub convoys: Vec<Summary>,
     /// Its rigs on this machine.
     pub rigs: Vec<RigStatus>,
     /// Rigs that are registered but not on this machine.
     pub elsewhere: Vec<Name>,
+    /// When it was looked at.
+    #[serde(skip)]
+    pub now: Moment,
 }
 
-/// Looks at the whole town.
+/// Looks at the whole town, and with `all_machines` at what is known of other machines.
 ///
 /// # Errors
 /// Corrupt, when a ledger cannot be read.
-pub fn look(town: &Town) -> Result<TownStatus> {
+pub fn look(town: &Town, all_machines: bool) -> Result<TownStatus> {
     let state = town.hq.state()?;
     let places = town.places()?;
     let here: Vec<Name> = places.iter().map(|place| place.rig.name.clone()).collect();
@@ -95,9 +103,11 @@ pub fn look(town: &Town) -> Result<TownStatus> {
         me: town.me.clone(),
         sync: urls(&town.hq),
         mail_unread: unread.letters.len(),
+        machines: all_machines.then(|| machine::list(town)).transpose()?,
         convoys: convoy::list(town, &Asked::default())?.stories.into_iter().map(|story| story.summary).collect(),
         rigs: places.iter().map(|place| look_at(town, place)).collect::<Result<_>>()?,
         elsewhere,
+        now: town.now,
     })
 }
 
