@@ -53,6 +53,7 @@ fn no_step_is_forgotten() {
         crate::archive::STEPS,
         crate::convoys::STEPS,
         crate::flatten::FLATTEN,
+        crate::passing::STEPS,
         crate::past::STEPS,
         crate::ways::STEPS,
     ]

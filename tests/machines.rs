@@ -63,9 +63,9 @@ impl Pair {
         bead
     }
 
-    /// Both sync until both have what the other had; answers what was told.
+    /// Both sync until both have what the other had, and what was written for it; answers what was told.
     pub fn settle(&self) -> String {
-        let rounds = [&self.one, &self.two, &self.one];
+        let rounds = [&self.one, &self.two, &self.one, &self.two];
         let told: Vec<String> = rounds.iter().map(|town| town.gt("sync").succeeds().stdout).collect();
         self.are_equal();
         told.concat()
@@ -253,6 +253,8 @@ fn of_two_machines_that_sling_one_bead_one_keeps_it_and_the_other_keeps_its_work
         pair.one.gt("sync").succeeds();
         let at_two = pair.two.gt("sync").succeeds().stdout;
         let at_one = pair.one.gt("sync").succeeds().stdout;
+        // What a loser writes goes out with the sync that tells of it.
+        pair.two.gt("sync").succeeds();
         pair.are_equal();
         let (winner, loser, told, branch, head) = if is_first_later {
             ((&pair.two, &agent_two), (&pair.one, &agent_one), &at_one, &branch_one, &heads[0])
@@ -266,7 +268,8 @@ fn of_two_machines_that_sling_one_bead_one_keeps_it_and_the_other_keeps_its_work
         let line = told.lines().find(|line| line.contains(&format!("{} lost {bead}", loser.1)));
         assert!(line.is_some_and(|line| line.contains(winner.1.as_str()) && line.contains(branch.as_str())), "{told}");
 
-        assert_eq!(told.contains(&format!("gt session stop {}", loser.1)), is_first_later, "{told}");
+        assert_eq!(told.contains(&format!("{} lost {bead}: its session has ended", loser.1)), is_first_later, "{told}");
+        assert!(!loser.0.has_session(loser.1));
 
         let heard = format!("SYNC_CONFLICT {bead} status");
         let inbox = loser.0.as_agent(loser.1).gt("--json mail inbox").json();

@@ -26,6 +26,7 @@ mod mail;
 mod maintain;
 mod many;
 mod merge;
+mod passing;
 mod past;
 mod planner;
 mod race;

@@ -232,6 +232,14 @@ impl Town {
         outcome.succeeds().stdout.trim_end().to_owned()
     }
 
+    /// Runs git with `input` on its standard input; it must succeed. Answers what it printed.
+    pub fn git_fed(&self, dir: &Path, args: &[&str], input: &str) -> String {
+        let file = self.base().join("input");
+        std::fs::write(&file, input).unwrap();
+        let output = self.command("git", dir).args(args).stdin(std::fs::File::open(file).unwrap()).output().unwrap();
+        Outcome::of(format!("git {}", args.join(" ")), output).succeeds().stdout.trim_end().to_owned()
+    }
+
     /// Every repository of the town and around it is sound.
     pub fn fsck(&self) {
         let all = walkdir::WalkDir::new(self.base()).into_iter().filter_entry(|entry| entry.file_name() != "objects");

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod mail;
 pub mod maintain;
 pub mod mq;
+pub mod nudge;
 pub mod out;
 pub mod polecat;
 pub mod redact;
@@ -137,6 +138,8 @@ enum Command {
     Mail(mail::MailArgs),
     Send(mail::Send),
     Inbox(mail::Inbox),
+    Nudge(nudge::NudgeArgs),
+    Peek(nudge::PeekArgs),
     Mq(mq::MqArgs),
     Refinery(mq::RefineryArgs),
     Stats(stats::StatsArgs),
@@ -256,6 +259,8 @@ fn deferred() -> clap::Command {
         later::<mail::MailArgs>("mail"),
         later::<mail::Send>("send"),
         later::<mail::Inbox>("inbox"),
+        later::<nudge::NudgeArgs>("nudge"),
+        later::<nudge::PeekArgs>("peek"),
         later::<mq::MqArgs>("mq"),
         later::<mq::RefineryArgs>("refinery"),
         later::<stats::StatsArgs>("stats"),
@@ -416,6 +421,8 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Undo(args) => args.run(town, out),
         Command::Send(args) => args.run(town, out),
         Command::Inbox(args) => args.run(town, out),
+        Command::Nudge(args) => Ok(out.show(&args.run(town)?)),
+        Command::Peek(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Mq(args) => args.run(town, out),
         Command::Refinery(args) => args.run(town, out),
         Command::Stats(args) => args.run(town, out),

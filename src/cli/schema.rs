@@ -67,6 +67,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::convoy::ANSWERS,
         super::mail::ANSWERS,
         super::mq::ANSWERS,
+        super::nudge::ANSWERS,
         super::machine::ANSWERS,
         super::polecat::ANSWERS,
         super::rig::ANSWERS,

@@ -26,4 +26,5 @@ pub mod secrets;
 pub mod spelling;
 pub mod tombstone;
 pub mod waves;
+pub mod word;
 pub mod words;

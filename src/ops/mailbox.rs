@@ -9,9 +9,11 @@ use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
 use crate::model::mail::{Letter, Urgency};
+use crate::model::word::Nudge;
 use crate::name::BeadId;
 use crate::ops::machine;
 use crate::ops::track::lease;
+use crate::runtime::nudge;
 use crate::town::Town;
 
 /// A letter with its place in the mailbox, counted from 1, oldest first; the place stays while nothing is removed.
@@ -218,6 +220,8 @@ pub struct Injection {
     pub others: usize,
     /// How many cannot be read.
     pub damaged: usize,
+    /// Nudges, urgent ones first.
+    pub nudges: Vec<Nudge>,
 }
 
 /// How many unread letters the actor has.
@@ -229,16 +233,25 @@ pub fn unread(town: &Town) -> Result<usize> {
     Ok(town.ledger_for(&town.me)?.state()?.unread(&town.me)?.letters.len())
 }
 
-/// The actor's unread mail by tier; letters that are only counted are not read.
+/// The nudges that wait for the actor. They wait again when they are not said to be told in a minute.
+///
+/// # Errors
+/// Io, when their queue cannot be read.
+pub fn nudges(town: &Town) -> Result<nudge::Taken> {
+    nudge::take(&town.runtime_dir(), &town.me, town.now)
+}
+
+/// The actor's unread mail by tier, with `nudges`; letters that are only counted are not read.
 ///
 /// # Errors
 /// As [`mailbox`].
-pub fn injection(town: &Town) -> Result<Injection> {
+pub fn injection(town: &Town, nudges: &nudge::Taken) -> Result<Injection> {
     lease::beat(town);
     let ledger = town.ledger_for(&town.me)?;
     let state = ledger.state()?;
     let unread = state.unread(&town.me)?;
     let mut told = Injection { damaged: unread.damaged.len(), ..Injection::default() };
+    told.nudges = nudges.nudges.iter().map(|waiting| waiting.nudge.clone()).collect();
     for (slip, blob) in &unread.letters {
         let tier = match slip.urgency {
             Urgency::Urgent => &mut told.urgent,

@@ -7,5 +7,6 @@ pub mod background;
 pub mod command;
 pub mod editor;
 mod group;
+pub mod nudge;
 pub mod pager;
 pub mod process;

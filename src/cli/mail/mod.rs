@@ -61,8 +61,21 @@ impl MailArgs {
     /// Those of the verb.
     pub fn run(&self, town: impl FnOnce() -> Result<Town>, out: Out) -> Result<u8> {
         if let Verb::Check(Check { inject: true }) = self.verb {
-            let told = town().and_then(|town| mailbox::injection(&town));
-            return Ok(out.show(&Injected::new(told)));
+            let told = town().and_then(|town| {
+                // A queue of nudges that cannot be read must not keep mail from being told.
+                let nudges = mailbox::nudges(&town).unwrap_or_default();
+                Ok((mailbox::injection(&town, &nudges)?, nudges))
+            });
+            return Ok(match told {
+                Ok((told, nudges)) => {
+                    let code = out.show(&Injected::new(Ok(told)));
+                    if code == 0 {
+                        nudges.told();
+                    }
+                    code
+                }
+                Err(error) => out.show(&Injected::new(Err(error))),
+            });
         }
         let town = &town()?;
         match &self.verb {

@@ -1,17 +1,18 @@
 //! Beats: a machine that holds hooks shows that it lives by a ref that changes, at every remote that it exchanges with.
 //!
-//! A beat never enters shared history. Others judge it by their own clock alone: what they remember is when they saw it
-//! change, in a file beside the ledger.
+//! A beat never enters shared history. It also carries what its machine has to say to others in passing (see
+//! [`super::words`]). Others judge it by their own clock alone: what they remember is when they saw it change, in a file
+//! beside the ledger.
 
 use std::collections::BTreeMap;
 
 use gix::ObjectId;
-use gix::objs::Kind as ObjectKind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Kind, OrFail, Result};
 use crate::git::progress::Progress;
 use crate::git::push::{self, Update};
+use crate::ledger::sync::words;
 use crate::ledger::{Ledger, merge, tree};
 use crate::store::batch::Batch;
 use crate::store::write_file;
@@ -66,8 +67,8 @@ pub(super) fn remember(ledger: &Ledger, there: &BTreeMap<String, ObjectId>, now:
     write_file(&memory(ledger), &bytes)
 }
 
-/// Beats at `url` while this machine holds hooks, and takes the beat away when it holds none. What does not work is no
-/// failure of the exchange: the ledger has gone there.
+/// Beats at `url` while this machine holds hooks or has something to say to another, and takes the beat away else. What does
+/// not work is no failure of the exchange: the ledger has gone there.
 pub(super) fn beat(ledger: &Ledger, url: &str, there: &BTreeMap<String, ObjectId>, now: Moment, progress: &Progress) {
     if let Err(error) = try_beat(ledger, url, there, now, progress) {
         tracing::debug!("no beat: {}", error.line());
@@ -77,12 +78,15 @@ pub(super) fn beat(ledger: &Ledger, url: &str, there: &BTreeMap<String, ObjectId
 fn try_beat(ledger: &Ledger, url: &str, there: &BTreeMap<String, ObjectId>, now: Moment, progress: &Progress) -> Result<()> {
     let name = format!("{}{}", tree::BEAT, ledger.machine());
     let old = there.get(&name).copied();
-    let holds = ledger.state()?.hooks()?.iter().any(|hook| hook.machine == ledger.machine());
-    let update = match (holds, old) {
+    let mut batch = Batch::default();
+    let (tree, words) = words::tree_of_beat(ledger, now, &mut batch)?;
+    let is_wanted = words > 0 || ledger.state()?.hooks()?.iter().any(|hook| hook.machine == ledger.machine());
+    let stands = |old: ObjectId| ledger.store.tree_of(old).is_ok_and(|stands| stands == tree);
+    let update = match (is_wanted, old) {
         (false, None) => return Ok(()),
         (false, old) => Update { name, old, new: None },
-        (true, old) if old.is_some_and(|old| is_fresh(ledger, old, now)) => return Ok(()),
-        (true, old) => Update { name, old, new: Some(make(ledger, now)?) },
+        (true, old) if old.is_some_and(|old| is_fresh(ledger, old, now) && stands(old)) => return Ok(()),
+        (true, old) => Update { name, old, new: Some(make(ledger, tree, batch, now)?) },
     };
     push::push(&ledger.store, url, &[update], progress).map(drop)
 }
@@ -94,10 +98,8 @@ fn is_fresh(ledger: &Ledger, id: ObjectId, now: Moment) -> bool {
     seconds.is_some_and(|seconds| now.millis_since(Moment::from_millis(seconds.saturating_mul(1_000))) < BEAT_MILLIS)
 }
 
-/// A commit without parents and files, at `now`.
-fn make(ledger: &Ledger, now: Moment) -> Result<ObjectId> {
-    let mut batch = Batch::default();
-    let tree = batch.add(ObjectKind::Tree, Vec::new());
+/// A commit without parents, with `tree` and what is in `batch`, at `now`.
+fn make(ledger: &Ledger, tree: ObjectId, mut batch: Batch, now: Moment) -> Result<ObjectId> {
     let who = merge::nobody(now.secs());
     let commit = gix::objs::Commit {
         tree,

@@ -14,6 +14,7 @@ mod give;
 mod news;
 mod pins;
 mod slot;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -242,6 +243,9 @@ fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<
             wanted.extend(there.get(name).filter(|id| !is_known(id)).map(|_| name.to_owned()));
         }
         wanted.extend(pins::wanted(ledger, &there, now)?);
+        if now.is_some() && !options.dry_run {
+            wanted.extend(words::unread(ledger, remote, &there)?);
+        }
     }
     let mut fetched = fetch::fetch(store, url, &wanted, progress)?;
     let has_moved = fetched.get(tree::LEDGER).is_some_and(|tip| there.get(tree::LEDGER) != Some(tip));
@@ -256,6 +260,9 @@ fn look(ledger: &Ledger, remote: &str, url: &str, options: Options, now: Option<
     }
     crate::env::crash_point("sync.fetched");
     there.extend(fetched.iter().map(|(name, id)| (name.clone(), *id)));
+    if let Some(now) = now {
+        words::hear(ledger, remote, fetched.iter().filter(|(name, _)| name.starts_with(tree::BEAT)), now)?;
+    }
     let (tip, archive) = (there.remove(tree::LEDGER), there.remove(tree::ARCHIVE));
     // The ledger is looked at first: it says what the archive has to belong to.
     for (chain, seen) in [(Chain::Ledger, tip), (Chain::Archive, archive)] {
