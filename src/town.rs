@@ -45,6 +45,8 @@ pub struct Town {
     pub dir: PathBuf,
     /// What the directory says when the environment says another.
     pub contradiction: Option<Address>,
+    /// Whether its directory is not the one that this machine's identity was made for.
+    pub is_copy: bool,
 }
 
 /// A rig on this machine.
@@ -115,7 +117,8 @@ impl Town {
     pub fn open(root: &Path, dir: PathBuf, actor: Option<&str>) -> Result<Self> {
         let repo = root.join(".repo.git");
         let local = read_machine(&repo)?;
-        let hq = Ledger::open(&repo, &local.id)?;
+        let is_copy = !local.is_of(&host_of(&repo)?);
+        let hq = Ledger::open(&repo, &local.id)?.of_copy(is_copy);
         let from_dir = identity_of(root, &dir);
         let named = actor.map(str::to_owned).or_else(|| env::text(Var::Actor)).or_else(|| env::text(Var::Role));
         let from_env: Option<Address> = named.map(|text| text.parse()).transpose()?;
@@ -123,7 +126,7 @@ impl Town {
         let me = from_env.or(from_dir).unwrap_or(Address::Overseer(None));
         let email = config::owner_email(&hq)?;
         let actor = Actor { name: me.to_string(), email, model: env::text(Var::Model) };
-        Ok(Self { root: root.to_owned(), hq, machine: local.id, actor, me, now: time::now()?, dir, contradiction })
+        Ok(Self { root: root.to_owned(), hq, machine: local.id, actor, me, now: time::now()?, dir, contradiction, is_copy })
     }
 
     /// Refuses what must not be done under two identities.
@@ -217,7 +220,7 @@ impl Town {
     fn place(&self, rig: Rig) -> Result<RigPlace> {
         self.check_here(&rig)?;
         let dir = self.root.join(rig.name.as_str());
-        let ledger = Ledger::open(&dir.join(".repo.git"), &self.machine)?;
+        let ledger = Ledger::open(&dir.join(".repo.git"), &self.machine)?.of_copy(self.is_copy);
         let project = ledger.store.repo.config_snapshot().string("remote.origin.url").map(|url| url.to_string());
         Ok(RigPlace { project: project.unwrap_or_else(|| rig.url.clone()), rig, dir, ledger })
     }
@@ -393,4 +396,15 @@ pub fn read_machine(repo: &Path) -> Result<LocalMachine> {
     let deed = || format!("read this machine's identity from {}", path.display());
     let bytes = std::fs::read(&path).or_fail(Kind::Corrupt, deed)?;
     serde_json::from_slice(&bytes).or_fail(Kind::Corrupt, deed)
+}
+
+/// What tells the place of the town's git directory `repo` from that of a copy: the operating system's id, device and inode.
+///
+/// # Errors
+/// Io, when it cannot be looked at.
+pub fn host_of(repo: &Path) -> Result<String> {
+    use std::os::unix::fs::MetadataExt;
+    let host = std::fs::read_to_string("/etc/machine-id").map(|id| id.trim().to_owned()).unwrap_or_default();
+    let meta = std::fs::metadata(repo).or_fail(Kind::Io, || format!("read {}", repo.display()))?;
+    Ok(format!("{host}:{}:{}", meta.dev(), meta.ino()))
 }

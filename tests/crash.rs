@@ -52,6 +52,7 @@ fn no_step_is_forgotten() {
         crate::machines::SYNC,
         crate::archive::STEPS,
         crate::convoys::STEPS,
+        crate::copies::STEPS,
         crate::flatten::FLATTEN,
         crate::passing::STEPS,
         crate::past::STEPS,

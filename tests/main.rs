@@ -8,6 +8,7 @@ mod beads;
 mod chance;
 mod convergence;
 mod convoys;
+mod copies;
 mod crash;
 mod damage;
 mod demo;

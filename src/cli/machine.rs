@@ -10,15 +10,19 @@ use crate::error::{Error, Result};
 use crate::git::progress::Progress;
 use crate::ledger::sync::Options;
 use crate::name::Name;
-use crate::ops::machine::{self, Evicted, Listed, Taken};
+use crate::ops::machine::{self, Evicted, Listed, Renewed, Taken};
 use crate::ops::scopes::Which;
 use crate::ops::sync;
 use crate::time::Moment;
 use crate::town::Town;
 
 /// What these commands print with `--json`.
-pub const ANSWERS: &[Answer] =
-    &[Answer::of::<Machines>("machine list"), Answer::of::<Taken>("machine take"), Answer::of::<Evicted>("machine evict")];
+pub const ANSWERS: &[Answer] = &[
+    Answer::of::<Machines>("machine list"),
+    Answer::of::<Taken>("machine take"),
+    Answer::of::<Evicted>("machine evict"),
+    Answer::of::<Renewed>("machine renew"),
+];
 
 /// The machines of the town: who they are, what hangs on their hooks, whose home is where
 #[derive(Args)]
@@ -52,6 +56,17 @@ enum Verb {
         #[arg(long)]
         force: bool,
     },
+    /// Give a copy of a town an identity of its own, so that both can go on
+    ///
+    /// Example: gt machine renew --name desktop
+    Renew {
+        /// Its name from now on; else the old one with a number
+        #[arg(long, conflicts_with = "moved")]
+        name: Option<String>,
+        /// It is no copy: the town was brought here, and the other place is gone. It stays the machine that it was
+        #[arg(long)]
+        moved: bool,
+    },
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -83,6 +98,7 @@ impl MachineArgs {
                 out.note_undelivered(exchange(town, false));
                 Ok(out.show(&evicted))
             }
+            Verb::Renew { name, moved } => Ok(out.show(&machine::renew(town, name.as_deref(), moved)?)),
         }
     }
 }
@@ -137,6 +153,16 @@ impl Show for Taken {
             format!("this machine is the home of {scope} already")
         } else {
             format!("this machine is the home of {scope} now; until then it was {}", escape(from))
+        });
+    }
+}
+
+impl Show for Renewed {
+    fn show(&self, page: &mut Page) {
+        let name = escape(&self.name);
+        page.line(match &self.was {
+            Some(was) => format!("this is machine {name} ({}) now; {was} is the other one's alone", self.id),
+            None => format!("this is machine {name} ({}), as before", self.id),
         });
     }
 }

@@ -157,6 +157,32 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether it may be run in a copy of a town: it reads, writes ledgers and nothing else, which the copy's refuse, or gives
+    /// the copy what it lacks. Others might end the sessions of the town that was copied.
+    const fn is_fit_for_copies(&self) -> bool {
+        matches!(
+            self,
+            Self::Machine(_)
+                | Self::Maintain(_)
+                | Self::Backup(_)
+                | Self::Status(_)
+                | Self::Log(_)
+                | Self::Show(_)
+                | Self::List(_)
+                | Self::Ready(_)
+                | Self::Blocked(_)
+                | Self::Count(_)
+                | Self::Stale(_)
+                | Self::Search(_)
+                | Self::Bead(_)
+                | Self::Inbox(_)
+                | Self::Stats(_)
+                | Self::Cv(_)
+        )
+    }
+}
+
 /// Runs the program with `args` (the first is its name) and tells the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -377,6 +403,9 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         _ => {}
     }
     let town = &find_town(start, out)?;
+    if !command.is_fit_for_copies() {
+        town.hq.check_own()?;
+    }
     match command {
         Command::Demo(_)
         | Command::Install(_)

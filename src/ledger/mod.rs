@@ -36,6 +36,7 @@ pub struct Ledger {
     /// The git directory it lives in.
     pub store: Store,
     machine: String,
+    is_copy: bool,
 }
 
 impl Ledger {
@@ -44,7 +45,28 @@ impl Ledger {
     /// # Errors
     /// Not found, when there is no git directory; as [`Store::open`] otherwise.
     pub fn open(dir: &Path, machine: &str) -> Result<Self> {
-        Ok(Self { store: Store::open(dir)?, machine: machine.to_owned() })
+        Ok(Self { store: Store::open(dir)?, machine: machine.to_owned(), is_copy: false })
+    }
+
+    /// The same ledger, not to be written or exchanged when `is_copy` says that it lies in a copy of a town: another would
+    /// write under the same identity.
+    #[must_use]
+    pub fn of_copy(self, is_copy: bool) -> Self {
+        Self { is_copy, ..self }
+    }
+
+    /// Refuses what must not be done in a copy of a town.
+    ///
+    /// # Errors
+    /// Refused, in a copy.
+    pub fn check_own(&self) -> Result<()> {
+        if !self.is_copy {
+            return Ok(());
+        }
+        Err(Error::refused(
+            "this town was copied or brought to another disk or machine, and its identity belongs to one of the two",
+        )
+        .hint("if both are to go on: gt machine renew; if the other one is gone for good: gt machine renew --moved"))
     }
 
     /// The id of this machine.

@@ -87,6 +87,7 @@ impl Ledger {
     /// # Errors
     /// The closure's own; conflict, when the ref kept moving; io or corrupt, when nothing was written.
     pub fn transact<T>(&self, deed: &Deed<'_>, mut closure: impl FnMut(&mut Change<'_>) -> Result<T>) -> Result<T> {
+        self.check_own()?;
         let _turn = KernelLock::take(&self.lock_path())?;
         self.check_boot()?;
         for attempt in 0..TRIES_MAX {

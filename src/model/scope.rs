@@ -87,6 +87,20 @@ pub struct LocalMachine {
     pub host: String,
 }
 
+impl LocalMachine {
+    /// Whether this identity was made for the place `host`. Numbers of devices change from one boot to the next, so that
+    /// only the system's id and the inode count; a system without an id is not told from others.
+    #[must_use]
+    pub fn is_of(&self, host: &str) -> bool {
+        let parts = |host: &str| {
+            let mut parts = host.splitn(3, ':').map(str::to_owned);
+            (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default())
+        };
+        let ((system, inode), (system_now, inode_now)) = (parts(&self.host), parts(host));
+        inode == inode_now && (system == system_now || system.is_empty() || system_now.is_empty())
+    }
+}
+
 /// `rigs/<name>.json` in the town's ledger: the registry entry of a rig.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Rig {

@@ -16,7 +16,7 @@ use crate::ops::remote;
 use crate::store;
 use crate::store::lock::KernelLock;
 use crate::time::Moment;
-use crate::town::MARK;
+use crate::town::{MARK, host_of};
 
 /// What to make.
 #[derive(Clone, Debug)]
@@ -273,22 +273,25 @@ pub fn put_agents(change: &mut Change<'_>, prefix: &Prefix, agents: &[Address]) 
 
 /// Gives this machine an identity of its own in the town whose git directory is `repo`.
 pub(crate) fn found_machine(repo: &Path, name: Option<&str>) -> Result<LocalMachine> {
-    let host = std::fs::read_to_string("/etc/machine-id").map(|id| id.trim().to_owned()).unwrap_or_default();
     let meta = std::fs::metadata(repo).or_fail(Kind::Io, || format!("read {}", repo.display()))?;
     // Two towns founded by one process are two machines.
     let meta_salt = std::os::unix::fs::MetadataExt::ino(&meta);
-    let (dev, ino) = (std::os::unix::fs::MetadataExt::dev(&meta), std::os::unix::fs::MetadataExt::ino(&meta));
     let host_name = ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(|path| std::fs::read_to_string(path).ok());
     let host_name = host_name.map_or_else(|| "machine".to_owned(), |text| text.trim().to_owned());
     let local = LocalMachine {
         id: Ids::from_env(meta_salt).letters(8),
         name: name.map_or(host_name, str::to_owned),
-        host: format!("{host}:{dev}:{ino}"),
+        host: host_of(repo)?,
     };
-    let text = serde_json::to_vec_pretty(&local).or_fail(Kind::Bug, || "write this machine's identity")?;
-    store::write_file(&repo.join("gt/machine.json"), &text)?;
-    restrict(&repo.join("gt"))?;
+    write_machine(repo, &local)?;
     Ok(local)
+}
+
+/// Writes who this machine is in the town whose git directory is `repo`.
+pub(crate) fn write_machine(repo: &Path, local: &LocalMachine) -> Result<()> {
+    let text = serde_json::to_vec_pretty(local).or_fail(Kind::Bug, || "write this machine's identity")?;
+    store::write_file(&repo.join("gt/machine.json"), &text)?;
+    restrict(&repo.join("gt"))
 }
 
 fn owner_of(plan: &Plan, path: &Path) -> Result<String> {

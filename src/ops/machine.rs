@@ -1,5 +1,7 @@
 //! Machines of a town: who they are, what is theirs, and what becomes of it when one is gone.
 
+mod renew;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -16,6 +18,7 @@ use crate::model::scope::{Machine, Rig, Scope};
 use crate::name::{BeadId, Name};
 use crate::time::Moment;
 use crate::town::Town;
+pub use renew::{Renewed, renew};
 
 /// How long a machine's beat must have stood still, by our own clock, before it counts as gone.
 pub const SILENT_MILLIS: u64 = 30 * 60_000;

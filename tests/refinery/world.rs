@@ -99,6 +99,7 @@ impl World {
             now: time::now().unwrap(),
             dir: self.root(),
             contradiction: None,
+            is_copy: false,
         }
     }
 

@@ -214,6 +214,7 @@ pub fn join(ledger: &Ledger, url: &str, progress: &Progress) -> Result<()> {
 
 /// Refuses to go on while a ref of ours is damaged: it must neither be sent nor taken for a deletion.
 fn check_here(ledger: &Ledger) -> Result<()> {
+    ledger.check_own()?;
     ledger.check_boot()?;
     if let Some(tip) = ledger.tip()? {
         ledger.state_at(tip)?.scope()?;

@@ -75,6 +75,20 @@ pub fn take_back(ledger: &Ledger, word: &Word) -> Result<()> {
     forget(ledger, "said", &word.id)
 }
 
+/// Forgets all that was said and heard: it was another's.
+///
+/// # Errors
+/// Io, when it cannot be removed.
+pub fn forget_all(ledger: &Ledger) -> Result<()> {
+    let dir = ledger.store.private_dir().join("words");
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).or_fail(Kind::Io, || format!("remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What was heard and not acted on yet.
 ///
 /// # Errors
