@@ -36,9 +36,9 @@ proptest! {
 
     #[test]
     fn replicas_converge_and_nothing_acknowledged_is_lost_without_trace(
-        replicas in 2..5usize,
-        steps in proptest::collection::vec((0..4usize, step()), 5..60),
-        exchanges in proptest::collection::vec((0..4usize, 0..4usize), 0..8),
+        replicas in 2..6usize,
+        steps in proptest::collection::vec((0..5usize, step()), 5..60),
+        exchanges in proptest::collection::vec((0..5usize, 0..5usize), 0..8),
     ) {
         check_converges(replicas, &steps, &exchanges);
     }

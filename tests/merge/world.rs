@@ -12,7 +12,7 @@ use gastown::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status};
 use gastown::model::hook::Hook;
 use gastown::model::mail::Letter;
 use gastown::model::merge_request::{MergeRequest, MrState};
-use gastown::model::record::Object;
+use gastown::model::record::{Object, SCHEMA_VERSION};
 use gastown::model::scope::{Scope, ScopeKind};
 use gastown::model::tombstone::Tombstone;
 use gastown::name::BeadId;
@@ -45,6 +45,8 @@ pub enum Step {
     Archive(usize),
     /// Opens an archived bead again.
     Return(usize),
+    /// Writes what a newer gt writes: another kind of record, or a version above ours.
+    Newer(usize),
     /// Takes over what another replica has.
     Pull(usize),
 }
@@ -71,7 +73,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(Step::Delete),
         2 => n().prop_map(Step::Archive),
         1 => n().prop_map(Step::Return),
-        5 => (0..4usize).prop_map(Step::Pull),
+        2 => n().prop_map(Step::Newer),
+        5 => (0..5usize).prop_map(Step::Pull),
     ]
 }
 
@@ -235,7 +238,7 @@ impl World {
         let archive = self.archives[at].map(|tip| self.ledger().archive_at(tip).unwrap());
         let mut text = String::new();
         for state in [self.ledger().state_at(self.tips[at]).unwrap()].iter().chain(&archive) {
-            for dir in ["beads", "mail", "conflicts"] {
+            for dir in ["beads", "mail", "conflicts", "novelties"] {
                 for (_, blob) in state.paths(dir).unwrap() {
                     text.push_str(&String::from_utf8(self.ledger().store.blob(blob).unwrap()).unwrap());
                 }
@@ -323,8 +326,27 @@ impl World {
             Step::Delete(n) => self.delete(at, n),
             Step::Archive(n) => self.archive(at, n),
             Step::Return(n) => self.bring_back(at, n, &word),
+            Step::Newer(n) => self.write_newer(at, n, &word),
             Step::Pull(n) => self.pull(at, n % self.tips.len()),
         }
+    }
+
+    /// A machine with a newer gt adds a word to a record that this one can only keep.
+    fn write_newer(&mut self, at: usize, n: usize, word: &str) {
+        let (path, version) = (format!("novelties/{}.json", n % 2), SCHEMA_VERSION + u64::from(n % 3 == 0));
+        let old = self.ledger().state_at(self.tips[at]).unwrap().object(&path).unwrap().unwrap_or_default();
+        let mut words = old.get("words").and_then(|words| words.as_array()).cloned().unwrap_or_default();
+        words.push(word.into());
+        self.acknowledged.insert(word.to_owned());
+        // What is of a newer version we do not write over; the newer one does.
+        self.change(at, |change| {
+            change.remove(&path);
+            Ok(())
+        });
+        self.change(at, |change| {
+            let fields = [("v".to_owned(), version.into()), ("words".to_owned(), words.clone().into())];
+            change.put_object(&path, fields.into_iter().collect())
+        });
     }
 
     fn archive(&mut self, at: usize, n: usize) {
