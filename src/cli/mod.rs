@@ -19,6 +19,7 @@ pub mod mq;
 pub mod nudge;
 pub mod out;
 pub mod polecat;
+pub mod queue_stats;
 pub mod redact;
 pub mod reindex;
 pub mod rig;

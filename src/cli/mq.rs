@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cli::out::ago::minute;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
+use crate::cli::queue_stats::StatsArgs;
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::model::merge_request::{Blame, MrState};
@@ -39,6 +40,7 @@ enum MqVerb {
     Submit(Submit),
     Run(Run),
     Why(Why),
+    Stats(StatsArgs),
 }
 
 /// List merge requests in the order of their turns
@@ -137,6 +139,7 @@ impl MqArgs {
                 let (place, id) = place_of(town, &why.id)?;
                 Ok(out.show(&refinery::why(&place, &id, town.now)?))
             }
+            MqVerb::Stats(stats) => Ok(out.show(&stats.run(town)?)),
         }
     }
 }

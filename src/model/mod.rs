@@ -19,6 +19,7 @@ pub mod outline;
 pub mod pace;
 pub mod plan;
 pub mod protocol;
+pub mod queue_figures;
 pub mod record;
 pub mod request;
 pub mod scope;

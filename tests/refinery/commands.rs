@@ -35,6 +35,12 @@ fn a_branch_is_filed_listed_landed_and_explained() {
     assert!(why.stdout.contains("evicted") && why.stdout.contains("worktree add --detach"), "{}", why.stdout);
     assert_eq!(town.gt("mq list --rig widgets").succeeds().stdout, "the merge queue is empty\n");
     assert!(town.gt("mq status --rig widgets").succeeds().stdout.contains("main at "));
+    let stats = town.gt("--json mq stats --rig widgets --since 7d").json();
+    assert_eq!((&stats["landed"], &stats["red"], &stats["blamed_wrongly"]), (&1.into(), &1.into(), &0.into()), "{stats}");
+    let runs = ran.stdout.lines().filter(|line| line.contains("gate test runs on wi-")).count();
+    assert_eq!(stats["stacks_gated"], runs, "{stats}\n{}", ran.stdout);
+    assert_eq!(stats["gates"][0]["gate"], "test");
+    assert!(town.gt("mq stats --rig widgets").succeeds().stdout.contains("1 landed, 1 sent back for a red gate"));
     let mail = town.gt("mail inbox --json").json().to_string();
     assert!(mail.contains("MERGED") && mail.contains("MERGE_FAILED"), "the author is told across scopes: {mail}");
     town.fsck();

@@ -10,7 +10,7 @@
 //! gate      run and record                     recover   landings that a dead process left open
 //! land      intent, re-check, swap, records    submit    how requests come in
 //! remote    when a remote holds the target     why       the story of one request
-//! origin    how far apart when none does
+//! origin    how far apart when none does      stats     figures of the queue
 //! ```
 
 mod drain;
@@ -24,6 +24,7 @@ mod origin;
 mod recover;
 mod remote;
 mod stack;
+mod stats;
 mod submit;
 mod why;
 
@@ -48,6 +49,7 @@ use crate::town::{RigPlace, Town};
 pub use event::{Event, Recovery};
 pub use look::Request;
 pub use origin::{Origin, origin};
+pub use stats::stats;
 pub use submit::{Filed, Handed, Submission, check_pin, file_mr, submit};
 pub use why::{GateStory, Listed, Overview, Story, list, status, why};
 
