@@ -17,6 +17,7 @@ pub mod mail;
 pub mod maintain;
 pub mod mq;
 pub mod nudge;
+pub mod oracle;
 pub mod out;
 pub mod polecat;
 pub mod queue_stats;

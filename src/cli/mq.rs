@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::oracle::OracleArgs;
 use crate::cli::out::ago::minute;
 use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
 use crate::cli::queue_stats::StatsArgs;
@@ -41,6 +42,7 @@ enum MqVerb {
     Run(Run),
     Why(Why),
     Stats(StatsArgs),
+    Oracle(OracleArgs),
 }
 
 /// List merge requests in the order of their turns
@@ -140,6 +142,7 @@ impl MqArgs {
                 Ok(out.show(&refinery::why(&place, &id, town.now)?))
             }
             MqVerb::Stats(stats) => Ok(out.show(&stats.run(town)?)),
+            MqVerb::Oracle(oracle) => Ok(out.show(&oracle.run(town)?)),
         }
     }
 }

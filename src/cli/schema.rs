@@ -68,6 +68,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::mail::ANSWERS,
         super::mq::ANSWERS,
         super::nudge::ANSWERS,
+        super::oracle::ANSWERS,
         super::queue_stats::ANSWERS,
         super::machine::ANSWERS,
         super::polecat::ANSWERS,

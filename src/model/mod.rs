@@ -16,6 +16,7 @@ pub mod mail;
 pub mod merge;
 pub mod merge_request;
 pub mod outline;
+pub mod overlap;
 pub mod pace;
 pub mod plan;
 pub mod protocol;

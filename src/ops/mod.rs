@@ -13,6 +13,7 @@ pub mod machine;
 pub mod mailbox;
 pub mod maintain;
 pub mod nudge;
+pub mod oracle;
 pub mod past;
 pub mod peek;
 pub mod polecat;

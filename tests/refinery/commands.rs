@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::town::{Rig, Town};
+use crate::town::{Rig, Town, text_at};
 
 /// A branch with one file in the rig's repository.
 fn branch(town: &Town, rig: &Rig, name: &str) {
@@ -83,4 +83,45 @@ fn a_refinery_at_work_lands_what_comes_and_writes_nothing_when_idle() {
     assert_eq!(tip(), before);
     refinery.kill().unwrap();
     refinery.wait().unwrap();
+}
+
+#[test]
+fn the_oracle_tells_who_touches_whom_and_keeps_one_bead_with_it() {
+    let (town, rig) = Town::with_rig();
+    assert!(town.gt("mq oracle --rig widgets").succeeds().stdout.contains("Nothing waits"));
+    for name in ["one", "two", "alone"] {
+        branch(&town, &rig, name);
+    }
+    // Both rewrite one file besides.
+    for name in ["one", "two"] {
+        let work = town.base().join("widgets-work");
+        town.git(&work, &["checkout", "-q", name]);
+        std::fs::write(work.join("check.sh"), format!("# {name}\nexit 0\n")).unwrap();
+        town.git(&work, &["commit", "-q", "-am", "Rewrite the check"]);
+        town.git(&work, &["push", "-q", rig.dir.join(".repo.git").to_str().unwrap(), name]);
+    }
+    let ids: Vec<String> = ["one", "two", "alone"]
+        .iter()
+        .map(|name| {
+            let bead = town.bead(&rig, name);
+            text_at(&town.gt_args(&["--json", "mq", "submit", &bead, name]).json(), &["/mr"])
+        })
+        .collect();
+    let told = town.gt("--json mq oracle --rig widgets --file").json();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let groups: Vec<Vec<&str>> = told["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| group["requests"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect())
+        .collect();
+    assert_eq!(groups, [vec![ids[0], ids[1]], vec![ids[2]]], "{told}");
+    assert_eq!(told["overlaps"][0]["same_lines"][0], "check.sh");
+    let bead = text_at(&told, &["/bead"]);
+    let shown = town.show(&bead);
+    assert_eq!((text_at(&shown, &["/status"]), shown["labels"][0].as_str()), ("pinned".into(), Some("merge-plan")));
+    assert!(text_at(&shown, &["/description"]).contains("let those land one after another"));
+    assert_eq!(text_at(&town.gt("--json mq oracle --rig widgets --file").json(), &["/bead"]), bead, "one bead for a queue");
+    assert!(!town.gt("ready --rig widgets").succeeds().stdout.contains(&bead), "it is nobody's work");
+    town.gt("mq oracle --rig widgets --target nowhere").fails_with(3);
 }

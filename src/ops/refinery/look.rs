@@ -58,6 +58,17 @@ pub fn requests(state: &State<'_>) -> Result<Vec<Request>> {
     Ok(beads.into_iter().filter_map(|bead| MergeRequest::of(&bead).ok().map(|mr| Request { bead, mr })).collect())
 }
 
+/// Live requests for `target`, in order of their turn at `now`.
+///
+/// # Errors
+/// Corrupt, when the ledger cannot be read.
+pub fn waiting(place: &RigPlace, target: &str, now: Moment) -> Result<Vec<Request>> {
+    let all = requests(&place.ledger.state()?)?.into_iter();
+    let mut waiting: Vec<Request> = all.filter(|request| request.mr.state.is_live() && request.mr.target == target).collect();
+    waiting.sort_by_cached_key(|request| rank(request).key(now));
+    Ok(waiting)
+}
+
 /// What a queue's next step depends on, in short: live requests, configuration and targets. As long as it stays
 /// the same, working the queue again would come to the same end.
 ///

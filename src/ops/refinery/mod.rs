@@ -47,7 +47,7 @@ use crate::time;
 use crate::town::{RigPlace, Town};
 
 pub use event::{Event, Recovery};
-pub use look::Request;
+pub use look::{Request, waiting};
 pub use origin::{Origin, origin};
 pub use stats::stats;
 pub use submit::{Filed, Handed, Submission, check_pin, file_mr, submit};
