@@ -24,6 +24,7 @@ pub mod queue_figures;
 pub mod record;
 pub mod request;
 pub mod scope;
+pub mod search_tree;
 pub mod secrets;
 pub mod spelling;
 pub mod tombstone;
