@@ -4,6 +4,8 @@
 //! configuration. A command runs only when its text was pinned on this machine: by setting it here, or
 //! by `gt trust` when it came with a project or by sync.
 
+mod gates;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -13,12 +15,13 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::{Ledger, State, tree};
-use crate::model::config_keys::{self, KEYS, KeyType};
-use crate::model::gate::Gate;
+use crate::model::config_keys::{self, KEYS, Key};
 use crate::model::record::{Object, SCHEMA_VERSION};
+use crate::model::review::{self, Rule};
 use crate::store;
-use crate::time::parse_millis;
 use crate::town::{RigPlace, Town};
+
+pub use gates::{Configured, configured, gates};
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -151,24 +154,19 @@ pub fn is_on(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<bool> {
     Ok(lookup(town, place, key)?.is_some_and(|setting| setting.value == Value::Bool(true)))
 }
 
-/// The command line in `key`, if set, and only when this machine trusts it.
+/// The command line in `key`, or what commands are run with there, if set; and only when this machine trusts it.
 ///
 /// # Errors
 /// Refused, when it came with a project or by sync and was not trusted here yet.
 pub fn command(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option<String>> {
     let Some(setting) = lookup(town, place, key)? else { return Ok(None) };
-    let text = setting.text();
-    let scope = scope_name(place, setting.source);
-    if setting.source != Source::Machine && !Trust::read(town)?.holds(&scope, key, &text) {
-        return Err(Error::refused(format!(
-            "the command in {key} of {scope} did not come from this machine and is not trusted here"
-        ))
-        .hint(format!(
-            "read it with gt trust, then allow it: gt trust {key}{}",
-            place.map(|place| format!(" --rig {}", place.rig.name)).unwrap_or_default()
-        )));
+    if Trust::read(town)?.allows(place, &setting) {
+        return Ok(Some(setting.text()));
     }
-    Ok(Some(text))
+    let scope = scope_name(place, setting.source);
+    let rig = place.filter(|_| setting.source == Source::Rig).map(|place| format!(" --rig {}", place.rig.name));
+    let what = format!("the command in {key} of {scope} did not come from this machine and is not trusted here");
+    Err(Error::refused(what).hint(format!("read it with gt trust, then allow it: gt trust {key}{}", rig.unwrap_or_default())))
 }
 
 /// The name under which a scope's commands are pinned.
@@ -180,20 +178,29 @@ pub fn scope_name(place: Option<&RigPlace>, source: Source) -> String {
     }
 }
 
-/// The gates of a rig, by name, each trusted on this machine.
+/// Which requests of a rig need review, and by whom.
 ///
 /// # Errors
-/// Refused, when one is not trusted here; usage, when a time-out is not a length of time.
-pub fn gates(town: &Town, place: &RigPlace) -> Result<Vec<Gate>> {
-    let mut gates = Vec::new();
-    for setting in all(town, Some(place))? {
-        let Some(name) = setting.key.strip_prefix("gates.").and_then(|rest| rest.strip_suffix(".command")) else { continue };
-        let Some(command) = command(town, Some(place), &setting.key)? else { continue };
-        let timeout = lookup(town, Some(place), &format!("gates.{name}.timeout"))?;
-        let timeout_millis = timeout.map_or(Ok(600_000), |setting| parse_millis(&setting.text()))?;
-        gates.push(Gate { name: name.to_owned(), command, timeout_millis });
-    }
-    Ok(gates)
+/// Corrupt, when configuration cannot be read.
+pub fn review(town: &Town, place: &RigPlace) -> Result<Rule> {
+    let words = |key: &str| -> Result<Vec<String>> {
+        Ok(lookup(town, Some(place), key)?.map(|setting| review::words(&setting.text())).unwrap_or_default())
+    };
+    let approvals = number(town, Some(place), "review.approvals")?.unwrap_or(0);
+    Ok(Rule {
+        approvals: usize::try_from(approvals).unwrap_or(usize::MAX),
+        by: words("review.by")?,
+        paths: words("review.paths")?,
+        labels: words("review.labels")?.into_iter().collect(),
+    })
+}
+
+/// The word that `key` is set to, as text; empty when there is none.
+///
+/// # Errors
+/// As [`lookup`].
+pub fn word(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<String> {
+    Ok(lookup(town, place, key)?.map(|setting| setting.text()).unwrap_or_default())
 }
 
 /// The owner's e-mail for commits; a town without one says so in the address.
@@ -236,6 +243,12 @@ impl Trust {
         self.pins.get(&format!("{scope} {key}")) == Some(&hash(text))
     }
 
+    /// Whether what `setting` says may take effect on this machine.
+    #[must_use]
+    pub fn allows(&self, place: Option<&RigPlace>, setting: &Setting) -> bool {
+        setting.source == Source::Machine || self.holds(&scope_name(place, setting.source), &setting.key, &setting.text())
+    }
+
     /// Pins `text` for `key` of `scope` on this machine.
     ///
     /// # Errors
@@ -250,7 +263,7 @@ impl Trust {
     }
 }
 
-/// Keys that hold commands and are set in `state`, with their text.
+/// Keys that hold commands, or what commands are run with, and are set in `state`; with their text.
 ///
 /// # Errors
 /// Corrupt, when configuration cannot be read.
@@ -258,9 +271,9 @@ pub fn commands_in(state: &State<'_>) -> Result<Vec<(String, String)>> {
     let mut commands = Vec::new();
     for group in state.all::<Group>("config")?.0 {
         for (key, value) in group.values {
-            let is_command = config_keys::find(&key).is_ok_and(|known| known.key_type == KeyType::Command);
-            if let Some(text) = value.as_str().filter(|_| is_command) {
-                commands.push((key, text.to_owned()));
+            if config_keys::find(&key).is_ok_and(Key::is_pinned) {
+                let text = Setting { key: key.clone(), value, source: Source::Town }.text();
+                commands.push((key, text));
             }
         }
     }

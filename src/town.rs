@@ -13,6 +13,7 @@ use crate::ledger::{Actor, Deed, Ledger};
 use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
+use crate::model::cone::Cone;
 use crate::model::scope::{LocalMachine, Rig};
 use crate::name::{BeadId, Name, Prefix};
 use crate::time::{self, Moment};
@@ -63,6 +64,8 @@ pub struct RigPlace {
 
 /// The key of git's configuration that says where to push, when that is not where the project is fetched from.
 pub const PUSH_URL: &str = "remote.origin.pushurl";
+/// The key of a rig's git configuration that names the directories that its worktrees on this machine show.
+pub const SPARSE: &str = "gt.sparse";
 
 impl RigPlace {
     /// Where this machine pushes branches and landings of the project.
@@ -70,6 +73,19 @@ impl RigPlace {
     pub fn push_url(&self) -> String {
         let set = self.ledger.store.repo.config_snapshot().string(PUSH_URL);
         set.map_or_else(|| self.project.clone(), |url| url.to_string())
+    }
+
+    /// What sandboxes and reading worktrees show of the project on this machine: as it says for itself, else as the
+    /// registry says.
+    ///
+    /// # Errors
+    /// Usage, when one of the directories named can be none.
+    pub fn cone(&self) -> Result<Cone> {
+        let own = self.ledger.store.repo.config_snapshot().plumbing().strings(SPARSE).unwrap_or_default();
+        if own.is_empty() {
+            return Cone::of(&self.rig.sparse);
+        }
+        Cone::of(&own.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 }
 

@@ -28,7 +28,7 @@ fn decay(town: &Town, day: i64) -> Value {
 }
 
 fn archived(count: usize) -> Value {
-    serde_json::json!({"given_back": 0, "archived": count, "ephemeral": 0, "letters": 0})
+    serde_json::json!({"given_back": 0, "archived": count, "ephemeral": 0, "letters": 0, "gate_runs": 0, "gate_logs": 0})
 }
 
 fn repo(rig: &Rig) -> PathBuf {
@@ -191,7 +191,7 @@ fn ephemeral_beads_go_when_their_time_is_up_unless_somebody_spoke_of_them() {
     town.gt_args(&["bead", "import", file.to_str().unwrap()]).succeeds();
     // Spoken of from another scope.
     town.gt("bead q 'Look into it' --deps related:wi-need0 --rig hq").succeeds();
-    let gone = |count: usize| serde_json::json!({"given_back": 0, "archived": 0, "ephemeral": count, "letters": 0});
+    let gone = |count: usize| serde_json::json!({"given_back": 0, "archived": 0, "ephemeral": count, "letters": 0, "gate_runs": 0, "gate_logs": 0});
     assert_eq!(decay(&town, 0), gone(0));
     assert_eq!(decay(&town, 1), gone(2));
     assert_eq!(decay(&town, 8), gone(1));
@@ -226,7 +226,7 @@ fn while_it_cannot_be_told_what_another_scope_speaks_of_nothing_goes_for_good() 
     let mut bad = good.clone();
     bad.insert("dependencies".into(), 7.into());
     ledger.transact(&deed, |change| change.put_object(&path, bad.clone())).unwrap();
-    let gone = |count: usize| serde_json::json!({"given_back": 0, "archived": 0, "ephemeral": count, "letters": 0});
+    let gone = |count: usize| serde_json::json!({"given_back": 0, "archived": 0, "ephemeral": count, "letters": 0, "gate_runs": 0, "gate_logs": 0});
     assert_eq!(decay(&town, 2), gone(0), "a record there cannot be read");
     ledger.transact(&deed, |change| change.put_object(&path, good.clone())).unwrap();
 

@@ -54,8 +54,11 @@ fn no_step_is_forgotten() {
         crate::convoys::STEPS,
         crate::copies::STEPS,
         crate::flatten::FLATTEN,
+        crate::partial::STEPS,
         crate::passing::STEPS,
         crate::past::STEPS,
+        crate::refinery::integrations::STEPS,
+        crate::refinery::reverts::STEPS,
         crate::ways::STEPS,
     ]
     .concat();

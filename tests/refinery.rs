@@ -2,7 +2,18 @@
 
 mod commands;
 mod crash;
+mod elsewhere;
+mod forced;
+mod gates;
+pub mod integrations;
 mod landing;
+mod modes;
 mod remote;
+mod retry;
+pub mod reverts;
+mod review;
 mod search;
+mod stacks;
+mod steer;
+mod trials;
 mod world;

@@ -3,6 +3,7 @@
 mod faults;
 mod http;
 mod killed;
+mod partial;
 mod rigs;
 mod servers;
 mod ways;

@@ -3,5 +3,6 @@
 mod history;
 mod merges;
 mod salvages;
+mod sparse;
 mod worktrees;
-mod world;
+pub mod world;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::out::{Page, Show, escape};
+use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::Result;
+use crate::git::progress::Progress;
 use crate::ops::backup::{self, BackedUp, Scope};
 use crate::ops::restore::{self, Restored};
 use crate::time;
@@ -35,8 +36,8 @@ impl BackupArgs {
     ///
     /// # Errors
     /// As [`backup::backup`].
-    pub fn run(self, town: &Town) -> Result<BackedUp> {
-        backup::backup(town, &self.file, self.force)
+    pub fn run(self, town: &Town, out: Out) -> Result<BackedUp> {
+        backup::backup(town, &self.file, self.force, &Progress::to(out.progress()))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::work::kept;
 use crate::env::{self, Var};
 use crate::error::Result;
+use crate::model::merge_request::Mode;
 use crate::model::protocol::Exit;
 use crate::ops::done::{self, Done};
 use crate::ops::{post, session};
@@ -37,6 +38,9 @@ pub struct DoneArgs {
     /// Commit what is uncommitted first
     #[arg(long)]
     commit: bool,
+    /// The form in which it lands; what mq.mode says when not given
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
 }
 
 impl DoneArgs {
@@ -50,7 +54,7 @@ impl DoneArgs {
             ExitWord::Escalated => Exit::Escalated,
             ExitWord::Released => Exit::Released,
         };
-        let plan = done::Plan { exit, message: self.message.clone(), commit: self.commit };
+        let plan = done::Plan { exit, message: self.message.clone(), commit: self.commit, mode: self.mode };
         let outcome = done::done(town, &plan)?;
         out.note_undelivered(post::deliver(town));
         let code = out.show(&outcome);

@@ -81,6 +81,8 @@ fn line(done: &Maintained) -> String {
         (decayed.archived, "archived"),
         (decayed.ephemeral, "ephemeral gone"),
         (decayed.letters, "letters gone"),
+        (decayed.gate_runs, "gate runs gone"),
+        (decayed.gate_logs, "logs of gates gone"),
     ];
     for (count, words) in moved.into_iter().filter(|(count, _)| *count > 0) {
         line.push_str(&format!(", {count} {words}"));

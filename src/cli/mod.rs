@@ -9,6 +9,7 @@ pub mod convoy;
 pub mod demo;
 pub mod done;
 pub mod flatten;
+pub mod gate;
 #[cfg(test)]
 mod hints;
 pub mod hub;
@@ -144,6 +145,7 @@ enum Command {
     Peek(nudge::PeekArgs),
     Mq(mq::MqArgs),
     Refinery(mq::RefineryArgs),
+    Gate(gate::GateArgs),
     Stats(stats::StatsArgs),
     Cv(stats::CvArgs),
 }
@@ -291,6 +293,7 @@ fn deferred() -> clap::Command {
         later::<nudge::PeekArgs>("peek"),
         later::<mq::MqArgs>("mq"),
         later::<mq::RefineryArgs>("refinery"),
+        later::<gate::GateArgs>("gate"),
         later::<stats::StatsArgs>("stats"),
         later::<stats::CvArgs>("cv"),
     ])
@@ -435,7 +438,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Sync(args) => args.run(town, out),
         Command::Remote(args) => args.run(town, out),
         Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
-        Command::Backup(args) => Ok(out.show(&args.run(town)?)),
+        Command::Backup(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Flatten(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Bead(args) => args.run(town, out),
         Command::Create(args) => args.run(town, out),
@@ -456,6 +459,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Peek(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Mq(args) => args.run(town, out),
         Command::Refinery(args) => args.run(town, out),
+        Command::Gate(args) => args.run(town, out),
         Command::Stats(args) => args.run(town, out),
         Command::Cv(args) => args.run(town, out),
     }

@@ -1,33 +1,58 @@
 //! `gt mq` and `gt refinery`: the merge queue.
 
+mod integration;
+mod review;
+mod rows;
+mod steer;
+
 use clap::{Args, Subcommand};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::cli::oracle::OracleArgs;
 use crate::cli::out::ago::minute;
-use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
+use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::queue_stats::StatsArgs;
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
-use crate::model::merge_request::{Blame, MrState};
+use crate::model::merge_request::{Blame, Mode};
+use crate::model::search_tree::branches;
 use crate::name::{BeadId, Name};
 use crate::ops::post;
-use crate::ops::refinery::{self, Drained, Filed, Listed, Overview, Story, Submission};
-use crate::time::Moment;
+use crate::ops::refinery::{
+    self, Brief, Diff, Drained, Filed, Forced, Integrated, Overview, Reverted, Reviewed, Standing, Steered, Story, Submission,
+};
 use crate::town::{RigPlace, Town};
+use integration::IntegrationArgs;
+use rows::state_style;
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[
-    Answer::of::<Queue>("mq list"),
+    Answer::of::<rows::Queue>("mq list"),
     Answer::of::<Overview>("mq status"),
+    Answer::of::<Brief>("mq status"),
+    Answer::of::<rows::Queues>("mq next"),
     Answer::of::<Filed>("mq submit"),
+    Answer::of::<Filed>("mq retry"),
+    Answer::of::<Reviewed>("mq approve"),
+    Answer::of::<Reviewed>("mq reject"),
+    Answer::of::<Reviewed>("mq comment"),
+    Answer::of::<Diff>("mq diff"),
+    Answer::of::<Steered>("mq hold"),
+    Answer::of::<Steered>("mq release"),
+    Answer::of::<Steered>("mq withdraw"),
+    Answer::of::<steer::Said>("mq pause"),
+    Answer::of::<steer::Said>("mq freeze"),
+    Answer::of::<steer::Said>("mq resume"),
+    Answer::of::<Forced>("mq land"),
     Answer::of::<Drained>("mq run"),
     Answer::of::<Drained>("refinery run"),
     Answer::of::<Story>("mq why"),
+    Answer::of::<Reverted>("mq revert"),
+    Answer::of::<Integrated>("mq integration create"),
+    Answer::of::<Standing>("mq integration status"),
+    Answer::of::<Integrated>("mq integration land"),
 ];
 
-/// File, list and land merge requests
+/// File, list, review, steer and land merge requests
 #[derive(Args)]
 pub struct MqArgs {
     #[command(subcommand)]
@@ -36,32 +61,28 @@ pub struct MqArgs {
 
 #[derive(Subcommand)]
 enum MqVerb {
-    List(List),
-    Status(RigOnly),
+    List(rows::List),
+    Status(rows::Status),
+    Next(rows::NextUp),
     Submit(Submit),
+    Retry(steer::Retry),
+    Withdraw(steer::Withdraw),
+    Diff(review::Differ),
+    Approve(review::Approve),
+    Reject(review::Reject),
+    Comment(review::Comment),
+    Hold(steer::Hold),
+    Release(steer::Release),
+    Pause(steer::Pause),
+    Freeze(steer::Freeze),
+    Resume(steer::Resume),
+    Land(steer::Land),
     Run(Run),
     Why(Why),
+    Revert(Revert),
+    Integration(IntegrationArgs),
     Stats(StatsArgs),
     Oracle(OracleArgs),
-}
-
-/// List merge requests in the order of their turns
-#[derive(Args)]
-struct List {
-    /// The rig; the one here when not given
-    #[arg(long)]
-    rig: Option<Name>,
-    /// Those that ended too, newest first
-    #[arg(long)]
-    all: bool,
-}
-
-/// Show how the queue stands: gates, targets, what waits
-#[derive(Args)]
-struct RigOnly {
-    /// The rig; the one here when not given
-    #[arg(long)]
-    rig: Option<Name>,
 }
 
 /// File a merge request by hand: a branch for a bead
@@ -73,12 +94,18 @@ struct Submit {
     bead: String,
     /// The branch in the rig's repository
     branch: String,
-    /// The branch to merge into; the rig's target when not given
+    /// The branch to merge into; when not given the integration branch of its epic, else the rig's target
     #[arg(long)]
     target: Option<String>,
     /// The message of the squashed commit; the newest commit's when not given
     #[arg(short, long)]
     message: Option<String>,
+    /// The form in which it lands; what mq.mode says when not given
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// A request that it lands after, besides those that the branch is built upon; may be repeated
+    #[arg(long, value_name = "MR")]
+    after: Vec<String>,
 }
 
 /// Work the queue: stack, gate, land, send back
@@ -101,6 +128,18 @@ struct Why {
     id: String,
 }
 
+/// Take back what has landed: file its inverse, which goes through the queue; then the work is open again
+///
+/// Example: gt mq revert wi-x7k2m -m "it leaks"
+#[derive(Args)]
+struct Revert {
+    /// The landed request, or the work that it delivered; a unique abbreviation will do
+    id: String,
+    /// Why, for the commit and for whoever takes the work up again
+    #[arg(short, long, value_name = "WHY")]
+    message: Option<String>,
+}
+
 /// Work the merge queue of a rig as its refinery
 #[derive(Args)]
 pub struct RefineryArgs {
@@ -120,26 +159,40 @@ impl MqArgs {
     /// As the verb.
     pub fn run(self, town: &Town, out: Out) -> Result<u8> {
         match self.verb {
-            MqVerb::List(list) => {
-                let place = town.rig_or_here(list.rig.as_ref())?;
-                let requests = refinery::list(&place, list.all, town.now)?;
-                Ok(out.show(&Queue { requests, now: town.now }))
-            }
-            MqVerb::Status(status) => {
-                let place = town.rig_or_here(status.rig.as_ref())?;
-                Ok(out.show(&refinery::status(town, &place)?))
-            }
+            MqVerb::List(list) => list.run(town, out),
+            MqVerb::Status(status) => status.run(town, out),
+            MqVerb::Next(next) => next.run(town, out),
+            MqVerb::Retry(retry) => retry.run(town, out),
+            MqVerb::Withdraw(withdraw) => withdraw.run(town, out),
+            MqVerb::Diff(differ) => differ.run(town, out),
+            MqVerb::Approve(approve) => approve.run(town, out),
+            MqVerb::Reject(reject) => reject.run(town, out),
+            MqVerb::Comment(comment) => comment.run(town, out),
+            MqVerb::Hold(hold) => hold.run(town, out),
+            MqVerb::Release(release) => release.run(town, out),
+            MqVerb::Pause(pause) => pause.run(town, out),
+            MqVerb::Freeze(freeze) => freeze.run(town, out),
+            MqVerb::Resume(resume) => resume.run(town, out),
+            MqVerb::Land(land) => land.run(town, out),
             MqVerb::Submit(submit) => {
                 let (place, bead) = place_of(town, &submit.bead)?;
-                let Submit { branch, target, message, .. } = submit;
-                let filed = refinery::submit(town, &place, &Submission { bead, branch, target, message })?;
+                let Submit { branch, target, message, mode, after, .. } = submit;
+                let after = after.iter().map(|text| town.resolve_bead(text).map(|(_, id)| id)).collect::<Result<_>>()?;
+                let filed = refinery::submit(town, &place, &Submission { bead, branch, target, message, mode, after })?;
                 out.note_undelivered(post::deliver(town));
                 Ok(out.show(&filed))
             }
             MqVerb::Run(run) => run.run(town, out),
+            MqVerb::Revert(revert) => {
+                let (place, id) = place_of(town, &revert.id)?;
+                let reverted = refinery::revert(town, &place, &id, revert.message.as_deref())?;
+                out.note_undelivered(post::deliver(town));
+                Ok(out.show(&reverted))
+            }
+            MqVerb::Integration(args) => args.run(town, out),
             MqVerb::Why(why) => {
                 let (place, id) = place_of(town, &why.id)?;
-                Ok(out.show(&refinery::why(&place, &id, town.now)?))
+                Ok(out.show(&refinery::why(town, &place, &id)?))
             }
             MqVerb::Stats(stats) => Ok(out.show(&stats.run(town)?)),
             MqVerb::Oracle(oracle) => Ok(out.show(&oracle.run(town)?)),
@@ -187,76 +240,6 @@ fn place_of(town: &Town, text: &str) -> Result<(RigPlace, BeadId)> {
     }
 }
 
-/// Requests of a rig.
-#[derive(JsonSchema, Serialize)]
-#[serde(transparent)]
-struct Queue {
-    requests: Vec<Listed>,
-    #[serde(skip)]
-    now: Moment,
-}
-
-impl Show for Queue {
-    fn show(&self, page: &mut Page) {
-        if self.requests.is_empty() {
-            return page.line("the merge queue is empty");
-        }
-        let row = |one: &Listed| {
-            let beads: Vec<&str> = one.beads.iter().map(BeadId::as_str).collect();
-            let what = if one.note.is_empty() { &one.title } else { &one.note };
-            vec![
-                Cell::number(&one.position.map_or_else(|| "-".to_owned(), |position| position.to_string())),
-                Cell::id(one.id.as_str()),
-                Cell::new(state_style(one.state), one.state.word()).whole(),
-                Cell::from(beads.join(" ")),
-                Cell::from(one.target.as_str()),
-                Cell::address(Some(&one.author)),
-                Cell::from(one.submitted_at.ago(self.now)).dim(),
-                Cell::from(what.as_str()),
-            ]
-        };
-        let rows: Vec<Vec<Cell>> = self.requests.iter().map(row).collect();
-        page.table(&["#", "REQUEST", "STATE", "WORK", "TARGET", "AUTHOR", "AGE", "WHAT"], &rows);
-    }
-}
-
-const fn state_style(state: MrState) -> Style {
-    match state {
-        MrState::Queued => Style::Plain,
-        MrState::Held => Style::Warn,
-        MrState::Landing => Style::Busy,
-        MrState::Landed => Style::Good,
-        MrState::Evicted => Style::Bad,
-        MrState::Withdrawn | MrState::Superseded => Style::Dim,
-    }
-}
-
-/// What pushes, for those who wonder why nothing is.
-const PUSHED: &str = " (a rig that pushes: --land origin of gt rig add)";
-
-impl Show for Overview {
-    fn show(&self, page: &mut Page) {
-        let gates = if self.gates.is_empty() { "none".to_owned() } else { self.gates.join(", ") };
-        page.line(format!("rig {}, worked on machine {}; gates: {}", self.rig, escape(&self.home), escape(&gates)));
-        for one in &self.targets {
-            let tip = one.tip.as_deref().map_or("no commit", |tip| tip.get(..8).unwrap_or(tip));
-            let certified = if one.is_certified { "gated green" } else { "not gated here" };
-            let worked = if one.is_worked { "; a refinery is at work" } else { "" };
-            page.line(format!(
-                "{} at {tip} ({certified}): {} queued, {} held{worked}",
-                escape(&one.target),
-                one.queued,
-                one.held
-            ));
-            let hint = if one.origin.is_pushed { "" } else { PUSHED };
-            page.line(format!("  {}{hint}", escape(&one.origin.words(&one.target))));
-            for intent in &one.open_intents {
-                page.line(format!("  landing {intent} is open; the next gt mq run --once settles it"));
-            }
-        }
-    }
-}
-
 impl Show for Filed {
     fn show(&self, page: &mut Page) {
         page.line(format!("filed {} for {}, which is in review now", self.mr, self.bead));
@@ -266,10 +249,18 @@ impl Show for Filed {
     }
 }
 
+impl Show for Reverted {
+    fn show(&self, page: &mut Page) {
+        let beads: Vec<&str> = self.beads.iter().map(BeadId::as_str).collect();
+        page.line(format!("filed {} to take {} ({}) back from {}", self.mr, self.reverts, beads.join(" "), escape(&self.target)));
+    }
+}
+
 impl Show for Drained {
     fn show(&self, page: &mut Page) {
         let (landed, back, held) = (self.landed.len(), self.evicted.len(), self.held.len());
-        if landed + back + held == 0 && self.red_targets.is_empty() && self.waiting_for_remote.is_empty() {
+        let is_quiet = self.red_targets.is_empty() && self.waiting_for_remote.is_empty() && self.stopped.is_empty();
+        if landed + back + held == 0 && is_quiet {
             return page.line("nothing to do: the merge queue is empty");
         }
         page.line(format!("{landed} landed, {back} sent back, {held} held; {} gate runs", self.runs));
@@ -278,6 +269,9 @@ impl Show for Drained {
         }
         for target in &self.waiting_for_remote {
             page.line(format!("{} waits for its remote; run again when it can be reached", escape(target)));
+        }
+        for said in self.stopped.values() {
+            page.line(format!("{}; to open it: gt mq resume", escape(said)));
         }
     }
 }
@@ -290,6 +284,17 @@ impl Show for Story {
         let place = listed.position.map(|position| format!(", number {position} in its queue")).unwrap_or_default();
         page.line(format!("state     {}{place}", page.paint(state_style(listed.state), listed.state.word())));
         page.line(format!("way       {} → {} by {}", escape(&listed.branch), escape(&listed.target), escape(&listed.author)));
+        page.line(format!("mode      {}", listed.mode.word()));
+        if !listed.after.is_empty() {
+            let after: Vec<&str> = listed.after.iter().map(BeadId::as_str).collect();
+            page.line(format!("stands on {}", after.join(" ")));
+        }
+        if let Some(reverts) = &listed.reverts {
+            page.line(format!("takes back {reverts}"));
+        }
+        if let Some(by) = &listed.reverted_by {
+            page.line(format!("taken back by {by}"));
+        }
         page.line(format!("head      {}", self.head));
         page.line(format!("handed in {}, sent back {} times before", minute(listed.submitted_at), listed.attempts));
         if !listed.note.is_empty() && self.landed_commit.is_none() {
@@ -301,10 +306,17 @@ impl Show for Story {
         if let Some(intent) = &self.intent {
             page.line(format!("landing   {} is open; the next gt mq run --once settles it", intent.id));
         }
+        if self.search.len() > 1 {
+            page.line("search");
+            for (branch, node) in branches(&self.search).iter().zip(&self.search) {
+                let stack: Vec<&str> = node.step.stack.iter().map(BeadId::as_str).collect();
+                page.line(format!("  {branch}{}: {} ({})", stack.join(" + "), node.step.verdict.word(), escape(&node.step.note)));
+            }
+        }
         if !self.runs.is_empty() {
             page.line("gate runs");
             for run in &self.runs {
-                page.line(format!("  {}; log {}", escape(&run.line), escape(&run.log)));
+                page.line(format!("  {}; gt gate log {}", escape(&run.line), escape(&run.run)));
             }
         }
         if let Some(blame) = &self.blame {
@@ -314,6 +326,10 @@ impl Show for Story {
 }
 
 fn show_blame(page: &mut Page, blame: &Blame) {
+    if !blame.note.is_empty() {
+        page.line(format!("{} said", escape(&blame.by)));
+        page.block(2, &blame.note);
+    }
     if !blame.gate.is_empty() {
         page.line(format!(
             "gate {} on {}, {:.2} % sure; its last lines",
@@ -322,6 +338,10 @@ fn show_blame(page: &mut Page, blame: &Blame) {
             blame.posterior * 100.0
         ));
         page.block(2, &blame.log_tail);
+    }
+    if !blame.failing.is_empty() {
+        page.line("tests that failed");
+        page.block(2, &blame.failing.join("\n"));
     }
     if !blame.files.is_empty() {
         page.line(format!("conflicts with {} in", blame.base));

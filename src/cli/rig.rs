@@ -10,6 +10,7 @@ use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
 use crate::git::progress::Progress;
+use crate::git::promised::Filter;
 use crate::name::{Name, Prefix};
 use crate::ops::rig::{self, Added};
 use crate::ops::track;
@@ -63,6 +64,12 @@ struct Add {
     /// As --local-repo, and take over branches with commits that the project has not
     #[arg(long, value_name = "DIR", conflicts_with = "local_repo")]
     adopt: Option<PathBuf>,
+    /// Leave files out until they are needed: all of them, or those from a size on (blob:none, blob:limit=SIZE)
+    #[arg(long, value_name = "SPEC")]
+    filter: Option<Filter>,
+    /// Show only this directory and the files at the top in sandboxes; may be given several times, '.' for everything
+    #[arg(long, value_name = "DIR")]
+    sparse: Vec<String>,
     /// Import the project's .beads/issues.jsonl of the bd tool, or FILE; ids stay where they can
     #[arg(long, value_name = "FILE", require_equals = true, num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "not asked, asked, asked with a file")]
@@ -100,6 +107,8 @@ impl Add {
             push_url: self.push_url,
             adopts: self.adopt.is_some(),
             local_repo: self.local_repo.or(self.adopt),
+            filter: self.filter,
+            sparse: self.sparse,
             keeps_ids: self.beads.is_some() && file.is_none(),
         };
         let added = rig::add(town, &plan, &Progress::to(out.progress()))?;
@@ -137,9 +146,9 @@ impl Show for AddedWithBeads {
 
 impl Show for Added {
     fn show(&self, page: &mut Page) {
-        let (verb, rig, sync, adopted) = match self {
-            Self::New { rig, sync, adopted } => ("added", rig, sync, adopted),
-            Self::Joined { rig, sync, adopted } => ("joined", rig, sync, adopted),
+        let (verb, rig, sync, adopted, part) = match self {
+            Self::New { rig, sync, adopted, part } => ("added", rig, sync, adopted, part),
+            Self::Joined { rig, sync, adopted, part } => ("joined", rig, sync, adopted, part),
             Self::AlreadyThere { name } => return page.line(format!("rig {name} is here already")),
         };
         page.line(format!("{verb} rig {}: ids {}-…, target branch {}", rig.name, rig.prefix, escape(&rig.target)));
@@ -148,6 +157,12 @@ impl Show for Added {
                 "what lands stays on its own {0}; with --land origin it would be pushed to origin/{0}",
                 escape(&rig.target)
             ));
+        }
+        if let Some(filter) = &part.filter {
+            page.line(format!("files are left out and fetched when they are needed ({})", escape(filter)));
+        }
+        if !part.shows.is_empty() {
+            page.line(format!("sandboxes show only: {}", escape(&part.shows.join(", "))));
         }
         for branch in adopted {
             page.line(format!("taken over: branch {}", escape(branch)));

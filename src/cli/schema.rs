@@ -63,6 +63,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::bead::undo::ANSWERS,
         super::bead::update::ANSWERS,
         super::config::ANSWERS,
+        super::gate::ANSWERS,
         super::redact::ANSWERS,
         super::convoy::ANSWERS,
         super::mail::ANSWERS,

@@ -255,6 +255,10 @@ impl Show for Primed {
         };
         page.line(format!("# Your work: {} {}", bead.id, escape(&bead.title)));
         page.line(format!("Branch {} → {}. Priority {}.", escape(&hook.branch), escape(&hook.target), bead.priority));
+        if !self.shows.is_empty() {
+            let dirs = escape(&self.shows.join(", "));
+            page.line(format!("Your sandbox shows only {dirs} and files beside them: git sparse-checkout add DIR shows more."));
+        }
         for (name, text) in [
             ("Description", &bead.description),
             ("Design", &bead.design),
@@ -305,10 +309,17 @@ fn show_failure(page: &mut Page, bead: &Bead, failure: &Failure) {
     if blame.cause == "conflict" {
         page.line(format!("It conflicts with the target in {}. The other side's commits:", escape(&blame.files.join(", "))));
         page.block(2, &blame.theirs.join("\n"));
+    } else if blame.cause == "rejected" {
+        page.line(format!("{} rejected it and said:", escape(&blame.by)));
+        page.block(2, &prime::bounded(bead, &blame.note));
     } else {
         let exit = blame.exit.map(|code| format!(" (exit {code})")).unwrap_or_default();
         page.line(format!("Gate {} was red{exit}. The last lines of its log:", escape(&blame.gate)));
         page.block(2, &prime::bounded(bead, &blame.log_tail));
+        if !blame.failing.is_empty() {
+            page.line("Tests that failed:");
+            page.block(2, &prime::bounded(bead, &blame.failing.join("\n")));
+        }
     }
     page.line(format!(
         "What was handed in then: commit {} (git cherry-pick or git show it); the story: gt mq why {}",

@@ -11,10 +11,11 @@ use gix::ObjectId;
 use gix::protocol::transport::Service as Side;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::fetch::Lot;
 use crate::git::progress::Progress;
 use crate::git::remote::{Link, Place, is_plain};
 use crate::git::{commits, fetch, place, program, reach};
-use crate::store::{Store, sync_dir};
+use crate::store::{Store, pack, sync_dir};
 
 /// What a repository on this machine gave.
 #[derive(Default)]
@@ -28,7 +29,7 @@ pub(crate) struct Lent {
 /// Makes what branches and tags of the repository at `from` reach part of `store`.
 ///
 /// # Errors
-/// Refused, when `from` is no repository, or one that lacks a part of its history; external, when git cannot read it.
+/// Refused, when `from` is no repository, or one that lacks a part of its history or files; external, when git cannot read it.
 pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<Lent> {
     let lender = git_dir(from)?;
     let refused = |why: &str| {
@@ -36,6 +37,9 @@ pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<
     };
     if lender.join("shallow").exists() {
         return Err(refused("lacks a part of its history"));
+    }
+    if has_left_out(&lender.join("objects")) {
+        return Err(refused("is a partial clone, and cannot give what it left out"));
     }
     progress.say(&format!("linking objects of {}", from.display()));
     link_objects(&lender.join("objects"), &store.dir().join("objects"))?;
@@ -51,7 +55,7 @@ pub(crate) fn borrow(store: &Store, from: &Path, progress: &Progress) -> Result<
     let is_whole = tips.iter().all(|tip| exists(*tip)) && reach::check_complete(&store.repo.objects, &exists, &tips, &[]).is_ok();
     if !is_whole {
         // On another disk, or itself borrowing: then it sends what cannot be linked.
-        fetch::receive(&mut link, store, &tips, &[], progress)?;
+        fetch::receive(&mut link, store, &Lot { tips: &tips, whole: &[], filter: None }, progress)?;
     }
     let own = |(name, id): (String, ObjectId)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id));
     Ok(Lent { whole: reach::commits_among(store, tips), branches: named.into_iter().filter_map(own).collect() })
@@ -141,10 +145,15 @@ fn link_objects(from: &Path, to: &Path) -> Result<()> {
     sync_dir(to)
 }
 
-/// Whether it is a loose object, a pack or its index; packs with holes that a server fills on demand are left out.
+/// Whether there are packs with holes in `objects`, which a server fills on demand.
+fn has_left_out(objects: &Path) -> bool {
+    let packs = std::fs::read_dir(objects.join("pack")).into_iter().flatten().filter_map(std::result::Result::ok);
+    packs.into_iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == pack::PROMISOR))
+}
+
+/// Whether it is a loose object, a pack or its index.
 fn is_object_file(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let is_loose = name.len() == 38 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    let is_pack = [".pack", ".idx"].iter().any(|end| name.ends_with(end)) && !path.with_extension("promisor").exists();
-    is_loose || is_pack
+    is_loose || [".pack", ".idx"].iter().any(|end| name.ends_with(end))
 }

@@ -11,7 +11,9 @@ use gix::objs::tree::EntryKind;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::init::init_bare;
-use crate::git::{commits, program};
+use crate::git::progress::Progress;
+use crate::git::promised::Promise;
+use crate::git::{commits, program, reach};
 use crate::store::batch::Batch;
 use crate::store::{self, Store};
 use crate::time::Moment;
@@ -46,6 +48,24 @@ impl Gathering {
     /// Adds `refs`, each under the name that it has in the bundle.
     pub fn add(&mut self, refs: impl IntoIterator<Item = (String, ObjectId)>) {
         self.refs.extend(refs);
+    }
+
+    /// Brings what the partial clone `store` left out of what `tips` reach: a backup that lacks files is none. They go with
+    /// this value, and the clone stays as it is.
+    ///
+    /// # Errors
+    /// External, when the clone's remote cannot be reached; corrupt, when it no longer has one of them.
+    pub fn complete(&self, store: &Store, tips: &[ObjectId], progress: &Progress) -> Result<()> {
+        let Some(promise) = Promise::of(store) else { return Ok(()) };
+        let mut objects = store.repo.clone().objects;
+        // Most of history may be missing; looking for new packs at each file would take long.
+        objects.refresh = gix::odb::store::RefreshMode::Never;
+        let exists = |id: ObjectId| gix::objs::Exists::exists(&objects, &id);
+        let absent = reach::absent(&objects, &exists, tips, &[])?;
+        if !absent.is_empty() {
+            progress.say(&format!("fetching {} files that the partial clone left out", absent.len()));
+        }
+        promise.bring_into(&self.store, &absent, progress)
     }
 
     /// Adds the ref `name` to a commit whose only file is `file` with `text`.

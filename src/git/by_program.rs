@@ -9,18 +9,20 @@ use gix::ObjectId;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::one_line;
+use crate::git::promised::Promise;
 use crate::git::push::{self, Outcome, Update};
 use crate::git::remote::{Advertised, Place, http_patience};
 use crate::git::{fault, program};
 use crate::store::Store;
 
-/// How many ids one call of git is given; a command line has an end.
-const IDS_MAX: usize = 1000;
-
 fn talk(store: &Store, args: &[&str]) -> Result<program::Output> {
+    talk_with(store, args, b"")
+}
+
+fn talk_with(store: &Store, args: &[&str], input: &[u8]) -> Result<program::Output> {
     let patience = http_patience(store)?;
     let all: Vec<&str> = patience.iter().map(String::as_str).chain(args.iter().copied()).collect();
-    program::talking(store.dir(), &all)
+    program::talking_with(store.dir(), &all, &[], input)
 }
 
 /// All refs of `place` that are UTF-8.
@@ -52,20 +54,51 @@ fn parse_refs(text: &str) -> Option<Vec<Advertised>> {
     Some(found.into_values().collect())
 }
 
-/// Brings the objects reachable from `wants` here; whether they are complete is for the caller to check.
-pub(crate) fn fetch(store: &Store, place: &Place, wants: &[ObjectId]) -> Result<()> {
+/// The name under which git is told of a remote that leaves out files: what it sends is marked as such only then.
+const PROMISOR: &str = "gt-promisor";
+
+/// Brings the objects reachable from `wants` here, but for files that `filter` leaves out; whether they are complete is
+/// for the caller to check.
+pub(crate) fn fetch(store: &Store, place: &Place, wants: &[ObjectId], filter: Option<&str>) -> Result<()> {
     let url = place.text();
-    for part in wants.chunks(IDS_MAX) {
-        let ids: Vec<String> = part.iter().map(ToString::to_string).collect();
-        let mut args = vec!["-c", "core.fsync=all", "-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--refmap="];
-        args.extend(["--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--", &url]);
-        args.extend(ids.iter().map(String::as_str));
-        let output = talk(store, &args)?;
-        if !output.is_success() {
-            return Err(fault::error("fetch from", place, &output.stderr));
-        }
+    // In a partial clone that check takes a file that was left out and only moved for one that was not sent. Whether all
+    // is here is looked at afterwards anyway.
+    let is_checked = filter.is_some() || Promise::of(store).is_none();
+    let mut settings = vec!["core.fsync=all".to_owned(), format!("fetch.fsckObjects={is_checked}")];
+    let mut words = vec!["fetch", "--quiet", "--no-tags", "--refmap=", "--no-write-fetch-head", "--no-auto-maintenance"];
+    words.extend(["--no-recurse-submodules", "--stdin"]);
+    let option = filter.map(|filter| format!("--filter={filter}"));
+    if let (Some(filter), Some(option)) = (filter, &option) {
+        let remote = [("url", url.as_str()), ("promisor", "true"), ("partialclonefilter", filter)];
+        settings.extend(remote.map(|(key, value)| format!("remote.{PROMISOR}.{key}={value}")));
+        words.extend([option, "--", PROMISOR]);
+    } else {
+        words.extend(["--", &url]);
     }
-    Ok(())
+    let args: Vec<&str> = settings.iter().flat_map(|setting| ["-c", setting]).chain(words).collect();
+    let ids = wants.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let output = talk_with(store, &args, ids.as_bytes())?;
+    if output.is_success() { Ok(()) } else { Err(fault::error("fetch from", place, &output.stderr)) }
+}
+
+/// Whether `place` leaves out files when it is asked to. git says so only where it lists what it hears.
+pub(crate) fn can_filter(store: &Store, place: &Place) -> Result<bool> {
+    let url = place.text();
+    let words = ["ls-remote", "--", url.as_str(), "HEAD"];
+    let all: Vec<String> = http_patience(store)?.into_iter().chain(words.map(str::to_owned)).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let output = program::talking_with(store.dir(), &all, &[("GIT_TRACE_PACKET", "2".into())], b"")?;
+    if output.is_success() { Ok(hears_filter(&output.stderr)) } else { Err(fault::error("reach", place, &output.stderr)) }
+}
+
+/// Whether a list of packets, as git writes it, has one in which the remote offers filters: among what `fetch`
+/// understands, or in older versions among what follows the first ref.
+fn hears_filter(trace: &str) -> bool {
+    let heard = trace.lines().filter_map(|line| line.split_once("packet:")?.1.split_once("< ").map(|(_, said)| said));
+    heard.filter(|said| said.starts_with("fetch=") || said.contains("\\0")).any(|said| {
+        let offered = said.trim_start_matches("fetch=").rsplit("\\0").next().unwrap_or_default();
+        offered.split(' ').any(|one| one == "filter")
+    })
 }
 
 /// Moves refs at `place` that hold their expected values, all or none, and tells what became of each.
@@ -148,6 +181,18 @@ mod tests {
         assert_eq!(refs[0].target.as_deref(), Some("refs/heads/main"));
         assert_eq!(refs[2].peeled, refs[0].id);
         assert_eq!(parse_refs("warning: nonsense"), None);
+    }
+
+    #[test]
+    fn whether_a_remote_leaves_out_files_is_heard() {
+        let new = "19:33:33.9 pkt-line.c:86  packet:  git< version 2\n19:33:33.9 pkt-line.c:86  packet:  git< fetch=";
+        assert!(hears_filter(&format!("{new}shallow wait-for-done filter\n")));
+        assert!(!hears_filter(&format!("{new}shallow wait-for-done\n")));
+        let old = "19:33:33.9 pkt-line.c:86  packet:  ls-remote< 70f653c1099c450816872e128558d4cc44e2d4be HEAD\\0multi_ack";
+        assert!(hears_filter(&format!("{old} filter agent=git/2.47\n")));
+        assert!(!hears_filter(&format!("{old} agent=git/filter\n")));
+        assert!(!hears_filter("19:33:33.9 packet:  git< 70f653c1099c450816872e128558d4cc44e2d4be refs/heads/a filter\n"));
+        assert!(!hears_filter("19:33:33.9 packet:  git> fetch=filter\n"));
     }
 
     #[test]

@@ -9,7 +9,9 @@ use gix::ObjectId;
 use gix::protocol::transport::Service as Side;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::fetch::Lot;
 use crate::git::progress::Progress;
+use crate::git::promised::Filter;
 use crate::git::remote::{Advertised, Link, Place, is_plain};
 use crate::git::{borrow, fetch, init, reach};
 use crate::store::{Store, sync_dir, write_file};
@@ -36,6 +38,8 @@ pub struct Wish<'a> {
     pub local_repo: Option<&'a Path>,
     /// Whether branches with commits that only that repository has come along.
     pub adopts: bool,
+    /// Which files are left out until they are needed.
+    pub filter: Option<&'a Filter>,
 }
 
 /// The branch of a project that names none.
@@ -53,7 +57,7 @@ pub fn clone_bare(url: &str, dir: &Path, branch: Option<&str>, progress: &Progre
 ///
 /// # Errors
 /// Usage, when the URL or branch is none; not found, when the remote has no such branch; refused, when there is
-/// something at `dir`, or the local repository is none; external, when the remote cannot be read; io otherwise. Nothing
+/// something at `dir`, the local repository is none, or the remote leaves no files out; external, when the remote cannot be read; io otherwise. Nothing
 /// is left at `dir` then.
 pub fn clone_as(url: &str, dir: &Path, wish: Wish<'_>, progress: &Progress) -> Result<Cloned> {
     let place = Place::parse(url)?;
@@ -83,6 +87,11 @@ fn fill(at: &Path, place: &Place, wish: Wish<'_>, progress: &Progress) -> Result
     let store = Store::open(at)?;
     let lent = wish.local_repo.map(|from| borrow::borrow(&store, from, progress)).transpose()?.unwrap_or_default();
     let mut link = Link::open(&store, place.clone(), Side::UploadPack, progress)?;
+    if wish.filter.is_some() && !link.can_filter()? {
+        // It would send everything, without a word.
+        return Err(Error::refused(format!("{} offers no partial clones", place.shown()))
+            .hint("leave out --filter, or allow it where the project is: git config uploadpack.allowFilter true"));
+    }
     let all = link.refs(&["HEAD", "refs/heads/", "refs/tags/"], progress)?;
     let (refs, ignored): (Vec<&Advertised>, Vec<&Advertised>) =
         all.iter().filter(|one| one.name != "HEAD" && one.id.is_some()).partition(|one| is_plain(&one.name));
@@ -91,7 +100,8 @@ fn fill(at: &Path, place: &Place, wish: Wish<'_>, progress: &Progress) -> Result
         None => default_of(all.iter().find(|one| one.name == "HEAD"), &refs, place)?,
     };
     let tips: Vec<ObjectId> = refs.iter().filter_map(|one| one.id).collect();
-    fetch::receive(&mut link, &store, &tips, &lent.whole, progress)?;
+    let lot = Lot { tips: &tips, whole: &lent.whole, filter: wish.filter };
+    fetch::receive(&mut link, &store, &lot, progress)?;
     drop(link);
     write_file(&at.join("packed-refs"), packed(&refs).as_bytes())?;
     let full = format!("refs/heads/{default_branch}");
@@ -105,7 +115,7 @@ fn fill(at: &Path, place: &Place, wish: Wish<'_>, progress: &Progress) -> Result
         }
     }
     let adopted = if wish.adopts { borrow::adopt(&store, &lent, &reach::commits_among(&store, tips))? } else { Vec::new() };
-    init::add_origin(at, &place.text(), &default_branch)?;
+    init::add_origin(at, &place.text(), &default_branch, wish.filter)?;
     init::point_head(at, &default_branch)?;
     Ok(Cloned { default_branch, tip, ignored: ignored.len(), adopted })
 }

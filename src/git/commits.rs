@@ -88,15 +88,51 @@ pub fn create(
     message: &str,
     now: Moment,
 ) -> ObjectId {
-    batch.add_value(&gix::objs::Commit {
-        tree,
-        parents: parents.into(),
-        author: signature(author, now),
-        committer: signature(committer, now),
-        encoding: None,
-        message: format!("{}\n", message.replace('\0', " ").trim_end()).into(),
-        extra_headers: Vec::new(),
-    })
+    batch.add_value(&written(tree, parents, (signature(author, now), signature(committer, now)), message))
+}
+
+/// Adds the commit `original` once more to `batch`, now of `tree` on `parent` and with `message`: its author and when it
+/// was written stay, so that the same on the same parent is the same commit.
+///
+/// # Errors
+/// Corrupt, when the commit cannot be read.
+pub fn again(
+    store: &Store,
+    batch: &mut Batch,
+    original: ObjectId,
+    (tree, parent): (ObjectId, ObjectId),
+    committer: (&str, &str),
+    message: &str,
+    now: Moment,
+) -> Result<ObjectId> {
+    let deed = || format!("read commit {original}");
+    let commit = store.repo.find_commit(original).or_fail(Kind::Corrupt, deed)?;
+    let author = commit.author().or_fail(Kind::Corrupt, deed)?;
+    let mut again = signature((&author.name.to_string(), &author.email.to_string()), now);
+    // A time that git itself could not read is not handed on.
+    if let Some(time) = author.time().ok().filter(|time| time.seconds >= 0) {
+        again.time = time;
+    }
+    Ok(batch.add_value(&written(tree, vec![parent], (again, signature(committer, now)), message)))
+}
+
+fn written(
+    tree: ObjectId,
+    parents: Vec<ObjectId>,
+    (author, committer): (gix::actor::Signature, gix::actor::Signature),
+    message: &str,
+) -> gix::objs::Commit {
+    let message = format!("{}\n", message.replace('\0', " ").trim_end()).into();
+    gix::objs::Commit { tree, parents: parents.into(), author, committer, encoding: None, message, extra_headers: Vec::new() }
+}
+
+/// The parents of commit `id`, in order.
+///
+/// # Errors
+/// Corrupt, when the commit cannot be read.
+pub fn parents(store: &Store, id: ObjectId) -> Result<Vec<ObjectId>> {
+    let commit = store.repo.find_commit(id).or_fail(Kind::Corrupt, || format!("read commit {id}"))?;
+    Ok(commit.parent_ids().map(gix::Id::detach).collect())
 }
 
 fn signature((name, email): (&str, &str), now: Moment) -> gix::actor::Signature {

@@ -10,6 +10,8 @@ use gix::diff::tree::recorder::Change;
 use gix::objs::TreeRefIter;
 
 use crate::error::{Kind, OrFail, Result};
+use crate::git::progress::Progress;
+use crate::git::promised;
 use crate::store::Store;
 use crate::store::objects::read_tree;
 
@@ -39,6 +41,7 @@ pub fn changed_paths(store: &Store, a_tree: ObjectId, b_tree: ObjectId) -> Resul
 /// # Errors
 /// External, when the git program fails.
 pub fn renames(store: &Store, a_tree: ObjectId, b_tree: ObjectId) -> Result<Vec<(String, String)>> {
+    promised::bring_for_renames(store, a_tree, b_tree)?;
     let (a, b) = (a_tree.to_string(), b_tree.to_string());
     let args = ["diff-tree", "-r", "-z", "--find-renames", "--diff-filter=R", "--name-status", &a, &b];
     let listed = super::program::bare_ok(store.dir(), &args)?;
@@ -117,12 +120,23 @@ pub fn commits_touching(store: &Store, from: ObjectId, to: ObjectId, paths: &[St
 /// The file at `path` of `tree`; `None` when there is no plain file.
 ///
 /// # Errors
-/// Corrupt, when it cannot be read.
+/// Corrupt, when it cannot be read; external, when a partial clone left it out and it cannot be fetched.
 pub fn file_at(store: &Store, tree: ObjectId, path: &str) -> Result<Option<Vec<u8>>> {
     match entry_at(store, tree, path)? {
-        Some((mode, id)) if mode.is_blob() => store.blob(id).map(Some),
+        Some((mode, id)) if mode.is_blob() => {
+            promised::bring(store, &[id], &Progress::silent())?;
+            store.blob(id).map(Some)
+        }
         _ => Ok(None),
     }
+}
+
+/// Whether there is a directory at `path` of `tree`.
+///
+/// # Errors
+/// Corrupt, when a tree on the way cannot be read.
+pub fn has_directory(store: &Store, tree: ObjectId, path: &str) -> Result<bool> {
+    Ok(entry_at(store, tree, path)?.is_some_and(|(mode, _)| mode.is_tree()))
 }
 
 type Entry = Option<(gix::objs::tree::EntryMode, ObjectId)>;

@@ -14,8 +14,9 @@ use gix::protocol::fetch::{Arguments, Context, Negotiate, Options, Response, Sha
 use gix::protocol::transport::Service as Side;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::pack::Received;
+use crate::git::pack::{self, Received};
 use crate::git::progress::Progress;
+use crate::git::promised::{Filter, Promise};
 use crate::git::reach;
 use crate::git::remote::{Link, Place, Wire, agent, causes, is_plain};
 use crate::git::{by_program, fault};
@@ -53,13 +54,35 @@ pub fn fetch(store: &Store, url: &str, names: &[String], progress: &Progress) ->
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut link = Link::open(store, Place::parse(url)?, Side::UploadPack, progress)?;
-    let prefixes: Vec<&str> = names.iter().map(String::as_str).collect();
+    let place = Place::parse(url)?;
+    // A filter is for the code. Of a ledger, and of what waits to be merged and may be gone there tomorrow, nothing is
+    // ever left out.
+    let promise = Promise::of(store).filter(|promise| promise.is_of(&place));
+    let filter = promise.and_then(|promise| promise.filter);
+    let (code, records): (Vec<_>, Vec<_>) = names.iter().partition(|name| filter.is_some() && name.starts_with("refs/heads/"));
+    let mut found = BTreeMap::new();
+    for (names, filter) in [(records, None), (code, filter.as_ref())] {
+        if !names.is_empty() {
+            found.extend(fetch_from(store, &place, &names, filter, progress)?);
+        }
+    }
+    Ok(found)
+}
+
+fn fetch_from(
+    store: &Store,
+    place: &Place,
+    names: &[&String],
+    filter: Option<&Filter>,
+    progress: &Progress,
+) -> Result<BTreeMap<String, ObjectId>> {
+    let mut link = Link::open(store, place.clone(), Side::UploadPack, progress)?;
+    let prefixes: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
     let refs = link.refs(&prefixes, progress)?;
     let found: BTreeMap<String, ObjectId> =
-        refs.into_iter().filter(|one| names.contains(&one.name)).filter_map(|one| Some((one.name, one.id?))).collect();
+        refs.into_iter().filter(|one| names.contains(&&one.name)).filter_map(|one| Some((one.name, one.id?))).collect();
     let tips: Vec<ObjectId> = found.values().copied().collect();
-    receive(&mut link, store, &tips, &[], progress)?;
+    receive(&mut link, store, &Lot { tips: &tips, whole: &[], filter }, progress)?;
     Ok(found)
 }
 
@@ -81,26 +104,31 @@ fn is_ours(name: &str) -> bool {
     }
 }
 
-/// Receives what is reachable from `tips` and missing here.
+/// What is to be received.
+#[derive(Clone, Copy)]
+pub(crate) struct Lot<'a> {
+    /// What the remote has.
+    pub(crate) tips: &'a [ObjectId],
+    /// Commits that are here with all their history, on disk, as are those that local refs hold.
+    pub(crate) whole: &'a [ObjectId],
+    /// Which files stay over there until they are asked for.
+    pub(crate) filter: Option<&'a Filter>,
+}
+
+/// Receives what is reachable from the tips of `lot` and missing here.
 ///
 /// A tip counts as present only with its whole history, so that what an earlier attempt left half done is fetched again.
-/// That of the commits `whole` is here and on disk, as is that of all that local refs hold.
-pub(crate) fn receive(
-    link: &mut Link<'_>,
-    store: &Store,
-    tips: &[ObjectId],
-    whole: &[ObjectId],
-    progress: &Progress,
-) -> Result<()> {
+pub(crate) fn receive(link: &mut Link<'_>, store: &Store, lot: &Lot<'_>, progress: &Progress) -> Result<()> {
     let mut known = reach::local_tips(store)?;
-    known.extend(whole);
+    known.extend(lot.whole);
     known.sort();
     known.dedup();
     let exists = |id| store.repo.has_object(id);
+    let is_file_there = |id| lot.filter.is_some() || exists(id);
     let is_complete = |tip: &ObjectId| {
-        exists(*tip) && reach::check_complete(&store.repo.objects, &exists, std::slice::from_ref(tip), &known).is_ok()
+        exists(*tip) && reach::check_complete(&store.repo.objects, &is_file_there, std::slice::from_ref(tip), &known).is_ok()
     };
-    let (complete, mut wants): (Vec<ObjectId>, Vec<ObjectId>) = tips.iter().copied().partition(is_complete);
+    let (complete, mut wants): (Vec<ObjectId>, Vec<ObjectId>) = lot.tips.iter().copied().partition(is_complete);
     // What is complete but held by no local ref may be another writer's, not yet on disk.
     let unheld: Vec<ObjectId> = complete.iter().copied().filter(|tip| known.binary_search(tip).is_err()).collect();
     let held_loosely = reach::beyond(&store.repo.objects, &unheld, &known)?;
@@ -111,13 +139,20 @@ pub(crate) fn receive(
         return Ok(());
     }
     let shared = reach::commits_among(store, complete);
+    // A remote that offers no filter any more sends everything, as git has it too.
+    let filter = lot.filter.map(Filter::spec);
     let by_program = || {
-        by_program::fetch(store, &link.place, &wants)?;
-        reach::check_complete(&store.repo.objects, &exists, &wants, &known)
+        by_program::fetch(store, &link.place, &wants, filter)?;
+        match filter {
+            None => pack::complete(store, &wants, &known),
+            Some(_) => reach::check_complete(&store.repo.objects, &is_file_there, &wants, &known),
+        }
     };
     let kept = if let Some(wire) = &mut link.wire {
-        let talk = Talk { wants: &wants, shared: &shared, known: &known };
+        let filter = filter.filter(|_| wire.can_filter());
+        let talk = Talk { wants: &wants, shared: &shared, known: &known, filter };
         match exchange(wire, &link.place, store, &talk, progress) {
+            Ok(received) if filter.is_some() => received.keep_promised(store, &wants, &known),
             Ok(received) => received.keep(store, &wants, &known),
             // gix 0.90 cannot read every thin pack that git sends ("as if the pack was still thin"); git can.
             Err(error) if fault::known(&error.message).is_some() => Err(error),
@@ -136,7 +171,7 @@ pub(crate) fn receive(
 }
 
 /// Agrees with the remote on what is missing and reads the pack it sends.
-fn exchange(wire: &mut Wire, place: &Place, store: &Store, talk: &Talk<'_>, progress: &Progress) -> Result<Received> {
+pub(crate) fn exchange(wire: &mut Wire, place: &Place, store: &Store, talk: &Talk<'_>, progress: &Progress) -> Result<Received> {
     let deed = || format!("fetch from {}", place.shown());
     let mut repo = store.repo.clone();
     // The negotiator asks for many objects that are not here; looking for new packs each time would be slow.
@@ -172,13 +207,15 @@ fn exchange(wire: &mut Wire, place: &Place, store: &Store, talk: &Talk<'_>, prog
 }
 
 /// What is talked about.
-struct Talk<'a> {
-    /// Tips that are missing here.
-    wants: &'a [ObjectId],
+pub(crate) struct Talk<'a> {
+    /// What is missing here: tips, or files one by one.
+    pub(crate) wants: &'a [ObjectId],
     /// Commits that both have.
-    shared: &'a [ObjectId],
+    pub(crate) shared: &'a [ObjectId],
     /// Commits that are here with all their history.
-    known: &'a [ObjectId],
+    pub(crate) known: &'a [ObjectId],
+    /// What is to be left out, in the remote's words.
+    pub(crate) filter: Option<&'a str>,
 }
 
 /// Our side of the talk.
@@ -202,6 +239,9 @@ impl Negotiate for Haves<'_, '_> {
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
         for id in self.talk.wants {
             arguments.want(id);
+        }
+        if let Some(filter) = self.talk.filter.filter(|_| arguments.can_use_filter()) {
+            arguments.filter(filter);
         }
         !self.talk.wants.is_empty()
     }

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::promised::Filter;
 use crate::store::{sync_dir, write_file};
 
 /// The shared configuration: no maintenance that moves or prunes on its own, agents' own commits reach the disk,
@@ -116,17 +117,20 @@ pub(crate) fn check_branch(branch: &str) -> Result<()> {
     if is_good { Ok(()) } else { Err(Error::usage(format!("'{}' cannot be a branch", branch.escape_debug()))) }
 }
 
-/// Adds the remote `origin` at `url` to the configuration, fetched into `refs/remotes/origin/`, with `branch` following it.
-pub(crate) fn add_origin(dir: &Path, url: &str, branch: &str) -> Result<()> {
+/// Adds the remote `origin` at `url` to the configuration, fetched into `refs/remotes/origin/`, with `branch` following it;
+/// of a partial clone with what it left out and promised, as `git clone --filter` has it.
+pub(crate) fn add_origin(dir: &Path, url: &str, branch: &str, filter: Option<&Filter>) -> Result<()> {
     let path = dir.join("config");
     let mut text = std::fs::read_to_string(&path).or_fail(Kind::Io, || format!("read {}", path.display()))?;
-    text.push_str(&remote_section(url, branch));
+    text.push_str(&remote_section(url, branch, filter));
     write_file(&path, text.as_bytes())
 }
 
-fn remote_section(url: &str, branch: &str) -> String {
+fn remote_section(url: &str, branch: &str, filter: Option<&Filter>) -> String {
+    // Not `extensions.partialClone`: git needs it no more, and other programs would refuse the repository for it.
+    let promise = filter.map(|filter| format!("\tpromisor = true\n\tpartialclonefilter = {filter}\n")).unwrap_or_default();
     format!(
-        "[remote \"origin\"]\n\turl = {}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n[branch {}]\n\tremote = origin\n\tmerge = {}\n",
+        "[remote \"origin\"]\n\turl = {}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n{promise}[branch {}]\n\tremote = origin\n\tmerge = {}\n",
         quoted(url),
         quoted(branch),
         quoted(&format!("refs/heads/{branch}")),

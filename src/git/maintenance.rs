@@ -3,6 +3,8 @@
 //! gix writes no deltas and has no repack, so this is git's. It may run beside readers and writers: git adds the new
 //! pack before it removes what the pack holds, and what is not reachable stays as a loose object with its age.
 
+mod gather;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::git::program;
+use crate::git::promised::Promise;
 use crate::git::side_door::SideDoor;
 use crate::store::Store;
 use crate::time::Moment;
@@ -120,15 +123,25 @@ pub fn pack(store: &Store, how: How) -> Result<Packing> {
     let mut door = None;
     // Behind, the quick look has said that it is time, and may have been wrong; then the next comes late.
     let loose_min = if how == How::Behind { LOOSE_MIN / 4 } else { LOOSE_MIN };
+    let threads: &[&str] = if how == How::Behind { &["-c", "pack.threads=1"] } else { &[] };
+    let is_partial = Promise::of(store).is_some();
+    let marked = if is_partial { gather::marked(store) } else { Vec::new() };
+    // Of a pack that refers to what is not here there is no bitmap.
+    let bitmap: &[&str] = if is_partial { &["--no-write-bitmap-index"] } else { &[] };
+    let whole = [&["repack", "-A", "-d", "-n", "-q"], bitmap].concat();
+    // git mends the mark of what a remote left out when it packs everything, and loses it when it gathers packs.
+    let kept: Vec<String> = marked.iter().map(|pack| format!("--keep-pack={}", pack.name())).collect();
+    let gathering: Vec<&str> =
+        ["repack", "-d", "-n", "-q", "--geometric=2"].into_iter().chain(kept.iter().map(String::as_str)).collect();
+    let unmarked = before.packs.saturating_sub(marked.len() as u64);
     // Without the list for servers of plain files (-n), which git does not sync: a power cut leaves it empty.
     let steps: [(bool, &[&str], Packing); 3] = [
-        (how == How::Whole, &["repack", "-A", "-d", "-n", "-q"], Packing::PackedWhole),
+        (how == How::Whole, &whole, Packing::PackedWhole),
         (how != How::Whole && before.loose >= loose_min, &["repack", "-d", "-n", "-q"], Packing::Packed),
         // After what is loose: gathered alone it would get no deltas against what is packed.
-        (how != How::Whole && before.packs >= PACKS_MIN, &["repack", "-d", "-n", "-q", "--geometric=2"], Packing::Gathered),
+        (how != How::Whole && unmarked >= PACKS_MIN, &gathering, Packing::Gathered),
     ];
     for (_, words, packing) in steps.into_iter().filter(|(is_time, ..)| *is_time) {
-        let threads: &[&str] = if how == How::Behind { &["-c", "pack.threads=1"] } else { &[] };
         let door = match &door {
             Some(door) => door,
             None => door.insert(SideDoor::open(store)?),
@@ -142,6 +155,9 @@ pub fn pack(store: &Store, how: How) -> Result<Packing> {
             return Err(Error::new(output.failure(), line).hint("nothing is lost; git fsck tells more"));
         }
         done = packing;
+    }
+    if how != How::Whole && marked.len() as u64 >= PACKS_MIN && gather::gather(store, marked, threads)? {
+        done = Packing::Gathered;
     }
     Ok(done)
 }

@@ -17,7 +17,7 @@ use gix::objs::Write as _;
 use gix::worktree::stack::state::attributes::Source;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::{diff, program};
+use crate::git::{diff, program, promised};
 use crate::store::Store;
 use crate::store::batch::Batch;
 
@@ -68,7 +68,7 @@ impl<'s> Stacker<'s> {
     /// Applies what changed from `base` to `theirs` onto `ours`; all three are trees, also ones made here.
     ///
     /// # Errors
-    /// Corrupt, when an object cannot be read.
+    /// Corrupt, when an object cannot be read; external, when one that a partial clone left out cannot be fetched.
     pub fn merge_trees(&mut self, base: ObjectId, ours: ObjectId, theirs: ObjectId) -> Result<Merged> {
         if theirs == base || ours == theirs {
             return Ok(Merged::Clean(ours));
@@ -76,6 +76,7 @@ impl<'s> Stacker<'s> {
         if ours == base {
             return Ok(Merged::Clean(theirs));
         }
+        promised::bring_for_merge(self.store, &self.repo, base, ours, theirs)?;
         let by_gix = self.merge_by_gix(base, ours, theirs);
         if let Ok(Merged::Clean(_)) = by_gix {
             return by_gix;
@@ -141,6 +142,7 @@ impl<'s> Stacker<'s> {
             }
         }
         let index = self.repo.index_from_tree(&ours).or_fail(Kind::Corrupt, deed)?;
+        promised::bring_attributes(self.store, &self.repo, &index)?;
         let attributes = || self.repo.attributes_only(&index, Source::IdMapping).map(gix::AttributeStack::detach);
         let mut diff = self.repo.diff_resource_cache_for_tree_diff().or_fail(Kind::Corrupt, deed)?;
         let mut blob =
@@ -181,6 +183,28 @@ impl<'s> Stacker<'s> {
         }
     }
 
+    /// The tree of what the commits `bases` have in common with each other's work: that of the one there mostly is; of
+    /// several (histories that crossed) their merge, as git's recursive strategy takes it. Where they conflict with each
+    /// other the first stands.
+    ///
+    /// # Errors
+    /// Corrupt, when an object cannot be read.
+    pub fn base_tree(&mut self, bases: &[ObjectId]) -> Result<ObjectId> {
+        let Some((first, rest)) = bases.split_first() else { return Ok(ObjectId::empty_tree(gix::hash::Kind::Sha1)) };
+        let mut tree = self.store.tree_of(*first)?;
+        for base in rest {
+            let below = match merge_base(self.store, *first, *base)? {
+                Some(below) => self.store.tree_of(below)?,
+                None => ObjectId::empty_tree(gix::hash::Kind::Sha1),
+            };
+            let theirs = self.store.tree_of(*base)?;
+            if let Merged::Clean(merged) = self.merge_trees(below, tree, theirs)? {
+                tree = merged;
+            }
+        }
+        Ok(tree)
+    }
+
     /// Makes all objects of clean merges so far durable in the store.
     ///
     /// # Errors
@@ -211,9 +235,17 @@ fn is_of_attributes(change: &Change) -> bool {
 /// # Errors
 /// Corrupt, when history cannot be read.
 pub fn merge_base(store: &Store, a: ObjectId, b: ObjectId) -> Result<Option<ObjectId>> {
+    Ok(merge_bases(store, a, b)?.first().copied())
+}
+
+/// All best common ancestors of the commits `a` and `b`; more than one when their histories crossed.
+///
+/// # Errors
+/// Corrupt, when history cannot be read.
+pub fn merge_bases(store: &Store, a: ObjectId, b: ObjectId) -> Result<Vec<ObjectId>> {
     let bases =
         store.repo.merge_bases_many(a, &[b]).or_fail(Kind::Corrupt, || format!("find the common ancestor of {a} and {b}"))?;
-    Ok(bases.first().map(|id| id.detach()))
+    Ok(bases.into_iter().map(gix::Id::detach).collect())
 }
 
 /// An object directory for one question to git; goes away with its value.

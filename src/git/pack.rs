@@ -10,7 +10,7 @@ use gix::ObjectId;
 use gix_pack::bundle::write::{Options, Outcome};
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::reach;
+use crate::git::{promised, reach};
 use crate::store::batch::Batch;
 use crate::store::objects::Staging;
 use crate::store::{Store, pack};
@@ -116,31 +116,49 @@ impl Received {
     }
 
     /// Makes the objects durable and visible, unless something reachable from `tips` and not from `known` is missing.
+    ///
+    /// Where files were left out once, those that are missing are asked for first: a remote leaves out what it believes
+    /// to be here.
     pub(crate) fn keep(self, store: &Store, tips: &[ObjectId], known: &[ObjectId]) -> Result<()> {
         let (Some(data), Some(index)) = (&self.outcome.data_path, &self.outcome.index_path) else {
-            return check_complete(store, tips, known);
+            return complete(store, tips, known);
         };
         let bytes = std::fs::metadata(data).map_or(u64::MAX, |meta| meta.len());
         if self.outcome.index.num_objects < APART_OBJECTS_MAX && bytes < APART_BYTES_MAX {
             let batch = unpack(index)?;
             let exists = |id| batch.has(id) || store.repo.has_object(id);
-            reach::check_complete(&batch.over(store), &exists, tips, known)?;
+            promised::redeem(store, &reach::absent(&batch.over(store), &exists, tips, known)?)?;
             return store.write(&batch);
         }
         let (data, index) = pack::adopt(store, data, index)?;
-        check_complete(store, tips, known).inspect_err(|_| {
-            // What is left should removal fail is whole, only referred to by nothing.
-            let _ = std::fs::remove_file(&index);
-            let _ = std::fs::remove_file(&data);
-        })?;
+        complete(store, tips, known).inspect_err(|_| remove(&data, &index))?;
+        drop(self.staging);
+        Ok(())
+    }
+
+    /// As [`Received::keep`], of a remote that left out files on request; always as a pack, whose mark says so to git.
+    pub(crate) fn keep_promised(self, store: &Store, tips: &[ObjectId], known: &[ObjectId]) -> Result<()> {
+        let (Some(data), Some(index)) = (&self.outcome.data_path, &self.outcome.index_path) else {
+            return reach::check_complete(&store.repo.objects, &|_| true, tips, known);
+        };
+        let (data, index) = pack::adopt_promised(store, data, index)?;
+        reach::check_complete(&store.repo.objects, &|_| true, tips, known).inspect_err(|_| remove(&data, &index))?;
         drop(self.staging);
         Ok(())
     }
 }
 
-fn check_complete(store: &Store, tips: &[ObjectId], known: &[ObjectId]) -> Result<()> {
+/// Takes a pack away again. What is left should that fail is whole, only referred to by nothing.
+fn remove(pack: &Path, index: &Path) {
+    for file in [index.to_owned(), pack.to_owned(), pack.with_extension(pack::PROMISOR)] {
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+/// Makes sure that all reachable from `tips` and not from `known` is here; asks for files that were left out.
+pub(crate) fn complete(store: &Store, tips: &[ObjectId], known: &[ObjectId]) -> Result<()> {
     let exists = |id| store.repo.has_object(id);
-    reach::check_complete(&store.repo.objects, &exists, tips, known)
+    promised::redeem(store, &reach::absent(&store.repo.objects, &exists, tips, known)?)
 }
 
 /// All objects of the pack whose index is at `index`.

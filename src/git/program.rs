@@ -142,17 +142,26 @@ pub fn bare_with(git_dir: &Path, args: &[&str], variables: &[(&str, OsString)]) 
     finish(command, args)
 }
 
-/// As [`bare`], for what talks to a remote: where somebody sits at a terminal, git may ask there for a password that no
-/// credential helper knows.
+/// As [`bare`], with `input` for git to read.
 ///
 /// # Errors
 /// External, when git cannot be started.
-pub fn talking(git_dir: &Path, args: &[&str]) -> Result<Output> {
+pub fn fed(git_dir: &Path, args: &[&str], input: &[u8]) -> Result<Output> {
+    finish_with(bare_command(git_dir, args), args, input)
+}
+
+/// As [`bare`], for what talks to a remote: where somebody sits at a terminal, git may ask there for a password that no
+/// credential helper knows. `input` is what git reads, `variables` are set for this one child.
+///
+/// # Errors
+/// External, when git cannot be started.
+pub fn talking_with(git_dir: &Path, args: &[&str], variables: &[(&str, OsString)], input: &[u8]) -> Result<Output> {
     let mut command = bare_command(git_dir, args);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     if may_ask() {
         command.env("GIT_TERMINAL_PROMPT", "1");
     }
-    finish(command, args)
+    finish_with(command, args, input)
 }
 
 /// Whether somebody can be asked: there is a terminal, and `GIT_TERMINAL_PROMPT` does not forbid it.
@@ -238,9 +247,32 @@ pub(crate) fn foreign_variables() -> Vec<OsString> {
 }
 
 fn finish(mut command: Command, args: &[&str]) -> Result<Output> {
-    let deed = || format!("start git {}", args.first().copied().unwrap_or_default());
     tracing::debug!(?args, "git");
-    let finished = command.output().or_fail(Kind::External, deed).map_err(|error| error.hint("is git installed and on PATH?"))?;
+    ended(command.output(), args)
+}
+
+/// As [`finish`], with `input` for git to read.
+fn finish_with(mut command: Command, args: &[&str], input: &[u8]) -> Result<Output> {
+    if input.is_empty() {
+        return finish(command, args);
+    }
+    tracing::debug!(?args, bytes = input.len(), "git");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = || -> std::io::Result<std::process::Output> {
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            // Who ends without reading all of it says why in its own words.
+            scope.spawn(move || stdin.map(|mut stdin| std::io::Write::write_all(&mut stdin, input)));
+            child.wait_with_output()
+        })
+    };
+    ended(run(), args)
+}
+
+fn ended(finished: std::io::Result<std::process::Output>, args: &[&str]) -> Result<Output> {
+    let deed = || format!("start git {}", args.first().copied().unwrap_or_default());
+    let finished = finished.or_fail(Kind::External, deed).map_err(|error| error.hint("is git installed and on PATH?"))?;
     let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
     Ok(Output { code: finished.status.code(), stdout: finished.stdout, stderr })
 }

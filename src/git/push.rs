@@ -17,6 +17,7 @@ use gix::protocol::transport::client::{MessageKind, WriteMode};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::fault;
 use crate::git::progress::{Heard, Progress, one_line};
+use crate::git::promised::Promise;
 use crate::git::reach::{self, Found};
 use crate::git::remote::{Link, Place, Wire, agent, causes};
 use crate::git::{by_program, pack};
@@ -69,7 +70,7 @@ pub fn push(store: &Store, url: &str, updates: &[Update], progress: &Progress) -
         Plan::Send(outcomes) => outcomes,
     };
     let sent: Vec<&Update> = updates.iter().filter(|update| !outcomes.contains_key(&update.name)).collect();
-    let objects = missing_there(store, &sent, &theirs)?;
+    let objects = missing_there(store, &link.place, &sent, &theirs)?;
     match &mut link.wire {
         Some(wire) => {
             let heard = Heard::default();
@@ -143,15 +144,31 @@ fn hole(name: &str, id: ObjectId) -> Error {
         .hint("nothing was sent; git fsck lists what else is missing")
 }
 
-/// Every object that the remote needs, oldest first; all of them are here.
-fn missing_there(store: &Store, sent: &[&Update], theirs: &BTreeMap<String, ObjectId>) -> Result<Vec<Found>> {
+/// Every object that the remote needs, oldest first; all of them are here, or are brought.
+fn missing_there(store: &Store, to: &Place, sent: &[&Update], theirs: &BTreeMap<String, ObjectId>) -> Result<Vec<Found>> {
     let tips: Vec<ObjectId> = sent.iter().filter_map(|update| update.new).collect();
     let haves = reach::commits_among(store, theirs.values().copied());
-    let objects = reach::beyond(&store.repo.objects, &tips, &haves)?;
-    if let Some(gone) = objects.iter().find(|one| one.kind == ObjectKind::Blob && !store.repo.has_object(one.id)) {
-        return Err(hole(&sent[0].name, gone.id));
-    }
+    let mut objects = reach::beyond(&store.repo.objects, &tips, &haves)?;
+    let is_absent = |one: &&Found| one.kind == ObjectKind::Blob && !store.repo.has_object(one.id);
+    let mut absent: HashSet<ObjectId> = objects.iter().filter(is_absent).map(|one| one.id).collect();
+    let Some(first) = absent.iter().next().copied() else { return Ok(objects) };
+    let Some(promise) = Promise::of(store) else { return Err(hole(&sent[0].name, first)) };
+    // A file that stands elsewhere than before is found as if it were new. Who promised to have it needs none.
+    let held = if promise.is_of(to) || is_push_url(store, to) {
+        absent.clone()
+    } else {
+        reach::held_below(&store.repo.objects, &objects, &absent)?
+    };
+    objects.retain(|one| !held.contains(&one.id));
+    absent.retain(|id| !held.contains(id));
+    promise.bring_into(store, &absent.into_iter().collect::<Vec<_>>(), &Progress::silent())?;
     Ok(objects)
+}
+
+/// Whether `place` is where the project is pushed to, by another URL than it is fetched from.
+fn is_push_url(store: &Store, place: &Place) -> bool {
+    let set = store.repo.config_snapshot().string("remote.origin.pushurl").map(|url| url.to_string());
+    set.and_then(|url| Place::parse(&url).ok()).is_some_and(|own| own.text() == place.text())
 }
 
 /// Sends commands and pack, and reads the report.
@@ -251,6 +268,7 @@ fn write_pack(out: impl Write, store: &Store, objects: &[Found], form: &Form, pr
     let count = u32::try_from(objects.len()).or_fail(Kind::Refused, deed)?;
     let mut item = progress.item("sending objects");
     item.init(Some(objects.len()), None);
+    let is_partial = Promise::of(store).is_some();
     let fresh: HashSet<ObjectId> = objects.iter().map(|one| one.id).collect();
     let mut sent: HashMap<ObjectId, (u32, Entry)> = HashMap::new();
     let mut writer = PackWriter::begin(std::io::BufWriter::new(out), count).or_fail(Kind::External, deed)?;
@@ -263,6 +281,8 @@ fn write_pack(out: impl Write, store: &Store, objects: &[Found], form: &Form, pr
         };
         let based = one.base.and_then(|base| Some((base, depth_of(&base).filter(|depth| *depth < CHAIN_MAX)?)));
         let delta = match based {
+            // What a partial clone left out is no base.
+            Some((base, _)) if is_partial && !store.repo.has_object(base) => None,
             Some((base, depth)) => pack::delta(&pack::object(store, base)?, &bytes).map(|delta| (base, depth, delta)),
             None => None,
         };

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use gix::ObjectId;
+use gix::objs::tag::ref_iter::Token;
 use gix::objs::{Find, FindExt, Kind as ObjectKind};
 use gix::traverse::commit::Simple;
 
@@ -123,10 +124,49 @@ fn parents_first(newest_first: &[ObjectId], parents: &HashMap<ObjectId, Vec<Obje
 /// # Errors
 /// Corrupt, naming the first object that is missing.
 pub fn check_complete(find: &dyn Find, exists: &dyn Fn(ObjectId) -> bool, tips: &[ObjectId], known: &[ObjectId]) -> Result<()> {
-    match beyond(find, tips, known)?.iter().find(|one| one.kind == ObjectKind::Blob && !exists(one.id)) {
+    match absent(find, exists, tips, known)?.first() {
         None => Ok(()),
-        Some(one) => Err(Error::corrupt(format!("the object {} is missing", one.id))),
+        Some(id) => Err(missing(*id)),
     }
+}
+
+/// The error that names an object that is not there.
+pub(crate) fn missing(id: ObjectId) -> Error {
+    Error::corrupt(format!("the object {id} is missing"))
+}
+
+/// The files reachable from `tips` and not from `known` that are not there.
+///
+/// # Errors
+/// Corrupt, when a commit or tree is missing.
+pub(crate) fn absent(
+    find: &dyn Find,
+    exists: &dyn Fn(ObjectId) -> bool,
+    tips: &[ObjectId],
+    known: &[ObjectId],
+) -> Result<Vec<ObjectId>> {
+    let all = beyond(find, tips, known)?.into_iter();
+    Ok(all.filter(|one| one.kind == ObjectKind::Blob && !exists(one.id)).map(|one| one.id).collect())
+}
+
+/// Those of `wanted` that the commits just below `found`, which a walk named, have anywhere in their trees.
+///
+/// # Errors
+/// Corrupt, when a commit or tree is missing.
+pub(crate) fn held_below(find: &dyn Find, found: &[Found], wanted: &HashSet<ObjectId>) -> Result<HashSet<ObjectId>> {
+    let mut walk = Walk { find, seen: HashSet::new(), found: Vec::new() };
+    let (mut buffer, mut trees) = (Vec::new(), HashMap::new());
+    let commits: HashSet<ObjectId> = found.iter().filter(|one| one.kind == ObjectKind::Commit).map(|one| one.id).collect();
+    for commit in &commits {
+        let deed = || format!("read the commit {commit}");
+        let parents: Vec<ObjectId> =
+            find.find_commit_iter(commit, &mut buffer).or_fail(Kind::Corrupt, deed)?.parent_ids().collect();
+        for parent in parents.iter().filter(|parent| !commits.contains(*parent)) {
+            let tree = walk.tree_of(*parent, &mut trees)?;
+            walk.tree(tree, Vec::new())?;
+        }
+    }
+    Ok(walk.found.iter().map(|one| one.id).filter(|id| wanted.contains(id)).collect())
 }
 
 /// The commits that local refs hold, whose history counts as complete; damaged refs are left out.
@@ -182,9 +222,15 @@ impl Walk<'_> {
                     return Ok(None);
                 }
                 ObjectKind::Tag => {
-                    let target = gix::objs::TagRefIter::from_bytes(object.data, gix::hash::Kind::Sha1).target_id();
-                    let target = target.or_fail(Kind::Corrupt, deed)?;
+                    let mut tag = gix::objs::TagRefIter::from_bytes(object.data, gix::hash::Kind::Sha1);
+                    let target = tag.target_id().or_fail(Kind::Corrupt, deed)?;
+                    let is_file = tag.any(|part| matches!(part, Ok(Token::TargetKind(ObjectKind::Blob))));
                     self.take(id, ObjectKind::Tag, None);
+                    if is_file {
+                        // It may have been left out, and holds nothing more.
+                        self.take(target, ObjectKind::Blob, None);
+                        return Ok(None);
+                    }
                     id = target;
                 }
             }

@@ -138,6 +138,14 @@ impl<'s> Link<'s> {
         self.place.shown()
     }
 
+    /// Whether the remote leaves out files when it is asked to.
+    pub(crate) fn can_filter(&self) -> Result<bool> {
+        match &self.wire {
+            Some(wire) => Ok(wire.can_filter()),
+            None => by_program::can_filter(self.store, &self.place),
+        }
+    }
+
     /// The remote's refs whose names start with one of `prefixes`; those that are not UTF-8 are left out.
     pub(crate) fn refs(&mut self, prefixes: &[&str], progress: &Progress) -> Result<Vec<Advertised>> {
         let refs = match &mut self.wire {
@@ -219,6 +227,12 @@ impl Wire {
     /// Whether the remote offers `capability`.
     pub(crate) fn can(&self, capability: &str) -> bool {
         self.handshake.capabilities.contains(capability)
+    }
+
+    /// Whether the remote leaves out files when it is asked to (`uploadpack.allowFilter`).
+    pub(crate) fn can_filter(&self) -> bool {
+        let fetch = self.handshake.capabilities.capability("fetch");
+        self.can("filter") || fetch.is_some_and(|fetch| fetch.supports("filter").unwrap_or(false))
     }
 
     fn refs(&mut self, prefixes: &[&str], place: &Place, progress: &Progress) -> Result<Vec<Advertised>> {

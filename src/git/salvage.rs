@@ -18,8 +18,9 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::objs::tree::EntryKind;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::progress::Progress;
 use crate::git::status::{Entry, Stage};
-use crate::git::{commits, place};
+use crate::git::{commits, place, promised};
 use crate::store::Store;
 use crate::store::batch::Batch;
 use crate::store::objects::read_tree;
@@ -64,6 +65,7 @@ pub fn salvage(
     let private = place::registered(store, worktree)?;
     let history = lost::look(store, &private, known)?;
     let seen = look::look(store, worktree, &private, history.head)?;
+    bring_staged(store, &seen.entries)?;
     let mut hold = Hold::new(store);
     let mut staged = Edits::default();
     let mut on_disk = Edits::default();
@@ -90,6 +92,35 @@ pub fn salvage(
     store.write(&hold.batch)?;
     let ref_name = pin_at_first_free(store, ref_names, commit, &history.kept)?;
     Ok(Some(Salvaged { ref_name, commit, what }))
+}
+
+/// Brings what the index names and a partial clone left out, as after `git reset --soft` in a sparse worktree; what no
+/// remote has is lost, and told as such later.
+fn bring_staged(store: &Store, entries: &[Entry]) -> Result<()> {
+    if promised::Promise::of(store).is_none() {
+        return Ok(());
+    }
+    let bring = |ids: &[ObjectId]| match promised::bring(store, ids, &Progress::silent()) {
+        Err(error) if error.kind == Kind::Corrupt => Ok(false),
+        brought => brought.map(|_| true),
+    };
+    let staged: Vec<ObjectId> = entries.iter().flat_map(staged_of).collect();
+    if !bring(&staged)? {
+        // One that is gone keeps away none of the others.
+        staged.iter().try_for_each(|id| bring(&[*id]).map(drop))?;
+    }
+    Ok(())
+}
+
+/// The files that the index names for an entry.
+fn staged_of(entry: &Entry) -> Vec<ObjectId> {
+    let stages = match entry {
+        Entry::Changed { index, is_staged: true, .. } => vec![*index],
+        Entry::Unmerged { stages, .. } => stages.to_vec(),
+        Entry::Changed { .. } | Entry::Untracked(_) | Entry::Ignored(_) => Vec::new(),
+    };
+    let is_file = |mode: u32| kind_of(mode).is_some_and(|kind| kind != EntryKind::Commit);
+    stages.into_iter().filter(|(mode, _)| is_file(*mode)).map(|(_, id)| id).collect()
 }
 
 fn pin_at_first_free(store: &Store, names: &dyn Fn(u32) -> String, commit: ObjectId, kept: &[ObjectId]) -> Result<String> {

@@ -4,6 +4,7 @@
 //! alone; gix has no such verb. Every call names the git directory, found by its registration in the store:
 //! a worktree whose `.git` file is gone never makes git act on a repository further up.
 
+mod sparse;
 mod switch;
 
 use std::path::{Path, PathBuf};
@@ -14,15 +15,17 @@ use gix::bstr::ByteSlice;
 use gix::progress::Discard;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::init;
-use crate::git::place::{git, git_dir_of, registration_of, registrations};
+use crate::git::place::{git, git_dir_of, registered, registration_of, registrations};
+use crate::git::progress::Progress;
+use crate::git::{init, promised};
+use crate::model::cone::Cone;
 use crate::store::Store;
 use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
 
 use switch::is_unfinished;
-pub use switch::switch;
-pub(crate) use switch::{OPERATIONS, read_index, unmark};
+pub(crate) use switch::{OPERATIONS, is_directory, read_index, unmark};
+pub use switch::{switch, switch_within};
 
 /// What a worktree's HEAD is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,14 @@ pub enum Head<'a> {
     },
     /// At a commit without a branch.
     Detached(ObjectId),
+}
+
+impl Head<'_> {
+    fn commit(&self) -> ObjectId {
+        match self {
+            Self::Branch { at, .. } | Self::Detached(at) => *at,
+        }
+    }
 }
 
 /// A registered worktree.
@@ -53,20 +64,29 @@ pub struct Worktree {
 /// A branch is created; one that is at the same commit already is taken over.
 ///
 /// # Errors
-/// Refused, when `dest` holds something; conflict, when the branch exists elsewhere or is checked out; io otherwise.
-/// Nothing is left behind then.
+/// Refused, when `dest` holds something; conflict, when the branch exists elsewhere or is checked out; external, when
+/// files that a partial clone left out cannot be fetched; io otherwise. Nothing is left behind then.
 pub fn add(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
+    add_within(store, dest, head, &Cone::default())
+}
+
+/// As [`add`], with no more of the project in it than `cone`.
+///
+/// # Errors
+/// As [`add`].
+pub fn add_within(store: &Store, dest: &Path, head: Head<'_>, cone: &Cone) -> Result<()> {
     if std::fs::read_dir(dest).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::refused(format!("make a worktree at {}: it exists and is not empty", dest.display())));
     }
+    promised::bring_tree(store, store.tree_of(head.commit())?, cone, &Progress::silent())?;
     match head {
-        Head::Detached(commit) => add_at(store, dest, gix::worktree::add::Head::Detached(commit)),
+        Head::Detached(commit) => add_at(store, dest, gix::worktree::add::Head::Detached(commit), cone),
         Head::Branch { name, at } => {
             let full = full_name(name)?;
             let is_created = create_branch(store, name, &full, at)?;
             let target =
                 gix::refs::FullName::try_from(full.as_str()).or_fail(Kind::Usage, || format!("name the branch {name}"))?;
-            let added = add_at(store, dest, gix::worktree::add::Head::Attached(target));
+            let added = add_at(store, dest, gix::worktree::add::Head::Attached(target), cone);
             if added.is_err() && is_created {
                 // The cause is what counts; a branch left at `at` is taken over by the next try.
                 let _ = store.remove_ref(&full, at);
@@ -76,7 +96,7 @@ pub fn add(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
     }
 }
 
-fn add_at(store: &Store, dest: &Path, head: gix::worktree::add::Head) -> Result<()> {
+fn add_at(store: &Store, dest: &Path, head: gix::worktree::add::Head, cone: &Cone) -> Result<()> {
     let deed = || format!("make a worktree at {}", dest.display());
     let kind_of = |error: &gix::Error| {
         use gix::worktree::add::Error as Rejected;
@@ -100,9 +120,18 @@ fn add_at(store: &Store, dest: &Path, head: gix::worktree::add::Head) -> Result<
     };
     let id = prepared.repo().git_dir().file_name().and_then(|name| name.to_str()).or_fail(Kind::Bug, deed)?;
     init::mark_worktree(store.dir(), id)?;
+    sparse::lay(store, prepared.repo().git_dir(), cone)?;
     drop(registering);
-    let (repo, _) = prepared.checkout(Discard, &interrupted).or_fail(Kind::Io, deed)?;
-    finish_as_git(store, dest, &repo)
+    if cone.is_whole() {
+        let (repo, _) = prepared.checkout(Discard, &interrupted).or_fail(Kind::Io, deed)?;
+        return finish_as_git(store, dest, &repo, cone);
+    }
+    // Opened anew it knows what it is to show. What was prepared takes itself back when this fails.
+    let options = prepared.repo().open_options().clone();
+    let repo = gix::open_opts(prepared.repo().git_dir(), options.config_overrides(sparse::ON)).or_fail(Kind::Io, deed)?;
+    let checked_out = repo.worktree().or_fail(Kind::Bug, deed)?.checkout(Discard, &interrupted);
+    checked_out.or_fail(Kind::Io, deed)?;
+    finish_as_git(store, dest, &prepared.persist().or_fail(Kind::Io, deed)?, cone)
 }
 
 /// Removes registrations that a killed process left without a path: they belong to no worktree and would fail
@@ -138,25 +167,26 @@ fn set_gone_aside(store: &Store, dest: &Path) -> Result<()> {
 }
 
 /// Does what git's checkout does and gix's does not: directories where submodules go, and `$Id$` with its space.
-fn finish_as_git(store: &Store, dest: &Path, repo: &gix::Repository) -> Result<()> {
+fn finish_as_git(store: &Store, dest: &Path, repo: &gix::Repository, cone: &Cone) -> Result<()> {
     let deed = || format!("make a worktree at {}", dest.display());
     let index = repo.open_index().or_fail(Kind::Io, deed)?;
     let is_attributes = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(b".gitattributes");
-    let files = index.entries().iter().filter(|entry| is_attributes(entry.path(&index)));
+    let shown = || index.entries().iter().filter(|entry| !entry.flags.contains(gix::index::entry::Flags::SKIP_WORKTREE));
+    let files = shown().filter(|entry| is_attributes(entry.path(&index)));
     let mut attributes = files.map(|entry| store.blob(entry.id)).collect::<Result<Vec<_>>>()?;
     attributes.extend(std::fs::read(store.dir().join("info/attributes")));
     if attributes.iter().any(|text| text.contains_str("ident")) {
-        // An index without times makes git write every file anew.
+        // An index without times makes git write every file anew; it keeps to what a sparse worktree shows.
         remove_all(&repo.index_path())?;
-        for words in [&["read-tree", "HEAD"][..], &["checkout-index", "--all", "--force", "--index", "--quiet"]] {
-            let output = git(dest, repo.git_dir(), words)?;
-            if !output.is_success() {
-                return Err(Error::new(output.failure(), format!("{}: {}", deed(), output.last_line())));
-            }
+        let settings = sparse::settings(cone);
+        let words: Vec<&str> = settings.iter().map(String::as_str).chain(["read-tree", "--reset", "-u", "HEAD"]).collect();
+        let output = git(dest, repo.git_dir(), &words)?;
+        if !output.is_success() {
+            return Err(Error::new(output.failure(), format!("{}: {}", deed(), output.last_line())));
         }
     }
     // git calls a submodule deleted when its directory is missing.
-    for entry in index.entries().iter().filter(|entry| entry.mode == gix::index::entry::Mode::COMMIT) {
+    for entry in shown().filter(|entry| entry.mode == gix::index::entry::Mode::COMMIT) {
         let path = entry.path(&index).to_path().or_fail(Kind::Io, deed)?;
         std::fs::create_dir_all(dest.join(path)).or_fail(Kind::Io, deed)?;
     }
@@ -217,6 +247,36 @@ pub fn remove(store: &Store, dest: &Path) -> Result<()> {
     }
     remove_all(dest)?;
     remove_all(&private)
+}
+
+/// Moves what stands at `dest`, a worktree that nobody can use any more, to `aside` and forgets that it was one.
+///
+/// # Errors
+/// Io, when it cannot be moved or its registration not removed.
+pub fn set_aside(store: &Store, dest: &Path, aside: &Path) -> Result<()> {
+    let private = registration_of(store, dest)?;
+    if std::fs::symlink_metadata(dest).is_ok() {
+        let deed = || format!("move {} out of the way", dest.display());
+        std::fs::create_dir_all(aside.parent().unwrap_or(aside)).or_fail(Kind::Io, deed)?;
+        std::fs::rename(dest, aside).or_fail(Kind::Io, deed)?;
+    }
+    private.map_or(Ok(()), |private| remove_all(&private))
+}
+
+/// Removes the directory `dir`, which is no worktree, with all it holds.
+///
+/// # Errors
+/// Io, when something in it cannot be removed.
+pub fn clear(dir: &Path) -> Result<()> {
+    remove_all(dir)
+}
+
+/// The directory in which git keeps what belongs to the worktree at `dest` alone. It goes with the worktree.
+///
+/// # Errors
+/// Not found, when `dest` is no worktree of `store`.
+pub fn private_dir(store: &Store, dest: &Path) -> Result<PathBuf> {
+    registered(store, dest)
 }
 
 /// All worktrees registered in `store`, sorted by directory.

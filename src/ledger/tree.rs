@@ -27,6 +27,9 @@ pub const BACKUP: &str = "refs/gt/backup/";
 /// Where tombstones lie.
 pub const TOMBSTONES: &str = "tombstones";
 
+/// Where lies what people said of targets.
+pub const CONTROLS: &str = "queue/targets";
+
 /// `ledger.json`, which says what the ledger is.
 pub const SCOPE: &str = "ledger.json";
 
@@ -164,6 +167,12 @@ pub fn intent(id: &str) -> String {
     format!("queue/intents/{id}.json")
 }
 
+/// The path of what somebody said of a target.
+#[must_use]
+pub fn control(target: &str) -> String {
+    format!("{CONTROLS}/{}.json", target.replace('%', "%25").replace('/', "%2F"))
+}
+
 /// The path of a report on a choice that a merge overruled.
 #[must_use]
 pub fn conflict(hash: &str) -> String {
@@ -202,6 +211,7 @@ mod tests {
             letter(&to, when, &"wi-ml-ab123".parse().unwrap()),
             "mail/widgets%2Fpolecats%2Ftoast/202611/ab/wi-ml-ab123.json"
         );
+        assert_eq!(control("release/1%2"), "queue/targets/release%2F1%252.json");
     }
 
     #[test]

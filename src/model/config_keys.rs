@@ -5,6 +5,8 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::model::gate::OnTimeout;
+use crate::model::merge_request::Mode;
 use crate::time::parse_millis;
 
 /// What a key holds.
@@ -20,6 +22,14 @@ pub enum KeyType {
     Duration,
     /// A whole number.
     Number,
+    /// A whole number between two others.
+    Between(u32, u32),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Globs as in `.gitignore`.
+    Globs,
+    /// `NAME=value` pairs for an environment; they reach what runs only on machines that trust them.
+    Pairs,
 }
 
 /// A configuration key.
@@ -74,7 +84,67 @@ pub const KEYS: &[Key] = &[
         default: "",
         help: "Command line of a merge gate; exit code 0 passes",
     },
-    Key { name: "gates.*.timeout", key_type: KeyType::Duration, default: "10m", help: "After this long the gate has failed" },
+    Key {
+        name: "gates.*.cpu_weight",
+        key_type: KeyType::Between(1, 10_000),
+        default: "100",
+        help: "The gate's share of the processor beside others, as a cgroup counts it",
+    },
+    Key {
+        name: "gates.*.env",
+        key_type: KeyType::Pairs,
+        default: "",
+        help: "NAME=value pairs in the gate's environment; write 'A=1 B=\"x y\"'",
+    },
+    Key {
+        name: "gates.*.inputs",
+        key_type: KeyType::Globs,
+        default: "",
+        help: "The files that the gate reads, as globs of .gitignore; the whole tree when unset",
+    },
+    Key {
+        name: "gates.*.on_timeout",
+        key_type: KeyType::Choice(OnTimeout::WORDS),
+        default: "red",
+        help: "What a gate that is too slow says of the tree: red or inconclusive",
+    },
+    Key {
+        name: "gates.*.phase",
+        key_type: KeyType::Between(0, 9),
+        default: "",
+        help: "When the gate runs: phases one after the other, those of 0 prepare the checkout; by its name when unset",
+    },
+    Key {
+        name: "gates.*.required",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Whether a tree must pass the gate to land; others are only reported",
+    },
+    Key {
+        name: "gates.*.retries",
+        key_type: KeyType::Between(0, 9),
+        default: "0",
+        help: "How often a red run of the gate is repeated before it counts",
+    },
+    Key { name: "gates.*.timeout", key_type: KeyType::Duration, default: "10m", help: "After this long the gate is ended" },
+    Key {
+        name: "gates.fingerprint",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command whose output names what gates run with, such as versions of tools; the machine when unset",
+    },
+    Key {
+        name: "gates.free_min",
+        key_type: KeyType::Number,
+        default: "64",
+        help: "Below so many free megabytes a gate that fails is the disk's fault",
+    },
+    Key {
+        name: "gates.max_age",
+        key_type: KeyType::Duration,
+        default: "7d",
+        help: "So long a gate run counts; then it leaves the ledger and its log the disk",
+    },
     Key {
         name: "gates.require",
         key_type: KeyType::Bool,
@@ -82,13 +152,55 @@ pub const KEYS: &[Key] = &[
         help: "Refuse to land anything when no gate is configured",
     },
     Key {
+        name: "gates.worktrees",
+        key_type: KeyType::Between(1, 64),
+        default: "4",
+        help: "Most checkouts that gates of a rig run in side by side; the first is the queue's alone when there are more",
+    },
+    Key {
+        name: "mq.workers",
+        key_type: KeyType::Between(0, 64),
+        default: "0",
+        help: "How many stacks a merge queue gates side by side; 0: as many as pay by what was measured, from 1 up",
+    },
+    Key {
         name: "maintenance.auto",
         key_type: KeyType::Bool,
         default: "true",
         help: "Let commands start packing in the background after they have answered",
     },
+    Key {
+        name: "mq.mode",
+        key_type: KeyType::Choice(Mode::WORDS),
+        default: "squash",
+        help: "How a request lands unless it says otherwise: squash, merge, rebase or ff",
+    },
     Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
     Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
+    Key {
+        name: "review.approvals",
+        key_type: KeyType::Number,
+        default: "0",
+        help: "How many must approve a merge request before it is tested",
+    },
+    Key {
+        name: "review.by",
+        key_type: KeyType::Text,
+        default: "overseer */crew/*",
+        help: "Whose approvals count: addresses, * for any word of one; never the author's own",
+    },
+    Key {
+        name: "review.labels",
+        key_type: KeyType::Text,
+        default: "",
+        help: "Only requests for work with one of these labels, or that review.paths covers, need approval",
+    },
+    Key {
+        name: "review.paths",
+        key_type: KeyType::Text,
+        default: "",
+        help: "Only requests that change a path under one of these globs, or that review.labels covers, need approval",
+    },
     Key {
         name: "sync.debounce",
         key_type: KeyType::Duration,
@@ -135,7 +247,14 @@ impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        self.key_type == KeyType::Command || self.name.starts_with("gates.")
+        let decides = ["gates.", "review.", "mq."];
+        self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))
+    }
+
+    /// Whether its value takes effect on a machine only when its text was trusted there.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        matches!(self.key_type, KeyType::Command | KeyType::Pairs)
     }
 
     /// Checks a value that another program may have written.
@@ -143,11 +262,21 @@ impl Key {
     /// # Errors
     /// Corrupt, when it is of another type: what is not understood is not taken for "off".
     pub fn check(&self, value: Value) -> Result<Value> {
+        let words = |is_right: fn(&str) -> bool| {
+            let list = value.as_array();
+            list.is_some_and(|list| !list.is_empty() && list.iter().all(|one| one.as_str().is_some_and(is_right)))
+        };
         let fits = match self.key_type {
             KeyType::Text | KeyType::Command => value.is_string(),
             KeyType::Duration => value.as_str().is_some_and(|text| parse_millis(text).is_ok()),
             KeyType::Bool => value.is_boolean(),
             KeyType::Number => value.is_u64(),
+            KeyType::Between(least, most) => {
+                value.as_u64().is_some_and(|number| (u64::from(least)..=u64::from(most)).contains(&number))
+            }
+            KeyType::Choice(choices) => value.as_str().is_some_and(|text| choices.contains(&text)),
+            KeyType::Globs => words(is_glob),
+            KeyType::Pairs => words(is_pair),
         };
         if fits {
             return Ok(value);
@@ -163,15 +292,79 @@ impl Key {
     pub fn parse(&self, text: &str) -> Result<Value> {
         let wrong = |want: &str| Error::usage(format!("'{}' is not {want}, which {} needs", text.escape_debug(), self.name));
         match self.key_type {
-            KeyType::Text | KeyType::Command if text.trim().is_empty() => {
-                Err(wrong("a text").hint("to remove it: gt config unset KEY"))
-            }
+            _ if text.trim().is_empty() => Err(wrong("a text").hint("to remove it: gt config unset KEY")),
             KeyType::Text | KeyType::Command => Ok(Value::from(text)),
             KeyType::Bool => text.parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
             KeyType::Duration => parse_millis(text).map(|_| Value::from(text)),
             KeyType::Number => text.parse::<u32>().map(Value::from).map_err(|_| wrong("a whole number")),
+            KeyType::Between(least, most) => match text.parse::<u32>() {
+                Ok(number) if (least..=most).contains(&number) => Ok(Value::from(number)),
+                _ => Err(wrong(&format!("a whole number from {least} to {most}"))),
+            },
+            KeyType::Choice(choices) if choices.contains(&text) => Ok(Value::from(text)),
+            KeyType::Choice(choices) => Err(wrong(&format!("one of {}", choices.join(", ")))),
+            KeyType::Globs => list_of(text, is_glob).ok_or_else(|| {
+                wrong("a list of globs").hint("separate them by spaces, without '..', for example 'src/** Cargo.toml !src/gen/'")
+            }),
+            KeyType::Pairs => list_of(text, is_pair).ok_or_else(|| {
+                wrong("a list of NAME=value")
+                    .hint("quote what has spaces, for example 'MODE=ci GREETING=\"a b\"'; GT_… are gt's own")
+            }),
         }
     }
+}
+
+/// The words of `text`, or of the JSON list that it is, when there is one and all are right.
+fn list_of(text: &str, is_right: fn(&str) -> bool) -> Option<Value> {
+    let words = match serde_json::from_str::<Vec<String>>(text) {
+        Ok(list) => list,
+        Err(_) => quoted_words(text)?,
+    };
+    (!words.is_empty() && words.iter().all(|word| is_right(word))).then(|| Value::from(words))
+}
+
+/// The words of `text`, split at spaces that stand in no quotes; `None` when a quote is left open.
+fn quoted_words(text: &str) -> Option<Vec<String>> {
+    let mut words: Vec<String> = Vec::new();
+    let (mut is_within, mut open) = (false, None);
+    for c in text.chars() {
+        match (open, c) {
+            (Some(quote), c) if c == quote => open = None,
+            (None, '\'' | '"') => open = Some(c),
+            (None, c) if c.is_whitespace() => {
+                is_within = false;
+                continue;
+            }
+            (_, c) => {
+                if !is_within {
+                    words.push(String::new());
+                }
+                words.last_mut()?.push(c);
+                is_within = true;
+                continue;
+            }
+        }
+        // A quote begins a word, though perhaps an empty one.
+        if !is_within {
+            words.push(String::new());
+            is_within = true;
+        }
+    }
+    open.is_none().then_some(words)
+}
+
+fn is_glob(text: &str) -> bool {
+    let bare = text.trim_start_matches('!');
+    !bare.is_empty() && !text.contains(['\0', '\n']) && !bare.split('/').any(|part| part == "..")
+}
+
+/// Whether `text` sets a variable that is not one of gt's own.
+fn is_pair(text: &str) -> bool {
+    let Some((name, value)) = text.split_once('=') else { return false };
+    let is_name = |name: &str| {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    !name.is_empty() && is_name(name) && !name.starts_with("GT_") && !value.contains('\0')
 }
 
 #[cfg(test)]
@@ -186,6 +379,38 @@ mod tests {
         }
         assert!(find("gates.test.timeout").unwrap().parse("soon").is_err());
         assert!(find("gates.require").unwrap().parse("maybe").is_err());
+        for (key, bad) in [
+            ("gates.test.retries", "10"),
+            ("gates.test.retries", "-1"),
+            ("gates.test.phase", "first"),
+            ("gates.test.cpu_weight", "0"),
+            ("gates.worktrees", "0"),
+            ("gates.test.on_timeout", "green"),
+            ("gates.test.inputs", "../secret"),
+            ("gates.test.inputs", "!"),
+            ("gates.test.inputs", "'open"),
+            ("gates.test.env", "A"),
+            ("gates.test.env", "1A=x"),
+            ("gates.test.env", "GT_GATE=x"),
+            ("gates.test.env", "A=1 =x"),
+            ("gates.test.env", "[]"),
+        ] {
+            assert_eq!(find(key).unwrap().parse(bad).unwrap_err().kind, crate::error::Kind::Usage, "{key} {bad}");
+        }
+    }
+
+    #[test]
+    fn lists_are_read_by_words_and_as_they_are_shown() {
+        let env = find("gates.test.env").unwrap();
+        let value = env.parse(r#"A=1 B="x y" C='p "q"' D="#).unwrap();
+        assert_eq!(value, serde_json::json!(["A=1", "B=x y", "C=p \"q\"", "D="]));
+        assert_eq!(env.parse(&value.to_string()).unwrap(), value);
+        assert_eq!(env.check(value.clone()).unwrap(), value);
+        assert!(env.check(serde_json::json!(["GT_ROLE=mayor"])).is_err() && env.check(Value::from("A=1")).is_err());
+        let inputs = find("gates.test.inputs").unwrap();
+        assert_eq!(inputs.parse("src/** !src/gen/\n'a b'").unwrap(), serde_json::json!(["src/**", "!src/gen/", "a b"]));
+        assert!(env.is_pinned() && env.is_guarded() && !inputs.is_pinned() && inputs.is_guarded());
+        assert!(find("mq.mode").unwrap().parse("octopus").unwrap_err().message.contains("one of squash, merge, rebase, ff"));
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Merge requests: beads that ask for a pinned head to be merged, and their lawful states.
 
+mod mode;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::bead::Bead;
 use crate::model::record::{self, Object};
+use crate::model::review::Approval;
 use crate::name::BeadId;
 use crate::time::Moment;
+pub use mode::Mode;
 
 /// Where a merge request stands in its queue. Being in a stack is derived, not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
@@ -15,7 +19,7 @@ use crate::time::Moment;
 pub enum MrState {
     /// Waiting its turn.
     Queued,
-    /// Conflicts with one ahead; keeps its place.
+    /// Waits for something and keeps its place.
     Held,
     /// An intent to land it is recorded.
     Landing,
@@ -82,10 +86,55 @@ impl Way {
     }
 }
 
+/// What people said that holds a request; what the stack says (a conflict with one ahead) has no word here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldFor {
+    /// Somebody holds it.
+    Person,
+    /// It lacks approvals.
+    Review,
+    /// Its work was closed otherwise.
+    Closed,
+    /// Its target is paused.
+    Pause,
+    /// Its target is frozen: it is tested and does not land.
+    Freeze,
+}
+
+/// Somebody's word that a request waits.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When.
+    pub at: Moment,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+/// The overseer's order to land a request without gates.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct Force {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Moment,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
 /// Why a merge request was sent back, with all that its author needs to mend it.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Blame {
-    /// `red`, `conflict` or `race`.
+    /// `red`, `conflict`, `race` or `rejected`.
     pub cause: String,
     /// The gate that failed; empty for a conflict.
     #[serde(default)]
@@ -93,6 +142,9 @@ pub struct Blame {
     /// Its exit code, when it had one.
     #[serde(default)]
     pub exit: Option<i32>,
+    /// Tests that failed, where a known reporter names them. Foreign text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<String>,
     /// The last lines of its log.
     #[serde(default)]
     pub log_tail: String,
@@ -120,8 +172,29 @@ pub struct Blame {
     /// A command that shows the failure again.
     #[serde(default)]
     pub reproduce: String,
+    /// Who rejected it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
     /// When.
     pub at: Moment,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
+/// What a request takes back.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct Revert {
+    /// The landed request.
+    pub mr: BeadId,
+    /// Why; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// Whether its work is open again when this lands; else, since it took something back itself, closed again.
+    pub reopens: bool,
     /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: Object,
@@ -150,6 +223,21 @@ pub struct MergeRequest {
     pub submitted_at: Moment,
     /// The message for the squashed commit.
     pub message: String,
+    /// The form in which it lands.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Requests that it stands on: it lands after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<BeadId>,
+    /// Heads in whose way it is or without which it cannot go on, that its author was told of; the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_of: Vec<String>,
+    /// The landed request that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<Revert>,
+    /// The newest request that takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverted_by: Option<BeadId>,
     /// Whether it goes before all others, and alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
@@ -159,9 +247,27 @@ pub struct MergeRequest {
     /// The commit in the target, once landed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landed_commit: Option<String>,
+    /// The commit of the target below it, once landed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landed_onto: Option<String>,
     /// Why it was held, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_reason: Option<String>,
+    /// What people said that held it; not set, when it was the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_for: Option<HeldFor>,
+    /// Requests ahead that it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<BeadId>,
+    /// Who approved which head.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// That somebody holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// That it lands, or landed, without gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force: Option<Force>,
     /// Why it was sent back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blame: Option<Blame>,
@@ -181,6 +287,14 @@ impl MergeRequest {
                 .hint("see: gt mq list"));
         }
         record::view(bead.id.as_str(), &bead.extra)
+    }
+
+    /// Moves to `state`, in which it waits for nothing.
+    pub fn become_state(&mut self, state: MrState) {
+        self.state = state;
+        self.held_reason = None;
+        self.held_for = None;
+        self.waits_for = Vec::new();
     }
 
     /// Writes these fields back into their bead.

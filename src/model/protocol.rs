@@ -81,6 +81,9 @@ pub enum Protocol {
         gate: String,
         /// Its exit code.
         exit: Option<i32>,
+        /// Tests that failed, where they are known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failing: Vec<String>,
         /// Its last lines.
         log: String,
         /// Why it is this request and no other.
@@ -100,6 +103,36 @@ pub enum Protocol {
         ours: String,
         /// The other side's commits.
         theirs: Vec<String>,
+    },
+    /// Refinery to author: the request waits, and nothing was sent back.
+    MergeHeld {
+        /// The merge request.
+        mr: BeadId,
+        /// The work.
+        bead: BeadId,
+        /// The request that is in the way, or that it stands on.
+        other: BeadId,
+        /// Why it waits and what helps.
+        reason: String,
+        /// What conflicts.
+        files: Vec<String>,
+        /// The request's head.
+        ours: String,
+        /// The other's head.
+        theirs: Vec<String>,
+    },
+    /// Refinery to the author of what was taken back.
+    Reverted {
+        /// The request that took it back.
+        mr: BeadId,
+        /// The work, open again.
+        bead: BeadId,
+        /// The request that was taken back.
+        reverts: BeadId,
+        /// As which commit.
+        commit: String,
+        /// Why.
+        reason: String,
     },
     /// Town to the witness of each rig of a batch, when its first work was slung.
     SwarmStart {
@@ -169,6 +202,8 @@ impl Protocol {
             Self::Merged { mr, .. } => format!("MERGED {mr}"),
             Self::MergeFailed { mr, .. } => format!("MERGE_FAILED {mr}"),
             Self::ReworkRequest { mr, .. } => format!("REWORK_REQUEST {mr}"),
+            Self::MergeHeld { mr, .. } => format!("MERGE_HELD {mr}"),
+            Self::Reverted { reverts, .. } => format!("REVERTED {reverts}"),
             Self::SwarmStart { convoy, .. } => format!("SWARM_START {convoy}"),
             Self::SwarmComplete { convoy, .. } => format!("SWARM_COMPLETE {convoy}"),
             Self::ConvoyLanded { convoy, .. } => format!("CONVOY_LANDED {convoy}"),
@@ -187,6 +222,8 @@ impl Protocol {
             | Self::Merged { mr, bead, .. }
             | Self::MergeFailed { mr, bead, .. }
             | Self::ReworkRequest { mr, bead, .. } => vec![bead.clone(), mr.clone()],
+            Self::MergeHeld { mr, bead, other, .. } => vec![bead.clone(), mr.clone(), other.clone()],
+            Self::Reverted { mr, bead, reverts, .. } => vec![bead.clone(), reverts.clone(), mr.clone()],
             Self::SwarmStart { convoy, beads, .. } | Self::SwarmComplete { convoy, beads, .. } => {
                 std::iter::once(convoy).chain(beads).cloned().collect()
             }
@@ -243,7 +280,7 @@ impl Protocol {
         for (key, text) in letter.body.lines().filter_map(|line| line.split_once(':')) {
             let (key, text) = (key.trim().to_ascii_lowercase(), text.trim());
             let value = match key.as_str() {
-                "files" | "theirs" | "evidence" | "beads" | "workers" => {
+                "files" | "theirs" | "evidence" | "failing" | "beads" | "workers" => {
                     text.split(',').map(|item| Value::from(item.trim())).collect()
                 }
                 "exit" if kind == "MERGE_FAILED" => text.parse::<i32>().map_or(Value::Null, Value::from),
@@ -272,8 +309,25 @@ mod tests {
                 bead: bead.clone(),
                 gate: "test".into(),
                 exit: Some(1),
+                failing: vec!["a::b".into(), "c d".into()],
                 log: "boom".into(),
                 evidence: vec!["red".into()],
+            },
+            Protocol::Reverted {
+                mr: mr.clone(),
+                bead: bead.clone(),
+                reverts: "wi-m2".parse().unwrap(),
+                commit: "c".into(),
+                reason: "it leaks".into(),
+            },
+            Protocol::MergeHeld {
+                mr: mr.clone(),
+                bead: bead.clone(),
+                other: "wi-m2".parse().unwrap(),
+                reason: "it waits".into(),
+                files: vec!["a".into()],
+                ours: "c".into(),
+                theirs: vec!["d".into()],
             },
             Protocol::ReworkRequest {
                 mr,

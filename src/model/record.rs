@@ -82,6 +82,8 @@ pub enum Class {
     Once,
     /// `queue/intents/…`: one unit.
     Intent,
+    /// `queue/targets/…`: one unit.
+    Control,
     /// `tombstones/…`: one unit.
     Tombstone,
     /// Everything else, also kinds of a newer version: field by field.
@@ -102,6 +104,7 @@ impl Class {
             "outbox" | "conflicts" => Self::Once,
             "queue" if path.starts_with("queue/gates/") => Self::Once,
             "queue" if path.starts_with("queue/intents/") => Self::Intent,
+            "queue" if path.starts_with("queue/targets/") => Self::Control,
             _ => Self::Other,
         }
     }
@@ -110,7 +113,7 @@ impl Class {
     #[must_use]
     pub fn unit_of(self, field: &str) -> &str {
         match self {
-            Self::Hook | Self::Machine | Self::Intent | Self::Once | Self::Tombstone => "all",
+            Self::Hook | Self::Machine | Self::Intent | Self::Control | Self::Once | Self::Tombstone => "all",
             Self::Bead => match field {
                 field if is_of_standing(field) => "status",
                 "head" | "base" | "tree" => "head",

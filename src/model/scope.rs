@@ -126,6 +126,9 @@ pub struct Rig {
     /// The URL its ledger is exchanged with; `None`: with nobody.
     #[serde(default)]
     pub sync: Option<String>,
+    /// The directories that its sandboxes show; none: the whole project. A machine may have its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sparse: Vec<String>,
     /// Id of the machine that made it and works its queue.
     pub home: String,
     /// Clock.

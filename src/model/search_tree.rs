@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::gate::Verdict;
+use crate::model::gate::{GateRun, Verdict};
 use crate::name::BeadId;
 
 /// A stack that was gated.
@@ -15,7 +15,7 @@ pub struct Step {
     pub stack: Vec<BeadId>,
     /// What all gates together said.
     pub verdict: Verdict,
-    /// Which gates said so, and how long it took.
+    /// Which gates said so.
     pub note: String,
 }
 
@@ -31,15 +31,45 @@ pub struct Node {
     pub depth: usize,
 }
 
+/// The steps of the search that `mr` was part of, from `runs` in order of time: stacks with it that were gated, and the parts
+/// of those that were red. All gates of one stack on one commit are a step, until one of them runs once more.
+#[must_use]
+pub fn steps(runs: &[GateRun], mr: &BeadId) -> Vec<Step> {
+    let mut found: Vec<(&str, Vec<&GateRun>)> = Vec::new();
+    for run in runs.iter().filter(|run| !run.stack.is_empty()) {
+        let same = found.iter_mut().rev().find(|(commit, _)| *commit == run.commit);
+        match same.filter(|(_, of_step)| of_step.iter().all(|other| other.gate != run.gate)) {
+            Some((_, of_step)) => of_step.push(run),
+            None => found.push((&run.commit, vec![run])),
+        }
+    }
+    let steps: Vec<Step> = found.into_iter().map(|(_, of_step)| step_of(&of_step)).collect();
+    let is_with = |step: &Step| step.stack.contains(mr);
+    let is_part = |step: &Step| {
+        let red = steps.iter().filter(|other| other.verdict == Verdict::Red && is_with(other));
+        red.into_iter().any(|other| step.stack.iter().all(|id| other.stack.contains(id)))
+    };
+    steps.iter().filter(|step| is_with(step) || is_part(step)).cloned().collect()
+}
+
+/// What the gates that judged one stack said together: red when one was, green when all were.
+fn step_of(runs: &[&GateRun]) -> Step {
+    let worst = |verdict: Verdict| runs.iter().any(|run| run.verdict == verdict);
+    let verdict = [Verdict::Red, Verdict::Infrastructure, Verdict::Inconclusive].into_iter().find(|one| worst(*one));
+    let verdict = verdict.unwrap_or(Verdict::Green);
+    let gates: Vec<&str> = runs.iter().filter(|run| run.verdict == verdict).map(|run| run.gate.as_str()).collect();
+    Step { stack: runs.first().map(|run| run.stack.clone()).unwrap_or_default(), verdict, note: gates.join(", ") }
+}
+
 /// The tree of `steps`, which come in order of time. A step stands below the latest red one before it that holds all that it
 /// holds, the same stack again included; the order stays that of time within each branch.
 #[must_use]
-pub fn tree(steps: Vec<Step>) -> Vec<Node> {
+pub fn tree(steps: &[Step]) -> Vec<Node> {
     let sets: Vec<BTreeSet<&BeadId>> = steps.iter().map(|step| step.stack.iter().collect()).collect();
     let is_red = |at: usize| steps[at].verdict == Verdict::Red && !sets[at].is_empty();
-    let parents: Vec<Option<usize>> =
-        (0..steps.len()).map(|at| (0..at).rev().find(|before| is_red(*before) && sets[at].is_subset(&sets[*before]))).collect();
-    drop(sets);
+    let parents: Vec<Option<usize>> = (0..steps.len())
+        .map(|at| (0..at).rev().find(|before| is_red(*before) && !sets[at].is_empty() && sets[at].is_subset(&sets[*before])))
+        .collect();
     let mut nodes = Vec::with_capacity(steps.len());
     let mut place_of = vec![0; steps.len()];
     // Depth first: what was found out below a step stands right under it.
@@ -82,7 +112,7 @@ mod tests {
     }
 
     fn drawn(steps: &[(&str, Verdict)]) -> Vec<String> {
-        let nodes = tree(steps.iter().map(|(stack, verdict)| step(stack, *verdict)).collect());
+        let nodes = tree(&steps.iter().map(|(stack, verdict)| step(stack, *verdict)).collect::<Vec<_>>());
         let name = |node: &Node| node.step.stack.iter().map(|id| id.as_str().trim_start_matches("wi-mr-")).collect::<String>();
         branches(&nodes).iter().zip(&nodes).map(|(branch, node)| format!("{branch}{}", name(node))).collect()
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::bundle::Gathering;
+use crate::git::progress::Progress;
 use crate::git::remote::Place;
 use crate::ledger::{Ledger, tree};
 use crate::name::Name;
@@ -88,7 +89,7 @@ pub struct BackedUp {
 /// # Errors
 /// Refused, when there is such a file and `force` is not set; corrupt, when a ref is damaged: half of a town must not
 /// look whole; external, when git fails; io otherwise.
-pub fn backup(town: &Town, file: &Path, force: bool) -> Result<BackedUp> {
+pub fn backup(town: &Town, file: &Path, force: bool, progress: &Progress) -> Result<BackedUp> {
     let file = town.dir.join(file);
     file.file_name().or_fail(Kind::Usage, || "name a file to write the backup to")?;
     let is_free = || if force || file.symlink_metadata().is_err() { Ok(()) } else { Err(taken(&file)) };
@@ -110,6 +111,7 @@ pub fn backup(town: &Town, file: &Path, force: bool) -> Result<BackedUp> {
     for ((scope, ledger, project), refs) in scopes.into_iter().zip(refs_of_one_moment(&ledgers)?) {
         let inner = |name: &str| format!("{SCOPES}{scope}/{}", name.trim_start_matches("refs/"));
         gathering.add(refs.iter().map(|(name, id)| (inner(name), *id)));
+        gathering.complete(&ledger.store, &refs.iter().map(|(_, id)| *id).collect::<Vec<_>>(), progress)?;
         let remotes = remote::list(&ledger.store).into_iter();
         let remotes = remotes.map(|remote| Remote { url: without_password(&remote.url), ..remote }).collect();
         let refs = refs.into_iter().map(|(name, id)| (name, id.to_string())).collect();

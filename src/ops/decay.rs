@@ -14,8 +14,11 @@ use crate::ledger::{Ledger, State, tree};
 use crate::model::bead::IssueType;
 use crate::model::brief::Facts as _;
 use crate::model::decay::{Ages, Fate, Ties, fate_of, has_expired};
+use crate::model::gate::GateRun;
 use crate::model::hook::Hook;
 use crate::model::merge_request::MergeRequest;
+use crate::model::record::SCHEMA_VERSION;
+use crate::ops::gates;
 use crate::ops::track::lease;
 use crate::time::{Moment, parse_millis};
 use crate::town::{RigPlace, Town, is_whole};
@@ -34,6 +37,10 @@ pub struct Decayed {
     pub ephemeral: usize,
     /// Letters that went.
     pub letters: usize,
+    /// Gate runs that went, which no longer count.
+    pub gate_runs: usize,
+    /// Their logs on this machine.
+    pub gate_logs: usize,
     /// Scopes that cannot be read, and why: since nobody knows what they speak of, nothing ephemeral went for good.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
@@ -63,6 +70,11 @@ pub fn decay(town: &Town, place: Option<&RigPlace>) -> Result<Decayed> {
     }
     for share in found.letters.chunks(SHARE) {
         decayed.letters += take_out_letters(town, ledger, share)?;
+    }
+    if let Some(place) = place {
+        decayed.gate_runs = forget_gate_runs(town, place)?;
+        let before = before(town.now, gates::max_age_millis(town, place)?);
+        decayed.gate_logs = gates::forget_logs(town, place, before)?;
     }
     Ok(decayed)
 }
@@ -104,7 +116,7 @@ impl Court<'_> {
         let state = self.ledger.state()?;
         let catalog = state.catalog()?;
         let shortest = [ages.closed, ages.heartbeat, ages.patrol, ages.error].into_iter().min().unwrap_or_default();
-        let before = |millis: u64| Moment::from_millis(now.millis().saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)));
+        let before = |millis: u64| before(now, millis);
         let mut due = Due::default();
         let mut known = None;
         // Those that are too young in any case need not be read, nor does anything else when all are.
@@ -221,6 +233,40 @@ fn take_out_letters(town: &Town, ledger: &Ledger, share: &[(String, gix::ObjectI
         }
         Ok(count)
     })
+}
+
+/// Takes gate runs out of the rig's ledger that are too old to count.
+fn forget_gate_runs(town: &Town, place: &RigPlace) -> Result<usize> {
+    let before = before(town.now, gates::max_age_millis(town, place)?);
+    let due: Vec<(String, gix::ObjectId)> = {
+        let state = place.ledger.state()?;
+        // One that cannot be read stays where it is, and so does one of a newer version.
+        let is_old = |path: &str| {
+            let run = state.get::<GateRun>(path).ok().flatten();
+            run.is_some_and(|run| run.at < before && run.v <= SCHEMA_VERSION)
+        };
+        state.paths("queue/gates")?.into_iter().filter(|(path, _)| is_old(path)).collect()
+    };
+    let mut count = 0;
+    for share in due.chunks(SHARE) {
+        let deed = town.deed("decay", format!("decay of {} that no longer count", counted(share.len(), "gate run")));
+        count += place.ledger.transact(&deed, |change| {
+            let mut count = 0;
+            for (path, blob) in share {
+                if change.before().blob_id(path)? == Some(*blob) {
+                    change.remove(path);
+                    count += 1;
+                }
+            }
+            Ok(count)
+        })?;
+    }
+    Ok(count)
+}
+
+/// The moment `millis` before `now`.
+fn before(now: Moment, millis: u64) -> Moment {
+    Moment::from_millis(now.millis().saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)))
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -15,12 +15,12 @@ use serde::Serialize;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
 use crate::git::push::{self, Outcome, Update};
-use crate::git::{commits, merge, program, status, worktree};
+use crate::git::{commits, program, status, worktree};
 use crate::ledger::{Change, tree};
 use crate::model::address::Address;
 use crate::model::bead::{Status, check_text};
 use crate::model::hook::Hook;
-use crate::model::merge_request::Way;
+use crate::model::merge_request::{Mode, Way};
 use crate::model::protocol::{Exit, Protocol};
 use crate::name::BeadId;
 use crate::ops::refinery::{self, Handed};
@@ -36,6 +36,8 @@ pub struct Plan {
     pub message: Option<String>,
     /// Commit what is uncommitted first.
     pub commit: bool,
+    /// The form in which it lands; the rig's when not given.
+    pub mode: Option<Mode>,
 }
 
 /// How it ended.
@@ -128,6 +130,7 @@ struct Work {
     branch: String,
     head: ObjectId,
     base: ObjectId,
+    after: Vec<BeadId>,
     message: String,
 }
 
@@ -156,6 +159,8 @@ fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
         tree: store.tree_of(work.head)?.to_string(),
         author: &town.me,
         message: work.message.clone(),
+        mode: refinery::mode_for(town, place, plan.mode)?,
+        after: work.after.clone(),
         is_alone: way == Way::Direct,
     };
     let deed = town.deed("done", format!("hand in {} as {mr_id}", hook.bead));
@@ -195,14 +200,12 @@ fn gather(place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) -> Result<Work
     }
     let target = format!("refs/heads/{}", hook.target);
     let tip = store.read_ref(&target)?.or_fail(Kind::NotFound, || format!("find the target branch {}", hook.target))?;
-    let ahead = commits::ahead(store, head, &[tip])?;
-    if ahead.is_empty() {
+    let ground = refinery::ground(place, &hook.bead, &hook.target, head, tip)?;
+    if ground.own.is_empty() {
         return Err(Error::refused(format!("{branch} has no commit that {} lacks", hook.target))
             .hint("commit your work first, or give the bead back: gt done --status released --message \"why\""));
     }
-    let base = merge::merge_base(store, head, tip)?
-        .or_fail(Kind::Refused, || format!("hand in {branch}: it shares no history with {}", hook.target))?;
-    let message = match (&plan.message, ahead.as_slice()) {
+    let message = match (&plan.message, ground.own.as_slice()) {
         (Some(message), _) => message.clone(),
         (None, [only]) => commits::message(store, *only)?,
         (None, many) => {
@@ -215,7 +218,7 @@ fn gather(place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) -> Result<Work
             format!("{title}\n\n{}", subjects.join("\n"))
         }
     };
-    Ok(Work { branch, head, base, message })
+    Ok(Work { branch, head, base: ground.base, after: ground.after, message })
 }
 
 fn commit_all(town: &Town, hook: &Hook, dir: &Path, plan: &Plan) -> Result<()> {
@@ -224,7 +227,8 @@ fn commit_all(town: &Town, hook: &Hook, dir: &Path, plan: &Plan) -> Result<()> {
     }
     let message = plan.message.clone().unwrap_or_else(|| format!("Work on {}", hook.bead));
     let (name, email) = (format!("user.name={}", town.actor.name), format!("user.email={}", town.actor.email));
-    program::run_ok(dir, &["add", "-A"])?;
+    // Also what was made outside of what a sparse sandbox shows.
+    program::run_ok(dir, &["add", "-A", "--sparse"])?;
     program::run_ok(dir, &["-c", &name, "-c", &email, "commit", "-q", "-m", &message])?;
     Ok(())
 }

@@ -6,6 +6,7 @@ pub mod decay;
 pub mod demo;
 pub mod done;
 pub mod flatten;
+pub mod gates;
 pub mod hook;
 pub mod hub;
 pub mod install;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::git::merge::merge_base;
-use crate::git::program;
+use crate::git::{program, promised};
 use crate::model::bead::{Bead, IssueType, Status};
 use crate::model::overlap::{self, Changes, Plan};
 use crate::name::BeadId;
@@ -72,6 +72,7 @@ fn changes(store: &Store, request: &Request, tip: gix::ObjectId) -> Result<Chang
         return Ok(Changes { mr, ..Changes::default() });
     }
     let Some(fork) = merge_base(store, tip, head)? else { return Ok(Changes { mr, ..Changes::default() }) };
+    promised::bring_changed(store, store.tree_of(fork)?, store.tree_of(head)?)?;
     let words =
         ["diff", "-U0", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"];
     let (fork, head) = (fork.to_string(), head.to_string());

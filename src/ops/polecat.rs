@@ -191,15 +191,16 @@ impl Taken {
     pub fn prepare(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Option<Salvaged>> {
         let store = &place.ledger.store;
         let head = Head::Branch { name: branch, at: base };
+        let cone = place.cone()?;
         if !self.is_reused {
             worktree::clear_begun(store, &self.dir)?;
-            worktree::add(store, &self.dir, head)?;
+            worktree::add_within(store, &self.dir, head, &cone)?;
             return Ok(None);
         }
         let saved = save(town, place, &self.address, &self.dir)?;
         crate::env::crash_point("sling.salvaged");
         let before = worktree::head(&self.dir).ok();
-        worktree::switch(store, &self.dir, head).map_err(|error| naming(error, saved.as_ref()))?;
+        worktree::switch_within(store, &self.dir, head, &cone).map_err(|error| naming(error, saved.as_ref()))?;
         if let Some((Some(old_branch), old_head)) = before.filter(|(old, _)| old.as_deref() != Some(branch)) {
             // Best effort: a branch too many loses nothing.
             let _ = drop_spent_branch(place, &old_branch, old_head, base);
@@ -212,7 +213,8 @@ impl Taken {
         let store = &place.ledger.store;
         // Best effort: a sandbox that stays is an idle one, and the next sling uses it.
         if self.is_reused {
-            let _ = worktree::switch(store, &self.dir, Head::Detached(base));
+            let cone = place.cone().unwrap_or_default();
+            let _ = worktree::switch_within(store, &self.dir, Head::Detached(base), &cone);
         } else {
             let _ = worktree::remove(store, &self.dir);
         }

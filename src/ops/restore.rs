@@ -187,7 +187,7 @@ fn make_rig(scratch: &Path, dir: &Path, saved: &Saved, rig: Rig, entering: &Ente
     rig::begin(&place)?;
     make_scope(scratch, &repo, saved, &rig.target)?;
     let project = saved.project.clone().unwrap_or_else(|| rig.url.clone());
-    init::add_origin(&repo, &project, &rig.target)?;
+    init::add_origin(&repo, &project, &rig.target, None)?;
     let place = RigPlace { rig, dir: place, project, ledger: Ledger::open(&repo, &entering.local.id)? };
     let hooks: Vec<Hook> = place.ledger.state()?.hooks()?.into_iter().filter(|hook| hook.machine == entering.old).collect();
     entering.enter(&place.ledger)?;
@@ -198,7 +198,8 @@ fn make_rig(scratch: &Path, dir: &Path, saved: &Saved, rig: Rig, entering: &Ente
         let tip = store.read_ref(&format!("refs/heads/{branch}")).ok().flatten().filter(|_| entering.takes_over);
         let mut has_sandbox = false;
         if let (Address::Polecat(_, name), Some(at)) = (&agent, tip) {
-            worktree::add(store, &polecat::sandbox(&place, name), Head::Branch { name: &branch, at })?;
+            let head = Head::Branch { name: &branch, at };
+            worktree::add_within(store, &polecat::sandbox(&place, name), head, &place.cone()?)?;
             has_sandbox = true;
         }
         assignments.push(Assignment { agent, bead, has_sandbox });

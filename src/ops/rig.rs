@@ -5,22 +5,26 @@
 
 use std::path::{Path, PathBuf};
 
+use gix::ObjectId;
+
 use crate::config;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
+use crate::git::promised::{self, Filter, Promise};
 use crate::git::remote::Place;
 use crate::git::worktree::{self, Head};
-use crate::git::{clone, fetch, program};
+use crate::git::{clone, diff, fetch, program};
 use crate::ledger::{Ledger, sync, tree};
 use crate::model::address::Address;
+use crate::model::cone::{self, Cone};
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::model::scope::{LocalMachine, Rig, Scope, ScopeKind};
 use crate::name::{Name, Prefix, Slot};
 use crate::ops::install;
 use crate::ops::remote;
 use crate::ops::track::import::{self, source};
-use crate::store;
-use crate::town::{PUSH_URL, RigPlace, Town, UNFINISHED, is_whole, read_machine};
+use crate::store::{self, Store};
+use crate::town::{PUSH_URL, RigPlace, SPARSE, Town, UNFINISHED, is_whole, read_machine};
 
 /// What to add.
 #[derive(Clone, Debug)]
@@ -43,6 +47,10 @@ pub struct Plan {
     pub local_repo: Option<PathBuf>,
     /// Whether branches with commits that only that repository has come along.
     pub adopts: bool,
+    /// Which files the clone leaves out until they are needed.
+    pub filter: Option<Filter>,
+    /// The directories that its sandboxes show; the whole project, or what the town says, when none is given.
+    pub sparse: Vec<String>,
     /// Whether beads that the project has from the `bd` tool say the prefix, when none is given.
     pub keeps_ids: bool,
 }
@@ -60,6 +68,9 @@ pub enum Added {
         /// Branches that were taken over from a local repository.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         adopted: Vec<String>,
+        /// What of the project is here.
+        #[serde(flatten)]
+        part: Part,
     },
     /// A rig of another machine, now here too.
     Joined {
@@ -70,6 +81,9 @@ pub enum Added {
         /// Branches that were taken over from a local repository.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         adopted: Vec<String>,
+        /// What of the project is here.
+        #[serde(flatten)]
+        part: Part,
     },
     /// It was here already.
     AlreadyThere {
@@ -78,13 +92,32 @@ pub enum Added {
     },
 }
 
+/// What of a project is on this machine.
+#[derive(Clone, Debug, Default, schemars::JsonSchema, serde::Serialize)]
+pub struct Part {
+    /// Which files the clone leaves out until they are needed; `None`: it has them all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// The directories that sandboxes show; none: the whole project.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shows: Vec<String>,
+}
+
+impl Part {
+    fn of(place: &RigPlace) -> Result<Self> {
+        let filter = Promise::of(&place.ledger.store).and_then(|promise| promise.filter).map(|filter| filter.to_string());
+        Ok(Self { filter, shows: place.cone()?.dirs().map(str::to_owned).collect() })
+    }
+}
+
 /// Where the mayor and the refinery read the project.
 const ROLE_WORKTREES: [&str; 2] = ["mayor/rig", "refinery/rig"];
 
 /// Clones the project, makes or joins its ledger, lays out the rig and registers it.
 ///
 /// # Errors
-/// Refused, when name, prefix or place are taken; external, when the project cannot be cloned.
+/// Usage, when a directory to be shown can be none; refused, when name, prefix or place are taken, or the project has no such
+/// directory; external, when the project cannot be cloned.
 pub fn add(town: &Town, plan: &Plan, progress: &Progress) -> Result<Added> {
     let dir = town.root.join(plan.name.as_str());
     let _turn = store::lock::KernelLock::take(&town.hq.store.private_dir().join("rig-add.flock"))?;
@@ -101,6 +134,7 @@ pub fn add(town: &Town, plan: &Plan, progress: &Progress) -> Result<Added> {
             .hint("choose another name or move that directory away"));
     }
     check_land(plan)?;
+    Cone::of(&plan.sparse)?;
     let made = build(town, plan, &dir, registered, progress);
     if made.is_err() {
         let _ = std::fs::remove_dir_all(&dir);
@@ -124,11 +158,12 @@ fn finish(town: &Town, rig: Rig, dir: &Path, adopted: Vec<String>) -> Result<Add
     register(town, &rig)?;
     crate::env::crash_point("rig.registered");
     unmark(dir)?;
-    let ledger = Ledger::open(&dir.join(".repo.git"), &town.machine)?;
-    let sync = remote::list(&ledger.store).into_iter().next().map(|remote| remote.url);
+    let place = town.rig(&rig.name)?;
+    let sync = remote::list(&place.ledger.store).into_iter().next().map(|remote| remote.url);
+    let part = Part::of(&place)?;
     let is_new = rig.home == town.machine;
     let rig = Box::new(rig);
-    Ok(if is_new { Added::New { rig, sync, adopted } } else { Added::Joined { rig, sync, adopted } })
+    Ok(if is_new { Added::New { rig, sync, adopted, part } } else { Added::Joined { rig, sync, adopted, part } })
 }
 
 fn clear_unfinished(dir: &Path) -> Result<()> {
@@ -161,15 +196,17 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     }
     begin(dir)?;
     let branch = plan.branch.as_deref().or(registered.as_ref().map(|rig| rig.target.as_str()));
-    let wish = clone::Wish { branch, local_repo: plan.local_repo.as_deref(), adopts: plan.adopts };
+    let (local_repo, filter) = (plan.local_repo.as_deref(), plan.filter.as_ref());
+    let wish = clone::Wish { branch, local_repo, adopts: plan.adopts, filter };
     let cloned = clone::clone_as(&url, &repo, wish, progress)?;
     if let Some(push_url) = &plan.push_url {
         program::bare_ok(&repo, &["config", "--", PUSH_URL, &absolute_url(push_url)])?;
     }
     crate::env::crash_point("rig.cloned");
-    if cloned.tip.is_none() {
+    let Some(tip) = cloned.tip else {
         return Err(Error::refused(format!("{url} has no commit yet")).hint("push a first commit, then add it again"));
-    }
+    };
+    show_only(&repo, plan, tip, registered.as_ref())?;
     let local = read_machine(town.hq.store.dir())?;
     let ledger = Ledger::open(&repo, &local.id)?;
     let remote = sync_remote(plan, &url, &ledger)?;
@@ -205,11 +242,32 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     };
     // Opened anew: the clone's configuration changed since.
     let place = RigPlace { rig: rig.clone(), dir: dir.to_owned(), project: url, ledger: Ledger::open(&repo, &local.id)? };
+    let store = &place.ledger.store;
+    promised::bring_tree(store, store.tree_of(tip)?, &place.cone()?, progress)?;
     lay_out(&place)?;
     let entry = serde_json::to_vec(&rig).or_fail(Kind::Bug, || "write the rig's entry")?;
     store::write_file(&dir.join(UNFINISHED), &entry)?;
     crate::env::crash_point("rig.laid-out");
     finish(town, rig, dir, cloned.adopted)
+}
+
+/// Checks that the project has the directories that are to be shown, and keeps them for this machine where the town knows
+/// the rig with others.
+fn show_only(repo: &Path, plan: &Plan, tip: ObjectId, registered: Option<&Rig>) -> Result<()> {
+    let cone = Cone::of(&plan.sparse)?;
+    let store = Store::open(repo)?;
+    let tree = store.tree_of(tip)?;
+    for dir in cone.dirs() {
+        if !diff::has_directory(&store, tree, dir)? {
+            return Err(Error::refused(format!("the project has no directory '{}'", dir.escape_debug()))
+                .hint("name directories of its target branch, from the top: --sparse DIR"));
+        }
+    }
+    if plan.sparse.is_empty() || registered.is_none_or(|rig| Cone::of(&rig.sparse).is_ok_and(|known| known == cone)) {
+        return Ok(());
+    }
+    let dirs = if cone.is_whole() { vec![cone::WHOLE] } else { cone.dirs().collect() };
+    dirs.iter().try_for_each(|dir| program::bare_ok(repo, &["config", "--add", "--", SPARSE, dir]).map(drop))
 }
 
 /// The prefix given, else that of beads that the project has and are to keep their ids, else one derived from the name.
@@ -315,6 +373,7 @@ fn entry_for(town: &Town, plan: &Plan, url: &str, branch: &str, prefix: Prefix, 
         target: branch.to_owned(),
         land_remote: plan.land.is_some(),
         sync: None,
+        sparse: Cone::of(&plan.sparse)?.dirs().map(str::to_owned).collect(),
         home: town.machine.clone(),
         rev: Rev::default(),
         extra: Object::new(),
@@ -343,8 +402,9 @@ pub(crate) fn lay_out(place: &RigPlace) -> Result<()> {
         .store
         .read_ref(&branch)?
         .or_fail(Kind::Corrupt, || format!("find the branch {branch}, which work is merged into"))?;
+    let cone = place.cone()?;
     for role in ROLE_WORKTREES {
-        worktree::add(&place.ledger.store, &place.dir.join(role), Head::Detached(tip))?;
+        worktree::add_within(&place.ledger.store, &place.dir.join(role), Head::Detached(tip), &cone)?;
     }
     write_view(&place.dir, &place.rig)
 }
@@ -374,12 +434,13 @@ fn register(town: &Town, rig: &Rig) -> Result<()> {
 pub fn refresh_readers(place: &RigPlace) -> Result<()> {
     let branch = format!("refs/heads/{}", place.rig.target);
     let Some(tip) = place.ledger.store.read_ref(&branch)? else { return Ok(()) };
+    let cone = place.cone()?;
     for role in ROLE_WORKTREES {
         let dir = place.dir.join(role);
         let is_clean = crate::git::status::status(&dir).is_ok_and(|status| status.is_clean());
         let Ok((None, head)) = worktree::head(&dir) else { continue };
         if is_clean && head != tip && place.ledger.store.is_ancestor(head, tip)? {
-            let _ = worktree::switch(&place.ledger.store, &dir, Head::Detached(tip));
+            let _ = worktree::switch_within(&place.ledger.store, &dir, Head::Detached(tip), &cone);
         }
     }
     Ok(())
@@ -399,6 +460,9 @@ pub struct Listed {
     pub sync_remote: Option<String>,
     /// Names of its gates.
     pub gates: Vec<String>,
+    /// What of the project is here.
+    #[serde(flatten)]
+    pub part: Part,
 }
 
 /// All rigs of the town.
@@ -420,6 +484,7 @@ pub fn list(town: &Town) -> Result<Vec<Listed>> {
         listed.push(Listed {
             is_here: place.is_some(),
             polecats,
+            part: place.as_ref().map(Part::of).transpose()?.unwrap_or_default(),
             sync_remote: place.and_then(|place| remote::list(&place.ledger.store).into_iter().next().map(|remote| remote.url)),
             gates,
             rig,

@@ -7,7 +7,7 @@ use crate::config::{self, Setting, Source, Trust};
 use crate::error::{Error, OrFail, Result};
 use crate::git::program;
 use crate::model::address::Address;
-use crate::model::config_keys::{self, KeyType};
+use crate::model::config_keys;
 use crate::ops::install;
 use crate::town::{RigPlace, Town};
 
@@ -50,10 +50,11 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
             Source::Town
         }
     };
-    if known.key_type == KeyType::Command && source != Source::Machine {
-        Trust::pin(town, &config::scope_name(place, source), key, text)?;
+    let setting = Setting { key: key.to_owned(), value, source };
+    if known.is_pinned() && source != Source::Machine {
+        Trust::pin(town, &config::scope_name(place, source), key, &setting.text())?;
     }
-    Ok(Setting { key: key.to_owned(), value, source })
+    Ok(setting)
 }
 
 /// Removes `key` from where it is set.

@@ -1,12 +1,9 @@
 //! Commands that are waited for: a clean environment, a process group, a time-out and a bounded log.
 //!
-//! Gates run here. When a command is over, nothing of its group runs on, whether it ended by itself, was too
-//! slow, or was dropped; see [`super`] for what cannot be reached.
+//! Gates run here, each in a cgroup of its own where one can be made. When a command is over, nothing of it runs on,
+//! whether it ended by itself, was too slow, or was dropped; see [`super`] for what cannot be reached.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -14,17 +11,17 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Signal, WaitId, WaitIdOptions};
-use tokio::io::AsyncReadExt;
 use tokio::process::ChildStdout;
 
 use super::group::{self, For, Group};
+use super::log::Log;
+use super::pen::{self, Pen};
 use crate::time::Stopwatch;
+
+pub use super::log::TAIL_LINES_MAX;
 
 /// How much of a command's output is kept by default.
 pub const LOG_BYTES_MAX: u64 = 10_000_000;
-/// How many lines of output [`Finished::log_tail`] holds at most.
-pub const TAIL_LINES_MAX: usize = 60;
-const TAIL_BYTES_MAX: usize = 16_384;
 
 /// How long a command that is too slow has to end in good order.
 const GRACE_MILLIS: u64 = 2_000;
@@ -36,13 +33,17 @@ const DRAIN_MILLIS_MAX: u64 = 200;
 const REAP_MILLIS_MAX: u64 = 2_000;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// Goes into the cgroup `$1` and to the niceness `$2`, where these are given and allowed, then becomes the command
+/// `$3`. The shell itself goes in, so that nothing which the command starts is ever outside.
+const KEEPER: &str = r#"if [ -n "$1" ]; then { echo 0 >"$1/cgroup.procs"; } 2>/dev/null; fi
+if [ -n "$2" ] && command -v nice >/dev/null; then exec nice -n "$2" sh -c "$3"; fi
+exec sh -c "$3""#;
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// The program, looked up on `PATH`.
-    pub program: OsString,
-    /// Its arguments.
-    pub args: Vec<OsString>,
+    /// The command line for `sh -c`. Nothing foreign may be pasted into it: that goes by `env`.
+    pub command: String,
     /// Where it runs.
     pub dir: PathBuf,
     /// Variables besides the allow-listed ones.
@@ -51,8 +52,11 @@ pub struct Spec {
     pub log: PathBuf,
     /// After how many milliseconds it is ended.
     pub timeout_millis: u64,
-    /// How many bytes of output are kept; the rest is read and dropped, so that the command does not block.
+    /// How many bytes of output are kept, half of them its beginning and half its end; the rest is read and dropped,
+    /// so that the command does not block.
     pub log_bytes_max: u64,
+    /// Its share of the processor as a cgroup counts it, from 1 to 10,000; 100 is usual.
+    pub cpu_weight: u32,
 }
 
 impl Spec {
@@ -60,13 +64,13 @@ impl Spec {
     #[must_use]
     pub fn shell(command: &str, dir: &Path, log: PathBuf, timeout_millis: u64) -> Self {
         Self {
-            program: "sh".into(),
-            args: vec!["-c".into(), command.into()],
+            command: command.to_owned(),
             dir: dir.to_owned(),
             env: Vec::new(),
             log,
             timeout_millis,
             log_bytes_max: LOG_BYTES_MAX,
+            cpu_weight: 100,
         }
     }
 }
@@ -80,6 +84,8 @@ pub enum Ended {
     Signaled(i32),
     /// It was too slow and was ended.
     TimedOut,
+    /// The kernel killed something of it because memory was short.
+    OutOfMemory,
     /// It could not start; why.
     CannotStart(String),
 }
@@ -108,31 +114,31 @@ pub async fn run(spec: Spec) -> Finished {
     let took_millis = watch.millis();
     running.end_group(if is_timed_out { GRACE_MILLIS } else { STRAY_GRACE_MILLIS }).await;
     let status = running.reap().await;
-    let ended = if is_timed_out { Ended::TimedOut } else { ended_by(status) };
+    let ended = if is_timed_out { Ended::TimedOut } else { running.ended_by(status) };
     Finished { ended, log_tail: running.log.finish(), took_millis }
 }
 
-/// Kills what an earlier, killed process left running for commands in `dir`; tells how many processes.
+/// Kills what an earlier, killed process left running for commands in `dir`; tells how many processes at least.
 ///
 /// Only for a `dir` that the caller has to itself (holds the lock of): its marks tell the place, not the owner.
-/// Finds nothing where there is no `/proc`.
+/// Finds nothing where there is no `/proc`; cgroups that were made for commands there are ended and removed.
 #[must_use]
 pub fn sweep(dir: &Path) -> u32 {
-    group::signal_place(Signal::KILL, dir)
+    group::signal_place(Signal::KILL, dir).max(pen::sweep(dir))
 }
 
-fn ended_by(status: Option<ExitStatus>) -> Ended {
-    let Some(status) = status else { return Ended::Signaled(0) };
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ended::Exited(code),
-        (None, signal) => Ended::Signaled(signal.unwrap_or_default()),
-    }
+/// How nice a command is that may not be given a share: the kernel's own scale, on which each step is worth a fifth less.
+/// Nobody may be given more than usual this way.
+fn niceness(cpu_weight: u32) -> Option<u32> {
+    let steps = (100.0 / f64::from(cpu_weight.max(1))).ln() / 1.25_f64.ln();
+    (1..=19).rev().find(|nice| f64::from(*nice) <= steps + 0.5)
 }
 
 /// A started command. Its leader is reaped only after its group is gone: until then nobody else can get its number.
 struct Running {
     child: Child,
     mark: String,
+    pen: Option<Pen>,
     output: Option<ChildStdout>,
     log: Log,
     is_reaped: bool,
@@ -141,7 +147,8 @@ struct Running {
 impl Running {
     #[expect(clippy::disallowed_methods, reason = "the runtime owns processes")]
     fn start(spec: &Spec) -> Result<Self, String> {
-        let log = Log::create(spec).map_err(|error| format!("make the log {}: {error}", spec.log.display()))?;
+        let log = Log::create(&spec.log, spec.log_bytes_max);
+        let log = log.map_err(|error| format!("make the log {}: {error}", spec.log.display()))?;
         // One pipe for both streams keeps their lines in order.
         let (reader, writer) = std::io::pipe().map_err(|error| format!("make a pipe: {error}"))?;
         let also = writer.try_clone().map_err(|error| format!("make a pipe: {error}"))?;
@@ -150,8 +157,14 @@ impl Running {
         if !spec.dir.is_dir() {
             return Err(format!("there is no directory {}", spec.dir.display()));
         }
-        let child = std::process::Command::new(&spec.program)
-            .args(&spec.args)
+        let pen = Pen::make(&spec.dir, spec.cpu_weight);
+        let cgroup = pen.as_ref().map(|pen| pen.dir().as_os_str().to_owned()).unwrap_or_default();
+        let nice = niceness(spec.cpu_weight).filter(|_| !pen.as_ref().is_some_and(Pen::is_weighed));
+        let mut words: Vec<OsString> = vec!["-c".into(), KEEPER.into(), "sh".into(), cgroup];
+        words.push(nice.map(|nice| nice.to_string()).unwrap_or_default().into());
+        words.push(spec.command.clone().into());
+        let child = std::process::Command::new("sh")
+            .args(words)
             .current_dir(&spec.dir)
             .env_clear()
             .envs(group::environment(For::Gate, &spec.env, &mark))
@@ -160,8 +173,17 @@ impl Running {
             .stderr(also)
             .process_group(0)
             .spawn()
-            .map_err(|error| format!("start '{}': {error}", spec.program.display()))?;
-        Ok(Self { child, mark, output: Some(output), log, is_reaped: false })
+            .map_err(|error| format!("start sh: {error}"))?;
+        Ok(Self { child, mark, pen, output: Some(output), log, is_reaped: false })
+    }
+
+    fn ended_by(&self, status: Option<ExitStatus>) -> Ended {
+        let Some(status) = status else { return Ended::Signaled(0) };
+        let (code, signal) = (status.code(), status.signal().unwrap_or_default());
+        if code != Some(0) && self.pen.as_ref().is_some_and(|pen| pen.was_short_of_memory(signal == 9 || code == Some(137))) {
+            return Ended::OutOfMemory;
+        }
+        code.map_or(Ended::Signaled(signal), Ended::Exited)
     }
 
     /// Waits for the leader's exit, at most until the time is out; tells whether it is.
@@ -196,7 +218,7 @@ impl Running {
             if self.is_gone() {
                 break;
             }
-            Group { leader: self.child.id(), mark: &self.mark }.signal(signal, true);
+            self.signal(signal);
             let watch = Stopwatch::start();
             while !self.is_gone() && watch.millis() < wait_millis {
                 self.read_for(20).await;
@@ -205,8 +227,17 @@ impl Running {
         self.read_for(DRAIN_MILLIS_MAX).await;
     }
 
+    fn signal(&self, signal: Signal) {
+        Group { leader: self.child.id(), mark: &self.mark }.signal(signal, true);
+        if let Some(pen) = &self.pen {
+            if signal == Signal::KILL { pen.kill() } else { pen.signal(signal) }
+        }
+    }
+
     fn is_gone(&self) -> bool {
-        self.has_exited() && Group { leader: self.child.id(), mark: &self.mark }.members(true).is_empty()
+        let is_left = |pen: &Pen| !pen.is_empty();
+        let group = Group { leader: self.child.id(), mark: &self.mark };
+        self.has_exited() && !self.pen.as_ref().is_some_and(is_left) && group.members(true).is_empty()
     }
 
     /// Reads output until its end, at most `millis`.
@@ -237,7 +268,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_reaped {
-            Group { leader: self.child.id(), mark: &self.mark }.signal(Signal::KILL, true);
+            self.signal(Signal::KILL);
             // A killed process is gone in a moment; one that hangs in the kernel is left to it.
             for _ in 0..100 {
                 if !matches!(self.child.try_wait(), Ok(None)) {
@@ -246,59 +277,6 @@ impl Drop for Running {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-    }
-}
-
-/// The log file, cut at its bound, and the last bytes of the output, cut or not.
-struct Log {
-    file: Option<File>,
-    room: u64,
-    left_out: u64,
-    tail: VecDeque<u8>,
-    chunk: Vec<u8>,
-}
-
-impl Log {
-    fn create(spec: &Spec) -> std::io::Result<Self> {
-        if let Some(dir) = spec.log.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        let file = Some(File::create(&spec.log)?);
-        Ok(Self { file, room: spec.log_bytes_max, left_out: 0, tail: VecDeque::new(), chunk: vec![0; 65_536] })
-    }
-
-    /// Takes what the output has next; clears it at its end, after which this never returns.
-    async fn pump(&mut self, output: &mut Option<ChildStdout>) {
-        let Some(open) = output else { return std::future::pending().await };
-        match open.read(&mut self.chunk).await {
-            Ok(len @ 1..) => self.take(len),
-            Ok(0) | Err(_) => *output = None,
-        }
-    }
-
-    fn take(&mut self, len: usize) {
-        let kept = usize::try_from(self.room).unwrap_or(usize::MAX).min(len);
-        // A log that cannot be written (disk full) is no reason to end the command.
-        if kept > 0 && self.file.as_mut().is_some_and(|file| file.write_all(&self.chunk[..kept]).is_err()) {
-            self.file = None;
-        }
-        self.room -= kept as u64;
-        self.left_out += (len - kept) as u64;
-        self.tail.extend(&self.chunk[len.saturating_sub(TAIL_BYTES_MAX)..len]);
-        let surplus = self.tail.len().saturating_sub(TAIL_BYTES_MAX);
-        self.tail.drain(..surplus);
-    }
-
-    /// Closes the file, with the tail in it when its middle was left out, and answers the tail.
-    fn finish(&mut self) -> String {
-        let bytes: Vec<u8> = self.tail.drain(..).collect();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(TAIL_LINES_MAX)..].join("\n");
-        if let Some(mut file) = self.file.take().filter(|_| self.left_out > 0) {
-            let _ = write!(file, "\n[gt: {} bytes left out; the last lines were]\n{tail}\n", self.left_out);
-        }
-        tail
     }
 }
 
@@ -332,10 +310,10 @@ mod tests {
     fn a_signal_and_a_missing_program_are_told_apart_from_a_failure() {
         let dir = TempDir::new().unwrap();
         assert_eq!(finished(&dir, "kill -9 $$", 10_000).ended, Ended::Signaled(9));
-        let mut spec = Spec::shell("", dir.path(), dir.path().join("log"), 10_000);
-        spec.program = "no-such-program-anywhere".into();
+        assert_eq!(finished(&dir, "no-such-program-anywhere", 10_000).ended, Ended::Exited(127));
+        let spec = Spec::shell("true", &dir.path().join("gone"), dir.path().join("log"), 10_000);
         let ended = on_tokio(run(spec)).ended;
-        assert!(matches!(&ended, Ended::CannotStart(why) if why.contains("no-such-program")), "{ended:?}");
+        assert!(matches!(&ended, Ended::CannotStart(why) if why.contains("no directory")), "{ended:?}");
     }
 
     #[test]
@@ -365,6 +343,29 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    fn a_daemon_that_left_the_group_and_forgot_its_mark_is_found_by_its_cgroup() {
+        let dir = TempDir::new().unwrap();
+        if Pen::make(dir.path(), 100).is_none() {
+            // Nobody may make a cgroup here, and then gt does not either.
+            return;
+        }
+        let daemon = "exec setsid env -i sh -c 'echo $$ > pid; exec sleep 600'";
+        let command = format!("({daemon}) & while ! [ -s pid ]; do sleep 0.01; done; cat /proc/self/cgroup");
+        let finished = finished(&dir, &command, 10_000);
+        assert_eq!(finished.ended, Ended::Exited(0));
+        assert!(finished.log_tail.contains("/gt-"), "{}", finished.log_tail);
+        assert_eq!(start_time_of(pid_in(&dir, "pid")), None);
+        assert_eq!(pen::sweep(dir.path()), 0, "no cgroup is left");
+    }
+
+    #[test]
+    fn a_gate_of_less_weight_is_nicer_and_one_of_more_is_as_usual() {
+        assert_eq!([100, 10_000, 95].map(niceness), [None; 3]);
+        assert_eq!([80, 50, 10, 1].map(niceness), [Some(1), Some(3), Some(10), Some(19)]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_daemon_that_left_the_group_is_found_by_its_mark() {
         let dir = TempDir::new().unwrap();
         let command = "setsid sh -c 'echo $$ > pid; exec sleep 600' & while ! [ -s pid ]; do sleep 0.01; done";
@@ -381,7 +382,9 @@ mod tests {
         assert_eq!(finished.ended, Ended::Exited(0));
         assert!(finished.log_tail.ends_with("\nthe end") && finished.log_tail.lines().count() == TAIL_LINES_MAX);
         let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
-        assert!(log.len() < 12_000 && log.contains("bytes left out") && log.ends_with("the end\n"), "{}", log.len());
+        let (head, tail) = log.split_once("bytes left out").unwrap();
+        assert!(log.len() < 10_100 && head.starts_with("0123456789\n") && tail.ends_with("the end\n"), "{}", log.len());
+        assert!(head.len() > 4_900 && tail.len() > 4_900, "both halves are kept");
     }
 
     #[test]

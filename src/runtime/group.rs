@@ -103,29 +103,28 @@ pub(super) fn signal_place(signal: Signal, place: &Path) -> u32 {
     signal_where(signal, |mark| mark.len() == 32 + ending.len() && mark.ends_with(&ending) && space.is_some())
 }
 
-#[cfg(target_os = "linux")]
 fn signal_where(signal: Signal, is_wanted: impl Fn(&str) -> bool) -> u32 {
-    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
     let space = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
     let ours = space("self");
-    let mut count = 0;
-    for row in table().unwrap_or_default() {
-        if !mark_of(row.pid).is_some_and(|mark| is_wanted(&mark)) {
-            continue;
-        }
-        let Some(held) = pid_of(row.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { continue };
-        // Looked at again with the pidfd in hand: if it is still the one, the signal reaches it or nobody.
-        let is_still = mark_of(row.pid).is_some_and(|mark| is_wanted(&mark)) && space(&row.pid.to_string()) == ours;
-        if is_still && pidfd_send_signal(&held, signal).is_ok() {
-            count += 1;
-        }
-    }
-    count
+    let has_mark = |pid: u32| mark_of(pid).is_some_and(|mark| is_wanted(&mark));
+    let marked = table().unwrap_or_default().into_iter().map(|row| row.pid).filter(|pid| has_mark(*pid));
+    let signalled = marked.filter(|pid| signal_held(*pid, signal, || has_mark(*pid) && space(&pid.to_string()) == ours));
+    u32::try_from(signalled.count()).unwrap_or(u32::MAX)
+}
+
+/// Signals `pid` if it is still the one that is meant when it is held by a pidfd; tells whether it was.
+///
+/// If it is, the signal reaches it or nobody.
+#[cfg(target_os = "linux")]
+pub(super) fn signal_held(pid: u32, signal: Signal, is_still: impl Fn() -> bool) -> bool {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+    let held = pid_of(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    held.is_some_and(|held| is_still() && pidfd_send_signal(&held, signal).is_ok())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn signal_where(_: Signal, _: impl Fn(&str) -> bool) -> u32 {
-    0
+pub(super) fn signal_held(_: u32, _: Signal, _: impl Fn() -> bool) -> bool {
+    false
 }
 
 /// Signals the group `leader`. The caller knows that the leader is its own or that the group still has members.

@@ -254,8 +254,26 @@ fn index_of(ids: &[ObjectId], places: &[Place], pack: ObjectId) -> Result<Vec<u8
 /// # Errors
 /// Io, when a step fails; nothing refers to what was moved.
 pub(crate) fn adopt(store: &Store, pack: &Path, index: &Path) -> Result<(PathBuf, PathBuf)> {
+    take_in(store, &[pack, index])
+}
+
+/// As [`adopt`], for a pack of a remote that left out what it promised to give when asked. git knows it by a file beside it.
+///
+/// # Errors
+/// As [`adopt`].
+pub(crate) fn adopt_promised(store: &Store, pack: &Path, index: &Path) -> Result<(PathBuf, PathBuf)> {
+    let mark = pack.with_extension(PROMISOR);
+    File::create(&mark).or_fail(Kind::Io, || format!("mark the pack {}", pack.display()))?;
+    take_in(store, &[pack, &mark, index])
+}
+
+/// What ends the name of the file beside a pack from a remote that promises the rest.
+pub(crate) const PROMISOR: &str = "promisor";
+
+/// Moves the files of a pack among the others: the pack first, its index last.
+fn take_in(store: &Store, files: &[&Path]) -> Result<(PathBuf, PathBuf)> {
     let packs = store.dir().join("objects").join("pack");
-    for from in [pack, index] {
+    for from in files {
         let deed = || format!("keep the pack {}", from.display());
         std::fs::set_permissions(from, std::fs::Permissions::from_mode(0o444)).or_fail(Kind::Io, deed)?;
         if store.is_durable() {
@@ -265,7 +283,7 @@ pub(crate) fn adopt(store: &Store, pack: &Path, index: &Path) -> Result<(PathBuf
     crate::env::crash_point("store.pack.synced");
     std::fs::create_dir_all(&packs).or_fail(Kind::Io, || format!("make {}", packs.display()))?;
     let mut moved = Vec::new();
-    for from in [pack, index] {
+    for from in files {
         let deed = || format!("keep the pack {}", from.display());
         let to = packs.join(from.file_name().or_fail(Kind::Bug, deed)?);
         std::fs::rename(from, &to).or_fail(Kind::Io, deed)?;
@@ -275,7 +293,7 @@ pub(crate) fn adopt(store: &Store, pack: &Path, index: &Path) -> Result<(PathBuf
         sync_dir(&packs)?;
     }
     let index = moved.pop().unwrap_or_default();
-    Ok((moved.pop().unwrap_or_default(), index))
+    Ok((moved.into_iter().next().unwrap_or_default(), index))
 }
 
 #[cfg(test)]

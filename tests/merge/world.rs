@@ -1,5 +1,7 @@
 //! Replicas of one ledger as commits of one store, changed by random deeds and merged in random order.
 
+mod requests;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +13,7 @@ use gastown::model::address::Address;
 use gastown::model::bead::{Bead, Dependency, DependencyKind, IssueType, Status};
 use gastown::model::hook::Hook;
 use gastown::model::mail::Letter;
-use gastown::model::merge_request::{MergeRequest, MrState};
+use gastown::model::merge_request::MergeRequest;
 use gastown::model::record::{Object, SCHEMA_VERSION};
 use gastown::model::scope::{Scope, ScopeKind};
 use gastown::model::tombstone::Tombstone;
@@ -35,6 +37,11 @@ pub enum Step {
     Release(usize),
     Done(usize),
     Land(usize),
+    Approve(usize),
+    /// Holds a request, or releases it.
+    Hold(usize),
+    /// Freezes a target, or opens it.
+    Steer(usize),
     Close(usize),
     Reopen(usize),
     Depend(usize, usize),
@@ -65,6 +72,9 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(Step::Release),
         2 => n().prop_map(Step::Done),
         1 => n().prop_map(Step::Land),
+        1 => n().prop_map(Step::Approve),
+        1 => n().prop_map(Step::Hold),
+        1 => n().prop_map(Step::Steer),
         1 => n().prop_map(Step::Close),
         1 => n().prop_map(Step::Reopen),
         2 => (n(), n()).prop_map(|(a, b)| Step::Depend(a, b)),
@@ -320,6 +330,9 @@ impl World {
             Step::Release(n) => self.release(at, n),
             Step::Done(n) => self.done(at, n, &word),
             Step::Land(n) => self.land(at, n),
+            Step::Approve(n) => self.approve(at, n, &word),
+            Step::Hold(n) => self.hold(at, n, &word),
+            Step::Steer(n) => self.steer(at, n, &word),
             Step::Depend(a, b) => self.depend(at, a, b),
             Step::Mail => self.mail(at, &word),
             Step::Read(n) => self.read(at, n),
@@ -333,7 +346,7 @@ impl World {
 
     /// A machine with a newer gt adds a word to a record that this one can only keep.
     fn write_newer(&mut self, at: usize, n: usize, word: &str) {
-        let (path, version) = (format!("novelties/{}.json", n % 2), SCHEMA_VERSION + u64::from(n % 3 == 0));
+        let (path, version) = (format!("novelties/{}.json", n % 2), SCHEMA_VERSION + u64::from(n.is_multiple_of(3)));
         let old = self.ledger().state_at(self.tips[at]).unwrap().object(&path).unwrap().unwrap_or_default();
         let mut words = old.get("words").and_then(|words| words.as_array()).cloned().unwrap_or_default();
         words.push(word.into());
@@ -415,7 +428,7 @@ impl World {
                 {
                     change.remove(&path);
                 }
-                withdraw(change, &bead.id)?;
+                requests::withdraw(change, &bead.id)?;
             }
             let mut bead = bead.clone();
             bead.updated_at = change.now();
@@ -467,59 +480,6 @@ impl World {
         });
     }
 
-    fn done(&mut self, at: usize, n: usize, word: &str) {
-        let Some((mut bead, agent)) = self.own_work(at, n) else { return };
-        let id = Self::id(at, word);
-        self.change(at, |change| {
-            let request = MergeRequest {
-                state: MrState::Queued,
-                branch: "b".into(),
-                target: "main".into(),
-                head: "h".into(),
-                base: "b".into(),
-                tree: "t".into(),
-                source_beads: vec![bead.id.clone()],
-                author: agent.to_string(),
-                submitted_at: change.now(),
-                message: word.to_owned(),
-                attempts: 0,
-                landed_commit: None,
-                alone: false,
-                held_reason: None,
-                blame: None,
-                extra: Object::new(),
-            };
-            withdraw(change, &bead.id)?;
-            let mut mr = Bead::new(id.clone(), IssueType::MergeRequest, word, "overseer", change.now())?;
-            request.put_into(&mut mr);
-            change.put_bead(&mr)?;
-            bead.become_status(Status::InReview, change.now())?;
-            change.remove(&tree::hook(&agent));
-            change.put_bead(&bead)
-        });
-    }
-
-    fn land(&mut self, at: usize, n: usize) {
-        let Some(mut bead) = self.pick(at, n).filter(|bead| bead.status == Status::InReview) else { return };
-        let requests = self.beads(at);
-        self.change(at, |change| {
-            for mr in &requests {
-                let Ok(mut request) = MergeRequest::of(mr) else { continue };
-                if request.state.is_live() && request.source_beads.contains(&bead.id) {
-                    let mut mr = mr.clone();
-                    request.state = MrState::Landed;
-                    request.landed_commit = Some("abc".into());
-                    request.put_into(&mut mr);
-                    mr.close("refinery", "landed", change.now())?;
-                    bead.close("refinery", "landed", change.now())?;
-                    change.put_bead(&mr)?;
-                    return change.put_bead(&bead);
-                }
-            }
-            Ok(())
-        });
-    }
-
     fn depend(&mut self, at: usize, a: usize, b: usize) {
         let (Some(mut from), Some(to)) = (self.pick(at, a), self.pick(at, b)) else { return };
         let beads = self.beads(at);
@@ -566,20 +526,6 @@ impl World {
             change.put_tombstone(&Tombstone::of(&bead, "overseer", "", change.now()))
         });
     }
-}
-
-/// Takes live requests for bead `id` out of the queue.
-fn withdraw(change: &mut Change<'_>, id: &BeadId) -> gastown::error::Result<()> {
-    for mut mr in change.before().beads_of(&IssueType::MergeRequest)? {
-        let mut request = MergeRequest::of(&mr)?;
-        if request.state.is_live() && request.source_beads.contains(id) {
-            request.state = MrState::Withdrawn;
-            request.put_into(&mut mr);
-            mr.close("overseer", "withdrawn", change.now())?;
-            change.put_bead(&mr)?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether blocking edges lead from `from` (over one at least) to `to`.

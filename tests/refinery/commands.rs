@@ -32,6 +32,7 @@ fn a_branch_is_filed_listed_landed_and_explained() {
     assert!(ran.stdout.contains("gate test runs on"), "what happens is told as it happens: {}", ran.stdout);
     assert_eq!((town.status(&beads[0]), town.status(&beads[1])), ("closed".into(), "open".into()));
     let why = town.gt_args(&["mq", "why", &beads[1]]).succeeds();
+    assert!(why.stdout.contains("search\n  └─ ") || why.stdout.contains("search\n  ├─ "), "{}", why.stdout);
     assert!(why.stdout.contains("evicted") && why.stdout.contains("worktree add --detach"), "{}", why.stdout);
     assert_eq!(town.gt("mq list --rig widgets").succeeds().stdout, "the merge queue is empty\n");
     assert!(town.gt("mq status --rig widgets").succeeds().stdout.contains("main at "));

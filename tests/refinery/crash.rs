@@ -5,6 +5,7 @@ use std::process::Command;
 use gastown::model::bead::Status;
 use gastown::model::merge_request::MrState;
 use gastown::ops::refinery;
+use gastown::store::refs::start_time_of;
 
 use super::world::World;
 
@@ -114,4 +115,39 @@ fn an_eviction_killed_after_its_evidence_was_pinned_is_done_on_another_tip() {
     assert_eq!((world.mr(&mr).state, world.show(&bead).status), (MrState::Evicted, Status::Open));
     let evidence = world.mr(&mr).blame.unwrap().stack_commit;
     assert_eq!(super::world::git(&world.repo(), &["rev-parse", &format!("refs/gt/evidence/{mr}")]), evidence);
+}
+
+/// Works the queue in a process that is killed from outside when `file` is there.
+fn run_and_kill_when_there(world: &World, file: &std::path::Path) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "refinery::crash::child"]).env("GT_TEST_WORLD", world.base());
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let watch = gastown::time::Stopwatch::start();
+    while !file.exists() {
+        assert!(watch.millis() < 60_000, "waited in vain for {}", file.display());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_queue_killed_while_gates_run_ends_them_and_runs_no_finished_gate_again() {
+    let mut world = World::new();
+    let (tally, pid) = (world.tally().display().to_string(), world.base().join("pid"));
+    world.gate("lint", &format!("echo >> {tally}"));
+    world.gate("test", &format!("test -e {0} || {{ echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600; }}", pid.display()));
+    let mrs: Vec<_> = world.requests(&["a", "b"]);
+    run_and_kill_when_there(&world, &pid);
+    let gate: u32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    assert!(start_time_of(gate).is_some(), "the gate outlived the queue");
+    assert_eq!(world.run().unwrap().landed, mrs);
+    // It is ended; when its number is free only init knows.
+    let watch = gastown::time::Stopwatch::start();
+    while start_time_of(gate).is_some() {
+        assert!(watch.millis() < 10_000, "what the dead left running goes on");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(world.tallied(), 1, "a finished gate ran again: {:#?}", world.lines());
+    world.is_sound();
 }

@@ -4,7 +4,7 @@ use gastown::error::Kind;
 use gastown::model::bead::Status;
 use gastown::model::merge_request::MrState;
 use gastown::model::protocol::Protocol;
-use gastown::ops::refinery::{self, Event, Turn};
+use gastown::ops::refinery::{self, Event, Submission, Turn};
 
 use super::world::{World, git};
 
@@ -147,8 +147,7 @@ fn two_targets_each_get_their_own() {
     let (_, to_main) = world.request("a", &[("a", "x\n")]);
     let bead = world.bead("b");
     world.branch("b", "main", &[("b", "x\n")]);
-    let submission =
-        refinery::Submission { bead, branch: "b".into(), target: Some("next".into()), message: Some("Add b".into()) };
+    let submission = Submission { target: Some("next".into()), message: Some("Add b".into()), ..World::submission(&bead, "b") };
     let to_next = refinery::submit(&world.town(), &world.rig(), &submission).unwrap().mr;
     assert_eq!(world.run().unwrap().landed, [to_main, to_next]);
     assert!(world.files("main").contains(&"a".to_owned()) && !world.files("main").contains(&"b".to_owned()));
@@ -187,16 +186,16 @@ fn a_clean_worktree_of_the_target_follows_and_a_changed_one_is_left_and_told() {
 fn the_story_of_a_request_fits_what_happened() {
     let mut world = World::with_gate();
     let (bead, mr) = world.request("bad", &[("bad", "x\n")]);
-    let waiting = refinery::list(&world.rig(), false, world.town().now).unwrap();
+    let waiting = refinery::list(&world.town(), &world.rig(), false).unwrap();
     assert_eq!((waiting.len(), waiting[0].position, waiting[0].title.as_str()), (1, Some(1), "bad"));
     world.run().unwrap();
-    let story = refinery::why(&world.rig(), &bead, world.town().now).unwrap();
+    let story = refinery::why(&world.town(), &world.rig(), &bead).unwrap();
     assert_eq!((story.listed.id, story.listed.state, story.listed.position), (mr, MrState::Evicted, None));
     assert_eq!(story.runs.len(), 2);
     assert!(story.runs.iter().all(|run| world.rig_dir().join("..").join(&run.log).is_file()));
-    assert!(refinery::list(&world.rig(), false, world.town().now).unwrap().is_empty());
-    assert_eq!(refinery::list(&world.rig(), true, world.town().now).unwrap().len(), 1);
-    let unknown = refinery::why(&world.rig(), &world.bead("idle"), world.town().now).unwrap_err();
+    assert!(refinery::list(&world.town(), &world.rig(), false).unwrap().is_empty());
+    assert_eq!(refinery::list(&world.town(), &world.rig(), true).unwrap().len(), 1);
+    let unknown = refinery::why(&world.town(), &world.rig(), &world.bead("idle")).unwrap_err();
     assert_eq!(unknown.kind, Kind::Refused);
 }
 

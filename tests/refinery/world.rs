@@ -8,12 +8,15 @@ use gastown::config::{Group, Trust};
 use gastown::error::Result;
 use gastown::ledger::{Actor, Change, Deed, Ledger, tree};
 use gastown::model::bead::{Bead, IssueType, Status};
-use gastown::model::merge_request::MergeRequest;
+use gastown::model::flow::Flow;
+use gastown::model::gate::GateRun;
+use gastown::model::mail::Letter;
+use gastown::model::merge_request::{MergeRequest, Mode};
 use gastown::model::protocol::Protocol;
 use gastown::model::record::{Object, Rev};
 use gastown::model::scope::{Machine, Rig, Scope, ScopeKind};
 use gastown::name::{BeadId, Slot};
-use gastown::ops::refinery::{self, Drained, Event, Submission};
+use gastown::ops::refinery::{self, Drained, Event, Listed, Submission};
 use gastown::time::{self, Moment};
 use gastown::town::{RigPlace, Town};
 use tempfile::TempDir;
@@ -89,13 +92,18 @@ impl World {
 
     /// The town, as seen by the worker.
     pub fn town(&self) -> Town {
-        let actor = Actor { name: WORKER.into(), email: "owner@example.org".into(), model: None };
+        self.town_as(WORKER)
+    }
+
+    /// The town, as seen by `who`.
+    pub fn town_as(&self, who: &str) -> Town {
+        let actor = Actor { name: who.into(), email: "owner@example.org".into(), model: None };
         Town {
             root: self.root(),
             hq: Ledger::open(&self.root().join(".repo.git"), MACHINE).unwrap(),
             machine: MACHINE.into(),
             actor,
-            me: WORKER.parse().unwrap(),
+            me: who.parse().unwrap(),
             now: time::now().unwrap(),
             dir: self.root(),
             contradiction: None,
@@ -117,6 +125,7 @@ impl World {
             target: "main".into(),
             land_remote: origin.exists(),
             sync: None,
+            sparse: Vec::new(),
             home: MACHINE.into(),
             rev: Rev::default(),
             extra: Object::new(),
@@ -132,16 +141,34 @@ impl World {
         origin
     }
 
+    /// Changes the rig's ledger.
+    pub fn change(&self, edit: impl FnMut(&mut Change<'_>) -> Result<()>) {
+        write(&self.rig().ledger, edit);
+    }
+
     /// Sets configuration of the rig and trusts it.
     pub fn set(&self, key: &str, value: &str) {
+        let text = self.set_untrusted(key, value);
+        Trust::pin(&self.town(), "rig widgets", key, &text).unwrap();
+    }
+
+    /// Sets configuration of the rig as if it had come from elsewhere; answers it as text.
+    pub fn set_untrusted(&self, key: &str, value: &str) -> String {
         let path = tree::config(key.split('.').next().unwrap());
+        let value = gastown::model::config_keys::find(key).unwrap().parse(value).unwrap();
         write(&self.rig().ledger, |change| {
             let mut group: Group = change.get(&path)?.unwrap_or_else(Group::new);
-            let value = gastown::model::config_keys::find(key)?.parse(value)?;
-            group.values.insert(key.to_owned(), value);
+            group.values.insert(key.to_owned(), value.clone());
             change.put(&path, &group)
         });
-        Trust::pin(&self.town(), "rig widgets", key, value).unwrap();
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    }
+
+    /// All gate runs that are recorded, oldest first.
+    pub fn recorded(&self) -> Vec<GateRun> {
+        let mut runs = self.rig().ledger.state().unwrap().gate_runs().unwrap();
+        runs.sort_by(|a, b| a.rev.cmp(&b.rev));
+        runs
     }
 
     /// Adds a gate that runs `command`.
@@ -183,6 +210,18 @@ impl World {
         head
     }
 
+    /// A person commits `files` to `main` in the rig, and the worker merges that into `branch`, which is checked out.
+    pub fn push_main_from(&self, branch: &str, files: &[(&str, &str)]) {
+        self.push_main_on(files);
+        git(&self.work(), &["checkout", "-q", branch]);
+        git(&self.work(), &["merge", "-q", "--no-ff", "-m", "Merge main", "main"]);
+    }
+
+    fn push_main_on(&self, files: &[(&str, &str)]) {
+        git(&self.work(), &["checkout", "-q", "main"]);
+        self.push_main(files);
+    }
+
     /// A bead that a worker is at.
     pub fn bead(&self, title: &str) -> BeadId {
         let mut made = None;
@@ -199,8 +238,27 @@ impl World {
 
     /// Hands in `branch` for `bead`.
     pub fn submit(&self, bead: &BeadId, branch: &str) -> Result<BeadId> {
-        let submission = Submission { bead: bead.clone(), branch: branch.into(), target: None, message: None };
-        refinery::submit(&self.town(), &self.rig(), &submission).map(|filed| filed.mr)
+        self.file(&Self::submission(bead, branch))
+    }
+
+    /// `branch` for `bead`, with nothing else said.
+    pub fn submission(bead: &BeadId, branch: &str) -> Submission {
+        Submission { bead: bead.clone(), branch: branch.into(), target: None, message: None, mode: None, after: vec![] }
+    }
+
+    /// Files a request.
+    pub fn file(&self, submission: &Submission) -> Result<BeadId> {
+        let filed = refinery::submit(&self.town(), &self.rig(), submission).map(|filed| filed.mr);
+        // The order of requests is by the clock first.
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        filed
+    }
+
+    /// A bead and the request for `branch`, which is there, in `mode`.
+    pub fn request_of(&self, branch: &str, mode: Mode) -> (BeadId, BeadId) {
+        let bead = self.bead(branch);
+        let mr = self.file(&Submission { mode: Some(mode), ..Self::submission(&bead, branch) }).unwrap();
+        (bead, mr)
     }
 
     /// A bead, a branch from `main` with `files`, and the request for it; all named `name`.
@@ -208,8 +266,6 @@ impl World {
         let bead = self.bead(name);
         self.branch(name, "main", files);
         let mr = self.submit(&bead, name).unwrap();
-        // The order of requests is by the clock first.
-        std::thread::sleep(std::time::Duration::from_millis(2));
         (bead, mr)
     }
 
@@ -220,6 +276,17 @@ impl World {
 
     /// Works the queue off.
     pub fn run(&mut self) -> Result<Drained> {
+        // A program that another test starts holds our locks between its fork and its exec.
+        for _ in 0..20 {
+            match self.run_once() {
+                Err(error) if error.message.starts_with("another gt") => std::thread::sleep(std::time::Duration::from_millis(20)),
+                ended => return ended,
+            }
+        }
+        self.run_once()
+    }
+
+    fn run_once(&mut self) -> Result<Drained> {
         let mut events = Vec::new();
         let ended = refinery::run(&self.town(), &self.rig(), &mut |event| events.push(event.clone()));
         self.events = events;
@@ -246,10 +313,39 @@ impl World {
         MergeRequest::of(&self.show(id)).unwrap()
     }
 
-    /// The names of the protocol messages to the worker, oldest first.
+    /// The letters to the worker, oldest first.
+    pub fn letters(&self) -> Vec<Letter> {
+        self.rig().ledger.state().unwrap().letters(&WORKER.parse().unwrap()).unwrap().0
+    }
+
+    /// The protocol messages to the worker, oldest first.
     pub fn mail(&self) -> Vec<Protocol> {
-        let letters = self.rig().ledger.state().unwrap().letters(&WORKER.parse().unwrap()).unwrap().0;
-        letters.iter().map(|letter| Protocol::of(letter).unwrap()).collect()
+        self.letters().iter().map(|letter| Protocol::of(letter).unwrap()).collect()
+    }
+
+    /// A request's row in the queue.
+    pub fn row(&self, id: &BeadId) -> Listed {
+        let rows = refinery::list(&self.town(), &self.rig(), true).unwrap();
+        rows.into_iter().find(|row| row.id == *id).unwrap()
+    }
+
+    /// Says of `main`, as the overseer, what moves there.
+    pub fn steer(&self, flow: Flow, floor: Option<u8>) {
+        refinery::steer(&self.town_as("overseer"), &self.rig(), "main", flow, floor, "for a test").unwrap();
+    }
+
+    /// Edits a bead by hand.
+    pub fn edit(&self, id: &BeadId, mut edit: impl FnMut(&mut Bead)) {
+        write(&self.rig().ledger, |change| {
+            let mut bead = change.bead(id)?;
+            edit(&mut bead);
+            change.put_bead(&bead)
+        });
+    }
+
+    /// Writes a record as it is.
+    pub fn put(&self, path: &str, record: &serde_json::Value) {
+        write(&self.rig().ledger, |change| change.put_object(path, record.as_object().unwrap().clone()));
     }
 
     /// What `branch` points at in the rig.

@@ -55,6 +55,42 @@ fn a_town_and_a_rig_are_cloned_over_every_way() {
     });
 }
 
+/// A rig that leaves files out, over `kind`: refused by a server that does not, cloned from one that does, and what the
+/// sandboxes show is what came.
+fn part_over(kind: Kind, way: By) {
+    let town = Town::new();
+    let project = town.project("widgets");
+    let base = town.base();
+    let Some(server) = Server::start(kind, &base, &base.join("server")) else { return };
+    let (url, what) = (server.url("widgets.git"), format!("{kind:?} by {way:?}"));
+    let add = ["-C", town.root.to_str().unwrap(), "rig", "add", "widgets", &url, "--sync", "none", "--filter", "blob:none"];
+    let add = [&add[..], &["--sparse", "src"]].concat();
+    let refused = by(&town, &server, way).args(&add).fails_with(4);
+    assert!(refused.stderr.contains("offers no partial clones"), "{what}: {}", refused.stderr);
+    assert!(!town.root.join("widgets").exists(), "{what}");
+    town.git(&project, &["config", "uploadpack.allowFilter", "true"]);
+    by(&town, &server, way).args(&add).succeeds();
+    let repo = town.root.join("widgets/.repo.git");
+    let packs = std::fs::read_dir(repo.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+    let ends = |end: &str, paths: &[std::path::PathBuf]| paths.iter().filter(|path| path.extension().unwrap() == end).count();
+    let packs: Vec<_> = packs.collect();
+    assert_eq!((ends("pack", &packs), ends("promisor", &packs)), (2, 2), "{what}: {packs:?}");
+    let shown = town.git(&town.root.join("widgets/mayor/rig"), &["ls-files", "-t"]);
+    assert!(shown.contains("H src/numbers.txt") && shown.contains("H README.md"), "{what}: {shown}");
+    town.git(&repo, &["fsck", "--strict"]);
+}
+
+#[test]
+fn a_partial_rig_is_cloned_over_every_way_and_refused_where_nothing_is_left_out() {
+    std::thread::scope(|scope| {
+        for kind in KINDS {
+            scope.spawn(|| part_over(*kind, By::Gix));
+        }
+        scope.spawn(|| part_over(Kind::Daemon, By::Git));
+        scope.spawn(|| part_over(Kind::File, By::Git));
+    });
+}
+
 #[test]
 fn what_is_landed_is_pushed_to_the_push_url() {
     let town = Town::new();

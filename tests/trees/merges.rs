@@ -6,11 +6,14 @@ use gix::ObjectId;
 use super::world::{Files, ParseId as _, World, base, file, mutate};
 
 fn by_git(world: &World, base: ObjectId, ours: ObjectId, theirs: ObjectId) -> Merged {
+    asked_git(world, ours, &[&format!("--merge-base={base}"), &ours.to_string(), &theirs.to_string()])
+}
+
+/// What `git merge-tree` says of `words`, by the attributes of `ours`.
+fn asked_git(world: &World, ours: ObjectId, words: &[&str]) -> Merged {
     let attributes = format!("--attr-source={ours}");
-    let base = format!("--merge-base={base}");
-    let (ours, theirs) = (ours.to_string(), theirs.to_string());
-    let words =
-        ["--git-dir=.", &attributes, "merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", &base, &ours, &theirs];
+    let before = ["--git-dir=.", &attributes, "merge-tree", "--write-tree", "--no-messages", "--name-only", "-z"];
+    let words = [&before, words].concat();
     let (is_clean, stdout, stderr) = world.try_git(&world.git_dir, &words, b"");
     assert_eq!(stderr, "");
     let mut fields = stdout.split(|byte| *byte == 0).filter(|field| !field.is_empty());
@@ -55,6 +58,52 @@ fn generated_merges_end_as_git_ends_them() {
     assert!(clean >= 25 && conflicts >= 15, "{clean} clean, {conflicts} conflicts");
     stacker.flush().unwrap();
     world.fsck();
+}
+
+/// What git and gix call a file that a directory pushed aside ends with the side that it is of, in words of their own.
+fn unlabelled(merged: Merged) -> Merged {
+    let cut = |path: &String| path.split('~').next().unwrap_or_default().to_owned();
+    match merged {
+        Merged::Conflict(paths) => Merged::Conflict(paths.iter().map(cut).collect()),
+        clean @ Merged::Clean(_) => clean,
+    }
+}
+
+#[test]
+fn histories_that_crossed_merge_as_gits_recursive_strategy_merges_them() {
+    let world = World::new();
+    let mut stacker = Stacker::new(&world.store).unwrap();
+    let mut clean = 0;
+    for seed in 0..24_u8 {
+        let mut random = fastrand::Rng::with_seed(u64::from(seed) + 500);
+        let ancestor = base(&mut random);
+        let mut sides: Vec<Files> = vec![ancestor.clone(); 2];
+        for files in &mut sides {
+            mutate(&mut random, files, 1);
+        }
+        let ancestor = world.commit(&format!("base{seed}"), &ancestor, None);
+        let [one, two] = [0, 1].map(|at| world.commit(&format!("side{at}-{seed}"), &sides[at], Some(ancestor)));
+        let [base, left, right] = [ancestor, one, two].map(|commit| world.tree(commit));
+        let Merged::Clean(both) = by_git(&world, base, left, right) else { continue };
+        // Each side takes the other in, and goes on.
+        let crossed = |first: ObjectId, second: ObjectId| -> ObjectId {
+            let (first, second) = (first.to_string(), second.to_string());
+            world.bare(&["commit-tree", "-m", "both", "-p", &first, "-p", &second, &both.to_string()]).parse_id()
+        };
+        let ends = [(0, crossed(one, two)), (1, crossed(two, one))].map(|(at, merged)| {
+            let mut files = sides[at].clone();
+            mutate(&mut random, &mut files, 1);
+            world.commit(&format!("end{merged}"), &files, Some(merged))
+        });
+        let bases = merge::merge_bases(&world.store, ends[0], ends[1]).unwrap();
+        assert_eq!(bases.len(), 2);
+        let [ours, theirs] = ends.map(|end| world.tree(end));
+        let base = stacker.base_tree(&bases).unwrap();
+        let expected = asked_git(&world, ours, &[&ends[0].to_string(), &ends[1].to_string()]);
+        assert_eq!(unlabelled(stacker.merge_trees(base, ours, theirs).unwrap()), unlabelled(expected.clone()), "seed {seed}");
+        clean += u8::from(matches!(expected, Merged::Clean(_)));
+    }
+    assert!(clean >= 4, "{clean} clean");
 }
 
 #[test]

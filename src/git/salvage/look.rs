@@ -9,7 +9,7 @@ use gix::index::entry::{Flags, Mode};
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::status::{Entry, QUESTION, missed_commit, parse, saw_no_commit};
-use crate::git::worktree::{read_index, unmark};
+use crate::git::worktree::{is_directory, read_index, unmark};
 use crate::git::{place, program};
 use crate::store::Store;
 
@@ -90,7 +90,8 @@ fn unmark_present(index: &mut gix::index::File, worktree: &Path) -> bool {
     let is_there = |path: &gix::bstr::BStr| path.to_path().is_ok_and(|path| worktree.join(path).symlink_metadata().is_ok());
     let mut is_changed = false;
     let (entries, paths) = index.entries_mut_and_pathbacking();
-    for entry in entries.iter_mut().filter(|entry| entry.flags.contains(Flags::SKIP_WORKTREE)) {
+    // What stands for a whole directory is taken apart by git, as soon as there is something of it.
+    for entry in entries.iter_mut().filter(|entry| entry.flags.contains(Flags::SKIP_WORKTREE) && !is_directory(entry)) {
         if is_there(entry.path_in(paths)) {
             entry.flags.remove(Flags::SKIP_WORKTREE);
             is_changed = true;

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use super::{Head, full_name, open_up, remove_all};
+use super::{Head, full_name, open_up, remove_all, sparse};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::place::{check_backlink, git, git_holding, registered};
+use crate::git::progress::Progress;
+use crate::git::promised;
+use crate::model::cone::Cone;
 use crate::store::lock::KernelLock;
 use crate::store::{Store, sync_dir};
 
@@ -15,18 +18,31 @@ use crate::store::{Store, sync_dir};
 ///
 /// # Errors
 /// Not found, when the directory is gone or no worktree of `store`; conflict, when the branch is checked out
-/// elsewhere; refused, when its `.git` file points elsewhere; external, when git fails.
+/// elsewhere; refused, when its `.git` file points elsewhere; external, when git fails or files that a partial clone
+/// left out cannot be fetched.
 pub fn switch(store: &Store, dest: &Path, head: Head<'_>) -> Result<()> {
+    switch_within(store, dest, head, &Cone::default())
+}
+
+/// As [`switch`], with no more of the project in it than `cone`, whatever it showed before.
+///
+/// # Errors
+/// As [`switch`].
+pub fn switch_within(store: &Store, dest: &Path, head: Head<'_>, cone: &Cone) -> Result<()> {
     let private = registered(store, dest)?;
     check_backlink(dest, &private)?;
+    promised::bring_tree(store, store.tree_of(head.commit())?, cone, &Progress::silent())?;
     let turn = KernelLock::take(&private.join("gt.flock"))?;
     end_operations(&private)?;
-    straighten_index(store, dest, &private)?;
+    sparse::lay(store, &private, cone)?;
+    straighten_index(dest, &private, cone)?;
     let (branch, commit) = match head {
         Head::Branch { name, at } => (Some((name, full_name(name)?)), at.to_string()),
         Head::Detached(commit) => (None, commit.to_string()),
     };
-    let mut words = vec!["-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", "--no-recurse-submodules"];
+    let settings = sparse::settings(cone);
+    let mut words: Vec<&str> = settings.iter().map(String::as_str).collect();
+    words.extend(["-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", "--no-recurse-submodules"]);
     match &branch {
         Some((name, _)) => words.extend(["--no-track", "-B", name]),
         None => words.push("--detach"),
@@ -98,12 +114,13 @@ fn end_operations(private: &Path) -> Result<()> {
 
 /// Makes the index tell the truth: files marked as unchanged whatever they hold would survive a forced checkout.
 /// An index that cannot be read is made anew from the commit.
-fn straighten_index(store: &Store, dest: &Path, private: &Path) -> Result<()> {
+fn straighten_index(dest: &Path, private: &Path, cone: &Cone) -> Result<()> {
     let path = private.join("index");
-    let is_sparse = store.repo.config_snapshot().boolean("core.sparseCheckout").unwrap_or(false);
     let mut ignored_marks = gix::index::entry::Flags::ASSUME_VALID;
-    ignored_marks.set(gix::index::entry::Flags::SKIP_WORKTREE, !is_sparse);
-    if let Some(mut index) = read_index(&path) {
+    // In a sparse worktree the checkout sets that mark anew on each file, from what the worktree is to show.
+    ignored_marks.set(gix::index::entry::Flags::SKIP_WORKTREE, cone.is_whole());
+    // One in which a directory stands for all below it cannot tell of each file.
+    if let Some(mut index) = read_index(&path).filter(|index| !index.entries().iter().any(is_directory)) {
         if unmark(&mut index, ignored_marks) {
             index.write(gix::index::write::Options::default()).or_fail(Kind::Io, || format!("write {}", path.display()))?;
         }
@@ -119,10 +136,15 @@ pub(crate) fn read_index(path: &Path) -> Option<gix::index::File> {
     gix::index::File::at(path, gix::hash::Kind::Sha1, false, gix::index::decode::Options::default()).ok()
 }
 
+/// Whether the entry of a sparse index stands for a directory and all below it.
+pub(crate) fn is_directory(entry: &gix::index::Entry) -> bool {
+    entry.mode == gix::index::entry::Mode::DIR
+}
+
 /// Takes `marks` off all entries; tells whether there was one.
 pub(crate) fn unmark(index: &mut gix::index::File, marks: gix::index::entry::Flags) -> bool {
     let mut is_changed = false;
-    for entry in index.entries_mut().iter_mut().filter(|entry| entry.flags.intersects(marks)) {
+    for entry in index.entries_mut().iter_mut().filter(|entry| entry.flags.intersects(marks) && !is_directory(entry)) {
         entry.flags.remove(marks);
         is_changed = true;
     }

@@ -12,6 +12,7 @@ use crate::ledger::tree;
 use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType};
 use crate::model::brief::Facts as _;
+use crate::model::flow::Control;
 use crate::model::gate::{GateRun, Intent};
 use crate::model::hook::Hook;
 use crate::model::mail::Letter;
@@ -290,6 +291,14 @@ impl State<'_> {
     /// Corrupt, when one cannot be read.
     pub fn intents(&self) -> Result<Vec<Intent>> {
         self.whole("queue/intents")
+    }
+
+    /// What people said of targets.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read: that is never "open".
+    pub fn controls(&self) -> Result<Vec<Control>> {
+        self.whole(tree::CONTROLS)
     }
 
     fn whole<T: DeserializeOwned>(&self, dir: &str) -> Result<Vec<T>> {

@@ -11,8 +11,9 @@ use crate::time::Moment;
 pub const OF_ASSIGNMENT: [&str; 8] =
     ["assignee", "assigned_rev", "hooked_at", "model", "lease_until", "lease_millis", "started_at", "defer_until"];
 
-/// The other fields that change with the status; the last two are those of merge requests.
-const OF_STATUS: [&str; 6] = ["status", "closed_at", "close_reason", "closed_by", "state", "landed_commit"];
+/// The other fields that change with the status; from `state` on those of merge requests.
+const OF_STATUS: [&str; 9] =
+    ["status", "closed_at", "close_reason", "closed_by", "state", "landed_commit", "held_reason", "held_for", "waits_for"];
 
 /// Whether `field` of a bead's record says where it stands or who has it.
 #[must_use]

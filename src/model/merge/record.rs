@@ -35,7 +35,7 @@ enum Rule {
 
 fn rule_of(class: Class, unit: &str) -> Rule {
     match (class, unit) {
-        (Class::Machine | Class::Once | Class::Intent | Class::Tombstone, _) => Rule::Plain,
+        (Class::Machine | Class::Once | Class::Intent | Class::Control | Class::Tombstone, _) => Rule::Plain,
         (Class::Hook, _) => Rule::Hook,
         (Class::Bead, "status") => Rule::Status,
         (Class::Bead, "dependencies") => Rule::Edges,
@@ -47,7 +47,8 @@ fn rule_of(class: Class, unit: &str) -> Rule {
         (Class::Letter, "claim") => Rule::Lowest,
         (
             _,
-            "labels" | "source_beads" | "watchers" | "subscribers" | "waiters" | "members" | "refs" | "flattened" | "prefixes",
+            "labels" | "source_beads" | "approvals" | "watchers" | "subscribers" | "waiters" | "members" | "refs" | "flattened"
+            | "prefixes",
         ) => Rule::Set,
         (_, "updated_at" | ARCHIVE_COPY) => Rule::Latest,
         (_, "v" | "merge_v" | "epoch" | "attempts") => Rule::Highest,
@@ -485,6 +486,28 @@ mod tests {
         let other = json!({"issue_type":"agent","created_at":"2026-01-01T00:00:00.000Z"});
         let merged = merge(BEAD, &Value::Null, &named, &other);
         assert_eq!((merged.second, merged.conflicts), (None, vec![]), "what has a given name unifies");
+    }
+
+    #[test]
+    fn approvals_of_both_sides_count_and_a_word_about_a_target_is_one_value() {
+        let approval = |by: &str| json!({"by":by,"at":"2026-01-01T00:00:00.000Z","head":"h"});
+        let merged = merge(
+            BEAD,
+            &json!({"state":"queued","status":"open"}),
+            &json!({"state":"queued","status":"open","approvals":[approval("a")],"hold":{"by":"a"}}),
+            &json!({"state":"queued","status":"open","approvals":[approval("b")],"hold":{"by":"b"}}),
+        );
+        let bead = merged.object.unwrap();
+        assert_eq!((&bead["approvals"], &bead["hold"]), (&json!([approval("a"), approval("b")]), &json!({"by":"b"})));
+        assert_eq!(merged.conflicts.len(), 1, "the hold that had to yield is told");
+        let merged = merge(
+            "queue/targets/main.json",
+            &json!({"state":"open","by":"x"}),
+            &json!({"state":"paused","by":"a","floor":0}),
+            &json!({"state":"frozen","by":"b"}),
+        );
+        let control = merged.object.unwrap();
+        assert_eq!((&control["state"], &control["by"], control.get("floor")), (&json!("frozen"), &json!("b"), None));
     }
 
     #[test]

@@ -290,6 +290,8 @@ fn rig_plan(stage: &Stage<'_>, land: Option<String>) -> rig::Plan {
         push_url: None,
         local_repo: None,
         adopts: false,
+        filter: None,
+        sparse: Vec::new(),
         keeps_ids: false,
     }
 }

@@ -36,6 +36,9 @@ pub struct Primed {
     pub hook: Option<Hook>,
     /// The bead on it.
     pub bead: Option<Bead>,
+    /// The directories that its sandbox shows beside the files at the top; none: the whole project.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shows: Vec<String>,
     /// Why the last attempt at this bead was sent back.
     pub previous_failure: Option<Failure>,
     /// Unread letters.
@@ -77,6 +80,7 @@ pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
     Ok(Primed {
         agent: town.me.clone(),
         role: role_text(&town.me).to_owned(),
+        shows: shown(town)?,
         previous_failure: bead.as_ref().map_or(Ok(None), |bead| previous_failure(&state, bead))?,
         mail_unread: unread.letters.len(),
         memories,
@@ -85,6 +89,12 @@ pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
         bead,
         has_started,
     })
+}
+
+/// What of the project the acting polecat's sandbox shows.
+fn shown(town: &Town) -> Result<Vec<String>> {
+    let Address::Polecat(rig, _) = &town.me else { return Ok(Vec::new()) };
+    Ok(town.rig(rig)?.cone()?.dirs().map(str::to_owned).collect())
 }
 
 /// The memories of the town, by key, as many as prime repeats; and how many more there are. What cannot be read there is

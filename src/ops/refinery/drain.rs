@@ -5,17 +5,21 @@ use std::collections::BTreeSet;
 use gix::ObjectId;
 
 use super::event::Event;
-use super::gate::{Failure, Subject};
+use super::known::{Known, asked};
 use super::land::Attempt;
-use super::look::{self, Memo, Outlook};
+use super::look::{self, Outlook};
+use super::permit::{self, Hindered, Permits};
 use super::stack::{self, Stack};
 use super::{Drained, Queue};
+use crate::config;
 use crate::error::{Error, Result};
 use crate::git::merge::Stacker;
-use crate::model::gate::Gate;
+use crate::ledger::State;
 use crate::model::merge_request::MrState;
-use crate::model::plan::{self, Place, Step};
+use crate::model::plan::{self, Action, Places, Running, Trial, width};
 use crate::name::BeadId;
+use crate::ops::gates::{Happening, Memo, Outcome, Subject, TrialId};
+use crate::runtime::room;
 use crate::store::batch::Batch;
 use crate::time;
 
@@ -25,8 +29,9 @@ const ROUNDS_MAX: u32 = 10_000;
 const RACES_MAX: u32 = 3;
 /// After how many runs in a row without a verdict the queue stops.
 const FAILURES_MAX: u32 = 3;
-/// How often a target must be red to be called red; once may be a flake.
-const BASELINE_REDS_MIN: u32 = 2;
+
+/// How often it is looked whether who waits has changed, while trials run.
+const LOOK_MILLIS: u64 = 500;
 
 /// What one call of [`Queue::drain`] must remember between its rounds; none of it outlives the call.
 #[derive(Default)]
@@ -39,18 +44,27 @@ struct Course {
     baseline: Option<ObjectId>,
     /// Requests that the gates cannot judge on this tip.
     unjudged: BTreeSet<BeadId>,
+    /// Sets that cannot be stacked, by the tip.
+    absent: Vec<(ObjectId, Vec<BeadId>)>,
     /// What was said last of the stack.
     said: Option<(ObjectId, Vec<BeadId>)>,
+    /// The tip that was said to be red.
+    said_red: Option<ObjectId>,
+    /// Trials under way that are not decided, with what they judge.
+    under_way: Vec<(TrialId, Subject)>,
+    /// Whether it was said that the target is paused or frozen.
+    is_stop_said: bool,
 }
 
-/// What is known of the bare target.
-enum Baseline {
-    /// Some run has shown it green, or no gate can judge it.
-    Holds,
-    /// It must be gated first.
-    Unknown,
-    /// These gates are red on it.
-    Red(Vec<String>),
+/// What comes after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// Nothing can move.
+    Rest,
+    /// Whatever is under way is waited for.
+    Wait,
+    /// Something has changed: plan again.
+    Again,
 }
 
 impl Drained {
@@ -65,11 +79,15 @@ impl Drained {
             Event::RemoteAway { .. } => {
                 self.waiting_for_remote.insert(target.to_owned());
             }
+            Event::Stopped { target, said, .. } => {
+                self.stopped.insert(target.clone(), said.clone());
+            }
             Event::Stacked { .. }
             | Event::GateStarted { .. }
             | Event::GateEnded { .. }
             | Event::Held { .. }
             | Event::Resumed { .. }
+            | Event::Forced { .. }
             | Event::Recovered { .. }
             | Event::Raced { .. }
             | Event::LeftBehind { .. } => {}
@@ -93,6 +111,7 @@ impl Queue<'_> {
         if self.recover(&mut say)? {
             self.work(&mut say)?;
         }
+        self.see_out(&mut say)?;
         let state = self.place.ledger.state()?;
         let held = look::requests(&state)?.into_iter().filter(|request| request.mr.state == MrState::Held);
         drained.held.extend(held.filter(|request| request.mr.target == target).map(|request| request.bead.id));
@@ -107,41 +126,75 @@ impl Queue<'_> {
         for _ in 0..ROUNDS_MAX {
             let tip = self.tip(say)?;
             let state = place.ledger.state()?;
-            let outlook = Outlook::read(&state, self.target(), self.machine(), time::now()?)?;
+            let outlook = Outlook::read(&state, self.target(), &self.rules, time::now()?)?;
+            let hindered = self.hindered(&state, &outlook.waiting, &mut course, say)?;
             let waiting = outlook.waiting.iter().filter(|request| !course.unjudged.contains(&request.bead.id));
-            let waiting = look::company(waiting.cloned().collect());
+            let waiting = waiting.filter(|request| hindered.may_be_stacked(request));
+            let waiting = look::company(waiting.cloned().collect(), &outlook.kin);
             let is_asked = |request: &look::Request| self.only.is_none_or(|only| *only == request.bead.id);
             if !waiting.iter().any(is_asked) {
+                // What is still judged was about those that left.
+                course.under_way.iter().for_each(|(trial, _)| self.trials.cancel(*trial));
                 return Ok(());
             }
             self.check_gates()?;
-            let stack = stack::build(store, &mut stacker, tip.commit, waiting)?;
+            let stack = stack::build(store, &mut stacker, tip.commit, waiting, &outlook.kin)?;
             if self.settle(&stack, say)? {
                 continue;
             }
-            let places: Vec<Place> = stack
-                .placed
-                .iter()
-                .map(|placed| outlook.place(&placed.request, &self.gates, placed.tree, stack.tip_tree))
-                .collect();
-            let step = plan::next_step(&places, outlook.memo.flake_rate(), 1);
-            if step != Step::SetAside {
-                self.resume(&stack, say)?;
+            let gates = self.gates.clone();
+            let known = Known { store, outlook: &outlook, gates: &gates, stack: &stack };
+            let landable = hindered.landable(&stack.ids(stack.placed.len()));
+            let (rest, outlook) = permit::rest(self.outlook(&mut course, &known, &mut stacker)?, landable);
+            let actions = rest.actions(plan::plan(&outlook));
+            if !matches!(actions[..], [Action::SetAside(_)]) {
+                self.resume(&stack, &hindered, say)?;
                 course.say_stack(self.target(), &stack, say);
             }
-            let goes_on = match step {
-                Step::Rest => false,
-                Step::Land(_) if tip.is_remote_away => false,
-                Step::Land(length) => self.try_to_land(&mut course, &stack, length, say)?,
-                Step::Test(lengths) => self.test(&mut course, &stack, lengths[0], &outlook.memo, say)?,
-                Step::Evict(posterior) => self.convict(&mut course, &stack, &places, posterior, &outlook.memo, say)?,
-                Step::SetAside => self.set_aside(&mut course, &stack, &outlook.memo, say)?,
-            };
-            if !goes_on {
-                return Ok(());
+            let mut next = if course.under_way.is_empty() { Next::Rest } else { Next::Wait };
+            for action in actions {
+                let is_off = matches!(action, Action::Land(_)) && tip.is_remote_away;
+                if !is_off {
+                    next = next.max(self.act(&mut course, &known, &mut stacker, action, say)?);
+                }
+            }
+            match next {
+                Next::Rest => return Ok(()),
+                Next::Wait => self.wait(&mut course, say)?,
+                Next::Again => {}
             }
         }
         Err(Error::bug(format!("the queue of {} did not come to rest", self.target())))
+    }
+
+    /// What the planner is told: the queue, what is known, what runs. Trials that say nothing of today's queue are called off.
+    fn outlook(&self, course: &mut Course, known: &Known<'_>, stacker: &mut Stacker<'_>) -> Result<plan::Outlook> {
+        let trials = course.amended(known.trials(stacker)?, known.stack);
+        let queue = asked(known.outlook, known.stack);
+        let mut running = Vec::new();
+        let landed = known.landed()?;
+        course.under_way.retain(|(trial, subject)| {
+            let about = landed.about(subject, known.stack);
+            match about {
+                Some((set, lacks)) => running.push(Running { run: trial.number(), set, lacks }),
+                None => self.trials.cancel(*trial),
+            }
+            about.is_some()
+        });
+        let workers = self.workers(known.outlook, &queue)?;
+        Ok(plan::Outlook { queue, trials, running, workers })
+    }
+
+    /// How many trials there may be side by side: as configured, or as many as pay by what was measured.
+    fn workers(&self, outlook: &Outlook, queue: &[plan::Asked]) -> Result<usize> {
+        let set = config::number(self.town, Some(self.place), "mq.workers")?.unwrap_or(0);
+        if set > 0 {
+            return Ok(usize::try_from(set).unwrap_or(1));
+        }
+        let risks: Vec<f64> = queue.iter().map(|asked| asked.risk).collect();
+        let (cores, memory_mib) = room::of_machine();
+        let room = width::Room { cores, memory_mib, run_mib: 0 };
+        Ok(width::width(room, &outlook.timed, width::bits(&risks)))
     }
 
     /// No gates, no landing: a gate that did not run did not pass.
@@ -155,18 +208,74 @@ impl Queue<'_> {
         )))
     }
 
-    fn try_to_land(&mut self, course: &mut Course, stack: &Stack, length: usize, say: &mut dyn FnMut(&Event)) -> Result<bool> {
+    /// Does one action of the plan.
+    fn act(
+        &mut self,
+        course: &mut Course,
+        known: &Known<'_>,
+        stacker: &mut Stacker<'_>,
+        action: Action,
+        say: &mut dyn FnMut(&Event),
+    ) -> Result<Next> {
+        let (stack, memo) = (known.stack, &known.outlook.memo);
+        match action {
+            Action::Land(set) if set == Places::first(set.len()) => self.try_to_land(course, stack, set.len(), say),
+            Action::Land(set) => match known.restacked(stacker, set)? {
+                Some(green) => self.try_to_land(course, &green, green.placed.len(), say),
+                None => Err(Error::bug("what was green together does not stack")),
+            },
+            Action::Test(Places::NONE) => {
+                course.baseline = Some(stack.tip);
+                let subject = Subject { stack: Vec::new(), commit: stack.tip, tree: stack.tip_tree, base: stack.tip };
+                self.test(course, subject, memo, say)
+            }
+            Action::Test(set) if set == Places::first(set.len()) => {
+                let subject = self.subject(stack, set.len())?;
+                self.test(course, subject, memo, say)
+            }
+            Action::Test(set) => match known.restacked(stacker, set)? {
+                Some(part) => {
+                    let subject = self.subject(&part, part.placed.len())?;
+                    self.test(course, subject, memo, say)
+                }
+                None => {
+                    course.absent.push((stack.tip, stack.of(set)));
+                    Ok(Next::Again)
+                }
+            },
+            Action::Evict { place, posterior } => {
+                self.evict_red(stack, place, posterior, say)?;
+                Ok(Next::Again)
+            }
+            Action::SetAside(place) => self.set_aside(course, stack, place, memo, say),
+            Action::TargetRed => {
+                let gates = memo.says(&self.gates, stack.tip_tree, stack.tip_tree).red_gates.into_iter().collect();
+                if course.said_red.replace(stack.tip) != Some(stack.tip) {
+                    say(&Event::TargetRed { target: self.target().to_owned(), tip: stack.tip.to_string(), gates });
+                }
+                Ok(Next::Rest)
+            }
+            Action::Cancel(run) => {
+                for (trial, _) in course.under_way.extract_if(.., |(trial, _)| trial.number() == run) {
+                    self.trials.cancel(trial);
+                }
+                Ok(Next::Wait)
+            }
+        }
+    }
+
+    fn try_to_land(&mut self, course: &mut Course, stack: &Stack, length: usize, say: &mut dyn FnMut(&Event)) -> Result<Next> {
         match self.land(stack, length, say)? {
             Attempt::Landed => {
                 course.races = 0;
-                Ok(true)
+                Ok(Next::Again)
             }
-            Attempt::RemoteAway(_) => Ok(false),
+            Attempt::RemoteAway(_) => Ok(Next::Rest),
             Attempt::Dropped(reason) => {
                 say(&Event::Raced { target: self.target().to_owned(), reason: reason.clone() });
                 course.races += 1;
                 if course.races < RACES_MAX {
-                    return Ok(true);
+                    return Ok(Next::Again);
                 }
                 let message = format!("{RACES_MAX} landings on {} in a row were dropped: {reason}", self.target());
                 Err(Error::conflict(message).hint("try again when the branch is quiet: gt mq run --once"))
@@ -174,113 +283,141 @@ impl Queue<'_> {
         }
     }
 
-    fn test(
-        &mut self,
-        course: &mut Course,
-        stack: &Stack,
-        length: usize,
-        memo: &Memo,
-        say: &mut dyn FnMut(&Event),
-    ) -> Result<bool> {
+    /// The first `length` of `stack` as a commit that can be gated.
+    fn subject(&self, stack: &Stack, length: usize) -> Result<Subject> {
         let store = &self.place.ledger.store;
         let mut batch = Batch::default();
         let made = stack.commits(store, &mut batch, length, self.committer(), true)?;
         store.write(&batch)?;
-        let top = &stack.placed[length - 1];
         let commit = made.last().copied().unwrap_or(stack.tip);
-        let subject = Subject { stack: stack.ids(length), commit, tree: top.tree, base: stack.tip };
-        self.run_gates(course, &subject, stack.tip_tree, memo, say)
+        Ok(Subject { stack: stack.ids(length), commit, tree: stack.tree_at(length), base: stack.tip })
     }
 
-    /// Runs the gates that `subject` still lacks; an error after too many runs without a verdict.
-    fn run_gates(
-        &mut self,
-        course: &mut Course,
-        subject: &Subject,
-        tip_tree: ObjectId,
-        memo: &Memo,
-        say: &mut dyn FnMut(&Event),
-    ) -> Result<bool> {
-        let gates: Vec<Gate> = self.gates.iter().filter(|gate| !memo.is_green(gate, subject.tree)).cloned().collect();
-        let Some(Failure { gate, why, is_missing }) = self.judge(subject, &gates, say)? else {
-            course.failures = 0;
-            return Ok(true);
+    /// Starts the gates that `subject` still lacks, if there is room for that.
+    fn test(&mut self, course: &mut Course, subject: Subject, memo: &Memo, say: &mut dyn FnMut(&Event)) -> Result<Next> {
+        let tasks = memo.tasks(subject.tree);
+        if tasks.is_empty() {
+            return Ok(Next::Again);
+        }
+        let is_idle = course.under_way.is_empty();
+        if let Some(trial) = self.begin(&subject, &tasks, is_idle, say)? {
+            course.under_way.push((trial, subject));
+        }
+        Ok(Next::Wait)
+    }
+
+    /// Waits until a trial is decided, or who waits has changed.
+    fn wait(&mut self, course: &mut Course, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        let before = look::mark(self.place)?;
+        let mut seen = self.place.ledger.tip()?;
+        loop {
+            match self.trials.next(LOOK_MILLIS)? {
+                Some(Happening::Decided { trial, outcome }) => {
+                    if let Some(at) = course.under_way.iter().position(|(other, _)| *other == trial) {
+                        let (_, subject) = course.under_way.swap_remove(at);
+                        return self.decided(course, &subject, outcome, say);
+                    }
+                }
+                Some(happening) => self.tell(happening, say),
+                None if course.under_way.is_empty() => return Ok(()),
+                None => {
+                    let now = self.place.ledger.tip()?;
+                    if now != seen && look::mark(self.place)? != before {
+                        return Ok(());
+                    }
+                    seen = now;
+                }
+            }
+        }
+    }
+
+    /// Takes note of how a trial ended; an error after too many without a verdict.
+    fn decided(&mut self, course: &mut Course, subject: &Subject, outcome: Outcome, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        let failure = match outcome {
+            Outcome::Failed(failure) => failure,
+            Outcome::Green | Outcome::Red | Outcome::Inconclusive => {
+                course.failures = 0;
+                return Ok(());
+            }
+            Outcome::Cancelled => return Ok(()),
         };
         course.failures += 1;
-        if is_missing && !subject.stack.is_empty() {
+        if failure.is_missing && !subject.stack.is_empty() {
             // Does the target have the command? Then it is the stack that lost it, and the search goes on.
-            let is_there = |gate_there: &Gate| gate_there.name == gate && memo.is_green(gate_there, tip_tree);
-            if self.gates.iter().any(is_there) {
+            let tree = self.place.ledger.store.tree_of(subject.base)?;
+            let memo = Memo::of(&self.place.ledger.state()?.gate_runs()?, &self.rules, time::now()?);
+            let mut missed = self.gates.iter().filter(|gate| failure.gate.as_ref() == Some(&gate.name));
+            if missed.any(|gate| memo.is_green(gate, tree)) {
                 course.failures = 0;
-                return Ok(true);
+                return Ok(());
             }
             if course.baseline != Some(subject.base) {
                 course.baseline = Some(subject.base);
-                let target = Subject { stack: Vec::new(), commit: subject.base, tree: tip_tree, base: subject.base };
-                return self.run_gates(course, &target, tip_tree, memo, say);
+                let target = Subject { stack: Vec::new(), commit: subject.base, tree, base: subject.base };
+                self.test(course, target, &memo, say)?;
+                return Ok(());
             }
         }
         if course.failures < FAILURES_MAX {
-            return Ok(true);
+            return Ok(());
         }
-        Err(Error::external(format!("gate {gate} gave no verdict {FAILURES_MAX} times in a row: {why}"))
-            .hint(format!("nobody was blamed; look at gates.{gate}.command, then: gt mq run --once")))
+        let look_at = failure.gate.as_ref().map_or("the disk".to_owned(), |gate| format!("gates.{gate}.command"));
+        Err(Error::external(format!("{} gave no verdict {FAILURES_MAX} times in a row: {}", failure.what(), failure.why))
+            .hint(format!("nobody was blamed; look at {look_at}, then: gt mq run --once")))
     }
 
-    /// The head is to blame, unless the target itself is red.
-    fn convict(
+    /// Holds a request, which no gate can judge, and goes on without it.
+    fn set_aside(
         &mut self,
         course: &mut Course,
         stack: &Stack,
-        places: &[Place],
-        posterior: f64,
+        place: usize,
         memo: &Memo,
         say: &mut dyn FnMut(&Event),
-    ) -> Result<bool> {
-        match self.baseline(course, stack, memo) {
-            Baseline::Holds => {
-                self.evict_red(stack, posterior, say)?;
-                Ok(true)
-            }
-            Baseline::Unknown => {
-                course.baseline = Some(stack.tip);
-                let subject = Subject { stack: Vec::new(), commit: stack.tip, tree: stack.tip_tree, base: stack.tip };
-                self.run_gates(course, &subject, stack.tip_tree, memo, say)
-            }
-            Baseline::Red(gates) => {
-                // Only what turns the target green may land, so each prefix gets its one chance.
-                if let Some(untested) = places.iter().rposition(|place| place.reds == 0 && !place.is_silent) {
-                    return self.test(course, stack, untested + 1, memo, say);
-                }
-                say(&Event::TargetRed { target: self.target().to_owned(), tip: stack.tip.to_string(), gates });
-                Ok(false)
-            }
-        }
+    ) -> Result<Next> {
+        let placed = &stack.placed[place];
+        let gates: Vec<String> = memo.says(&self.gates, placed.tree, stack.tip_tree).silent_gates.into_iter().collect();
+        self.hold(&placed.request, &format!("gate {} cannot judge it (exit code 125)", gates.join(", ")), say)?;
+        course.unjudged.insert(placed.request.bead.id.clone());
+        Ok(Next::Again)
     }
 
-    fn baseline(&self, course: &Course, stack: &Stack, memo: &Memo) -> Baseline {
-        let says = memo.says(&self.gates, stack.tip_tree, stack.tip_tree);
-        let was_gated_now = course.baseline == Some(stack.tip);
-        if says.is_green || (says.is_silent && says.red_gates.is_empty()) {
-            Baseline::Holds
-        } else if says.reds >= BASELINE_REDS_MIN && was_gated_now {
-            Baseline::Red(says.red_gates.into_iter().collect())
-        } else {
-            Baseline::Unknown
+    /// What people said that holds which of `waiting`; noted and told.
+    fn hindered(
+        &self,
+        state: &State<'_>,
+        waiting: &[look::Request],
+        course: &mut Course,
+        say: &mut dyn FnMut(&Event),
+    ) -> Result<Hindered> {
+        let permits = Permits::of(&self.review, state)?;
+        let control = permits.control(self.target()).filter(|_| !waiting.is_empty());
+        if let Some(control) = control.filter(|_| !std::mem::replace(&mut course.is_stop_said, true)) {
+            say(&Event::Stopped { target: control.target.clone(), state: control.state, said: control.words() });
         }
-    }
-
-    /// Holds the head, which no gate can judge, and goes on without it.
-    fn set_aside(&mut self, course: &mut Course, stack: &Stack, memo: &Memo, say: &mut dyn FnMut(&Event)) -> Result<bool> {
-        let Some(head) = stack.placed.first() else { return Ok(false) };
-        let gates: Vec<String> = memo.says(&self.gates, head.tree, stack.tip_tree).silent_gates.into_iter().collect();
-        self.hold(&head.request, &format!("gate {} cannot judge it (exit code 125)", gates.join(", ")), say)?;
-        course.unjudged.insert(head.request.bead.id.clone());
-        Ok(true)
+        let hindered = permits.hindered(state, &self.place.ledger.store, waiting)?;
+        self.note_hindered(waiting, &hindered, say)?;
+        Ok(hindered)
     }
 }
 
 impl Course {
+    /// `trials` with what only this call knows: which sets cannot be stacked, and that a target that was red before
+    /// is asked once more before it is called so.
+    fn amended(&self, mut trials: Vec<Trial>, stack: &Stack) -> Vec<Trial> {
+        for (_, absent) in self.absent.iter().filter(|(tip, _)| *tip == stack.tip) {
+            let at = |id: &BeadId| stack.placed.iter().position(|placed| placed.request.bead.id == *id);
+            let Some(places) = absent.iter().map(at).collect::<Option<Vec<usize>>>() else { continue };
+            trials.push(Trial { is_absent: true, ..Trial::new(places.into_iter().collect(), 0) });
+        }
+        if self.baseline != Some(stack.tip) {
+            for trial in trials.iter_mut().filter(|trial| trial.is_of(Places::NONE)) {
+                trial.reds = trial.reds.min(1);
+            }
+        }
+        trials
+    }
+
     fn say_stack(&mut self, target: &str, stack: &Stack, say: &mut dyn FnMut(&Event)) {
         let now = (stack.tip, stack.ids(stack.placed.len()));
         if now.1.is_empty() || self.said.as_ref() == Some(&now) {

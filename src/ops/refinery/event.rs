@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::model::flow::Flow;
 use crate::model::gate::Verdict;
 use crate::name::BeadId;
 
@@ -40,6 +41,8 @@ pub enum Event {
         exit: Option<i32>,
         /// How long it took.
         took_millis: u64,
+        /// Whether the tree needs it to land.
+        is_required: bool,
     },
     /// A request is in the target.
     Landed {
@@ -76,6 +79,24 @@ pub enum Event {
     Resumed {
         /// The request.
         mr: BeadId,
+    },
+    /// Somebody paused or froze the target while requests wait.
+    Stopped {
+        /// The branch.
+        target: String,
+        /// What moves there now.
+        state: Flow,
+        /// What is said of it: by whom, why, and who passes.
+        said: String,
+    },
+    /// A request lands without gates by the overseer's order.
+    Forced {
+        /// The request.
+        mr: BeadId,
+        /// Whose order.
+        by: String,
+        /// Why.
+        reason: String,
     },
     /// The target itself does not pass; nobody is sent back for that.
     TargetRed {
@@ -147,10 +168,12 @@ impl Event {
         match self {
             Self::Stacked { target, tip, mrs } => format!("stacked {} on {target} at {}", names(mrs), short(tip)),
             Self::GateStarted { gate, stack, .. } => format!("gate {gate} runs on {}", names(stack)),
-            Self::GateEnded { gate, stack, verdict, exit, took_millis } => {
+            Self::GateEnded { gate, stack, verdict, exit, took_millis, is_required } => {
+                let reported = if *is_required { "" } else { " (only reported)" };
                 let exit = exit.filter(|code| *code != 0).map(|code| format!(" (exit {code})")).unwrap_or_default();
                 let secs = took_millis / 1000;
-                format!("gate {gate} is {}{exit} on {} after {secs}.{} s", verdict.word(), names(stack), took_millis % 1000 / 100)
+                let tenths = took_millis % 1000 / 100;
+                format!("gate {gate} is {}{exit} on {} after {secs}.{tenths} s{reported}", verdict.word(), names(stack))
             }
             Self::Landed { mr, beads, target, commit } => {
                 format!("landed {mr} ({}) on {target} as {}", names(beads), short(commit))
@@ -161,6 +184,8 @@ impl Event {
             Self::Evicted { mr, beads, cause, detail, .. } => format!("sent back {mr} ({}): {cause} in {detail}", names(beads)),
             Self::Held { mr, reason } => format!("held {mr}: {reason}"),
             Self::Resumed { mr } => format!("{mr} is queued again"),
+            Self::Stopped { said, .. } => said.clone(),
+            Self::Forced { mr, by, reason } => format!("{mr} lands without gates by order of {by}: {reason}"),
             Self::TargetRed { target, tip, gates } => {
                 format!("{target} itself is red at {} ({}); nobody is sent back for it", short(tip), gates.join(", "))
             }

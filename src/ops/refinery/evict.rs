@@ -1,10 +1,12 @@
 //! Sends a request back: one transaction with the blame packet, its work open again, and word to its author.
 
+use std::collections::BTreeSet;
+
 use gix::ObjectId;
 
 use super::Queue;
 use super::event::{Event, short};
-use super::look::{self, Request, is_missing, memo_key, object_id};
+use super::look::{self, Request, object_id};
 use super::stack::{Stack, quoted, reproduce_conflict};
 use crate::env::crash_point;
 use crate::error::Result;
@@ -26,24 +28,23 @@ const LINES_MAX: usize = 20;
 pub const LAST_FAILURE: &str = "last_failure";
 
 impl Queue<'_> {
-    /// Sends back the head of `stack`, on which gates were red.
+    /// Sends back the request at `place` of `stack`, on which gates were red.
     ///
     /// # Errors
     /// As [`crate::ledger::Ledger::transact`].
-    pub(super) fn evict_red(&self, stack: &Stack, posterior: f64, say: &mut dyn FnMut(&Event)) -> Result<()> {
-        let Some(head) = stack.placed.first() else { return Ok(()) };
-        let (store, request) = (&self.place.ledger.store, &head.request);
+    pub(super) fn evict_red(&self, stack: &Stack, place: usize, posterior: f64, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        let (store, request) = (&self.place.ledger.store, &stack.placed[place].request);
         let state = self.place.ledger.state()?;
         let mut runs = state.gate_runs()?;
         runs.sort_by(|a, b| a.rev.cmp(&b.rev));
-        let keys: Vec<String> = self.gates.iter().map(|gate| memo_key(gate, self.machine(), head.tree)).collect();
-        let last = runs.iter().rev().find(|run| (run.verdict == Verdict::Red || is_missing(run)) && keys.contains(&run.key));
+        let last = self.last_red(&state, &runs, stack, place)?;
         let mut blame = Self::blame("red", stack.tip, &state, request)?;
         blame.posterior = posterior;
         blame.evidence = evidence(&runs, &request.bead.id);
         if let Some(run) = last {
             blame.gate.clone_from(&run.gate);
             blame.exit = run.exit;
+            blame.failing.clone_from(&run.failing);
             blame.log_tail.clone_from(&run.log_tail);
             blame.stack_commit.clone_from(&run.commit);
             blame.reproduce = self.reproduce(&request.bead.id, run);
@@ -64,10 +65,32 @@ impl Queue<'_> {
             bead: bead.clone(),
             gate: blame.gate.clone(),
             exit: blame.exit,
+            failing: blame.failing.clone(),
             log: blame.log_tail.clone(),
             evidence: blame.evidence.clone(),
         };
         self.send_back(request, &blame, message, say)
+    }
+
+    /// The last red run that was about the request at `place` alone: on its tree now, or with none but such as landed
+    /// since.
+    fn last_red<'r>(&self, state: &State<'_>, runs: &'r [GateRun], stack: &Stack, place: usize) -> Result<Option<&'r GateRun>> {
+        let mr = &stack.placed[place].request.bead.id;
+        let head_tree = stack.placed.first().filter(|_| place == 0).map(|head| head.tree);
+        let keys: Vec<String> =
+            head_tree.iter().flat_map(|tree| self.gates.iter().map(|gate| self.rules.key(gate, *tree))).collect();
+        let landed: BTreeSet<BeadId> = look::requests(state)?
+            .into_iter()
+            .filter(|request| request.mr.state == MrState::Landed)
+            .map(|request| request.bead.id)
+            .collect();
+        let is_about = |run: &&GateRun| {
+            let is_red = run.verdict == Verdict::Red || run.is_missing();
+            let is_alone = run.stack.contains(mr) && run.stack.iter().all(|id| id == mr || landed.contains(id));
+            is_red && (keys.contains(&run.key) || is_alone)
+        };
+        let is_in_it = |run: &&GateRun| (run.verdict == Verdict::Red || run.is_missing()) && run.stack.contains(mr);
+        Ok(runs.iter().rev().find(is_about).or_else(|| runs.iter().rev().find(is_in_it)))
     }
 
     /// Sends back a request that does not fit onto the target itself.
@@ -89,7 +112,7 @@ impl Queue<'_> {
         if let Some(fork) = merge_base(store, tip, request.head()?)? {
             blame.theirs = diff::commits_touching(store, fork, tip, files, LINES_MAX)?;
         }
-        blame.reproduce = reproduce_conflict(store, &blame.base, &request.mr.head);
+        blame.reproduce = reproduce_conflict(store, &blame.base, request);
         let message = |bead: &BeadId| Protocol::ReworkRequest {
             mr: request.bead.id.clone(),
             bead: bead.clone(),
@@ -101,7 +124,7 @@ impl Queue<'_> {
         self.send_back(request, &blame, message, say)
     }
 
-    fn blame(cause: &str, tip: ObjectId, state: &State<'_>, request: &Request) -> Result<Blame> {
+    pub(super) fn blame(cause: &str, tip: ObjectId, state: &State<'_>, request: &Request) -> Result<Blame> {
         let landed = look::requests(state)?.into_iter().filter(|other| {
             let is_here = other.mr.state == MrState::Landed && other.mr.target == request.mr.target;
             is_here && other.bead.closed_at.is_some_and(|at| at >= request.mr.submitted_at)
@@ -117,8 +140,11 @@ impl Queue<'_> {
             files: Vec::new(),
             theirs: Vec::new(),
             evidence: Vec::new(),
+            failing: Vec::new(),
             landed_since: landed.map(|other| other.bead.id).collect(),
             reproduce: String::new(),
+            by: String::new(),
+            note: String::new(),
             at: time::now()?,
             extra: Object::new(),
         })
@@ -149,14 +175,16 @@ impl Queue<'_> {
             if !mr.state.is_live() || mr.head != request.mr.head {
                 return Ok(false);
             }
-            mr.state = MrState::Evicted;
-            mr.held_reason = None;
+            mr.become_state(MrState::Evicted);
             mr.blame = Some(blame.clone());
             mr.put_into(&mut bead);
             bead.close(&self.me.to_string(), &format!("evicted ({})", blame.cause), change.now())?;
             change.put_bead(&bead)?;
             for source in &mr.source_beads {
-                self.reopen(change, source, id, blame)?;
+                // What takes work back leaves it closed when it fails.
+                if mr.reverts.is_none() {
+                    reopen(change, source, id, &self.me.to_string(), &in_words(blame))?;
+                }
                 for to in self.hearers(&mr.author) {
                     post::post(change, &message(source), &self.me, &to)?;
                 }
@@ -175,30 +203,36 @@ impl Queue<'_> {
         }
         Ok(())
     }
+}
 
-    /// Opens the work again, with a remark that tells whoever takes it up what failed.
-    fn reopen(&self, change: &mut Change<'_>, source: &BeadId, mr: &BeadId, blame: &Blame) -> Result<()> {
-        let (now, rev) = (change.now(), change.rev().to_string());
-        let mut bead = change.bead(source)?;
-        // Somebody who moved it meanwhile knows better; the remark is left all the same.
-        if bead.status == Status::InReview {
-            bead.become_status(Status::Open, now)?;
-        }
-        let what = if blame.gate.is_empty() {
-            format!("it conflicts with {} in {}", short(&blame.base), blame.files.join(", "))
-        } else {
-            let exit = blame.exit.map_or_else(|| "timed out".to_owned(), |code| format!("exit {code}"));
-            format!("gate {} is red ({exit})", blame.gate)
-        };
-        bead.comment(rev, &self.me.to_string(), &format!("merge request {mr} was sent back: {what}; see: gt mq why {mr}"), now);
-        bead.extra.insert(LAST_FAILURE.to_owned(), mr.to_string().into());
-        change.put_bead(&bead)
+/// Opens the work again, with a remark of `by` that tells whoever takes it up `what` was wrong.
+///
+/// # Errors
+/// As [`Change::put`].
+pub(super) fn reopen(change: &mut Change<'_>, source: &BeadId, mr: &BeadId, by: &str, what: &str) -> Result<()> {
+    let (now, rev) = (change.now(), change.rev().to_string());
+    let mut bead = change.bead(source)?;
+    // Somebody who moved it meanwhile knows better; the remark is left all the same.
+    if bead.status == Status::InReview {
+        bead.become_status(Status::Open, now)?;
     }
+    bead.comment(rev, by, &format!("merge request {mr} was sent back: {what}; see: gt mq why {mr}"), now);
+    bead.extra.insert(LAST_FAILURE.to_owned(), mr.to_string().into());
+    change.put_bead(&bead)
+}
+
+/// What was wrong, in a few words.
+fn in_words(blame: &Blame) -> String {
+    if blame.gate.is_empty() {
+        return format!("it conflicts with {} in {}", short(&blame.base), blame.files.join(", "));
+    }
+    let exit = blame.exit.map_or_else(|| "timed out".to_owned(), |code| format!("exit {code}"));
+    format!("gate {} is red ({exit})", blame.gate)
 }
 
 /// The runs on stacks with `mr`, one line each, oldest first.
 fn evidence(runs: &[GateRun], mr: &BeadId) -> Vec<String> {
-    let about = runs.iter().filter(|run| run.stack.contains(mr) && (run.verdict != Verdict::Infrastructure || is_missing(run)));
+    let about = runs.iter().filter(|run| run.stack.contains(mr) && (run.verdict != Verdict::Infrastructure || run.is_missing()));
     let mut lines: Vec<String> = about.map(evidence_line).collect();
     lines.drain(..lines.len().saturating_sub(LINES_MAX));
     lines
@@ -208,7 +242,11 @@ fn evidence(runs: &[GateRun], mr: &BeadId) -> Vec<String> {
 #[must_use]
 pub(super) fn evidence_line(run: &GateRun) -> String {
     let stack: Vec<&str> = run.stack.iter().map(BeadId::as_str).collect();
-    let on = if stack.is_empty() { "the target".to_owned() } else { stack.join(" + ") };
+    let on = match (&run.by, stack.is_empty()) {
+        (Some(by), _) => format!("what {by} had gated by hand"),
+        (None, true) => "the target".to_owned(),
+        (None, false) => stack.join(" + "),
+    };
     let exit = run.exit.filter(|code| *code != 0).map(|code| format!(" (exit {code})")).unwrap_or_default();
     format!("{} {}{exit} on {on}, tree {}", run.gate, run.verdict.word(), short(&run.tree))
 }

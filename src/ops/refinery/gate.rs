@@ -1,230 +1,84 @@
-//! Runs gates on a checkout of exactly the tree to be judged, and records each run when its gate exits.
-//!
-//! All gates that the memo does not know green run side by side; the first red ends the others. A gate that could
-//! not start or was killed is evidence against nobody.
-
-use std::path::PathBuf;
-
-use gix::ObjectId;
+//! Has gates run on a stack's tree, and tells what happens meanwhile.
 
 use super::Queue;
-use super::event::{Event, short};
-use super::look::{is_missing, memo_key};
-use crate::env;
-use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::worktree::{self, Head};
-use crate::ledger::tree;
-use crate::model::gate::{Gate, GateRun, Verdict};
-use crate::model::record::{Object, Rev, SCHEMA_VERSION};
-use crate::model::secrets::{is_secret_name, mask};
-use crate::name::{BeadId, base36};
-use crate::runtime::command::{self, Ended, Finished, Spec};
-use crate::store::lock::KernelLock;
-use crate::time;
+use super::event::Event;
+use crate::error::{Error, Result};
+use crate::ops::gates::{Happening, Subject, Task, TrialId};
+use crate::time::Stopwatch;
 
-/// What is to be judged.
-pub struct Subject {
-    /// The requests in it, bottom first; empty for the bare target.
-    pub stack: Vec<BeadId>,
-    /// The commit to check out.
-    pub commit: ObjectId,
-    /// Its tree.
-    pub tree: ObjectId,
-    /// The target's tip below the stack.
-    pub base: ObjectId,
-}
-
-/// A gate that gave no verdict for reasons of its own.
-pub struct Failure {
-    /// The gate.
-    pub gate: String,
-    /// Why.
-    pub why: String,
-    /// Whether its command was not there, which the requests in the tree may be the cause of.
-    pub is_missing: bool,
-}
-
-/// The checkout that gates run in, held by one process at a time.
-pub struct Yard {
-    dir: PathBuf,
-    _lock: KernelLock,
-}
-
-impl Yard {
-    /// Takes the rig's gate checkout and ends what a killed process left running in it.
-    ///
-    /// # Errors
-    /// Conflict, when another process has it.
-    pub fn take(place: &crate::town::RigPlace) -> Result<Self> {
-        let lock = KernelLock::try_take(&place.ledger.store.private_dir().join("gates.flock"))?
-            .ok_or_else(|| Error::conflict(format!("another gt runs gates of {}", place.rig.name)).hint("see: gt mq status"))?;
-        let dir = place.dir.join("refinery").join("gate-1");
-        let _ = command::sweep(&dir);
-        Ok(Self { dir, _lock: lock })
-    }
-}
-
-/// What an ended command says of the tree, with its exit code and a note.
-#[must_use]
-pub fn verdict(ended: &Ended) -> (Verdict, Option<i32>, String) {
-    let says = |verdict, exit: Option<i32>, note: &str| (verdict, exit, note.to_owned());
-    match ended {
-        Ended::Exited(0) => says(Verdict::Green, Some(0), ""),
-        Ended::Exited(125) => says(Verdict::Inconclusive, Some(125), "exit code 125: the gate cannot judge this tree"),
-        Ended::Exited(code @ (126 | 127)) => {
-            says(Verdict::Infrastructure, Some(*code), "its command does not exist or cannot be run")
-        }
-        Ended::Exited(code) => says(Verdict::Red, Some(*code), ""),
-        Ended::TimedOut => says(Verdict::Red, None, "timed out"),
-        Ended::Signaled(signal) => says(Verdict::Infrastructure, None, &format!("it was killed by signal {signal}")),
-        Ended::CannotStart(why) => says(Verdict::Infrastructure, None, why),
-    }
-}
+/// How long the queue waits for a checkout that somebody runs gates in by hand.
+const WAIT_MILLIS_MAX: u64 = 3_600_000;
+/// How often it looks for one.
+const LOOK_MILLIS: u64 = 200;
 
 impl Queue<'_> {
-    /// Runs every gate that was not yet green on the subject's tree and records what they say.
+    /// Starts gating `subject`; `None` when no checkout is free, unless `waits` asks to wait for one.
     ///
     /// # Errors
-    /// Io or corrupt, when the tree cannot be checked out or a run cannot be recorded.
-    pub(super) fn judge(&mut self, subject: &Subject, gates: &[Gate], say: &mut dyn FnMut(&Event)) -> Result<Option<Failure>> {
-        self.check_out(subject.commit)?;
-        let runs: Vec<Prepared> = gates.iter().map(|gate| self.prepare(gate, subject)).collect();
-        for run in &runs {
-            let tree = subject.tree.to_string();
-            say(&Event::GateStarted { gate: run.gate.name.clone(), stack: subject.stack.clone(), tree });
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .or_fail(Kind::Io, || "start the runtime that gates run on")?;
-        runtime.block_on(async {
-            let mut tasks = tokio::task::JoinSet::new();
-            for (at, run) in runs.iter().enumerate() {
-                let spec = run.spec.clone();
-                tasks.spawn(async move { (at, command::run(spec).await) });
+    /// Io, when it cannot be started; conflict, when no checkout becomes free for an hour.
+    pub(super) fn begin(
+        &mut self,
+        subject: &Subject,
+        tasks: &[Task],
+        waits: bool,
+        say: &mut dyn FnMut(&Event),
+    ) -> Result<Option<TrialId>> {
+        let watch = Stopwatch::start();
+        loop {
+            if let Some(trial) = self.trials.start(subject, tasks)? {
+                self.subjects.insert(trial, subject.clone());
+                return Ok(Some(trial));
             }
-            let mut failure = None;
-            while let Some(joined) = tasks.join_next().await {
-                let (at, finished) = joined.or_fail(Kind::Bug, || "wait for a gate")?;
-                let run = self.record(&runs[at], subject, &finished, say)?;
-                crate::env::crash_point("land.gated");
-                match run.verdict {
-                    Verdict::Green | Verdict::Inconclusive => continue,
-                    Verdict::Red => {}
-                    Verdict::Infrastructure => {
-                        failure = Some(Failure { is_missing: is_missing(&run), why: last_line(&run.log_tail), gate: run.gate });
-                    }
+            if !waits {
+                return Ok(None);
+            }
+            if watch.millis() >= WAIT_MILLIS_MAX {
+                let rig = &self.place.rig.name;
+                return Err(Error::conflict(format!("all checkouts for gates of {rig} are in use for an hour"))
+                    .hint("somebody runs gates by hand; more checkouts: gt config set gates.worktrees 8"));
+            }
+            match self.trials.next(LOOK_MILLIS)? {
+                Some(happening) => self.tell(happening, say),
+                None => std::thread::sleep(std::time::Duration::from_millis(LOOK_MILLIS)),
+            }
+        }
+    }
+
+    /// Waits for gates that are only reported, and were still running when their trees were decided.
+    ///
+    /// # Errors
+    /// Io or corrupt, when a run cannot be recorded.
+    pub(super) fn see_out(&mut self, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        while self.trials.under_way().next().is_some() {
+            if let Some(happening) = self.trials.next(WAIT_MILLIS_MAX)? {
+                self.tell(happening, say);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&mut self, happening: Happening, say: &mut dyn FnMut(&Event)) {
+        match happening {
+            Happening::Started { trial, gate, .. } => {
+                if let Some(subject) = self.subjects.get(&trial) {
+                    say(&Event::GateStarted { gate, stack: subject.stack.clone(), tree: subject.tree.to_string() });
                 }
-                // Dropping the tasks ends their process groups.
-                tasks.shutdown().await;
             }
-            Ok(failure)
-        })
-    }
-
-    fn check_out(&self, commit: ObjectId) -> Result<()> {
-        let (store, dir) = (&self.place.ledger.store, &self.yard.dir);
-        if dir.is_dir() && worktree::switch(store, dir, Head::Detached(commit)).is_ok() {
-            return Ok(());
-        }
-        // Nobody works in it: what a killed process left half made is made anew.
-        let _ = worktree::remove(store, dir);
-        worktree::clear_begun(store, dir)?;
-        worktree::add(store, dir, Head::Detached(commit))
-    }
-
-    fn prepare(&self, gate: &Gate, subject: &Subject) -> Prepared {
-        let tree = subject.tree.to_string();
-        // The log alone may have a random name: nothing that is recorded depends on it.
-        let file = format!("{}-{}-{}.log", gate.name, short(&tree), base36(fastrand::u64(..)));
-        let log = self.town.runtime_dir().join("logs/gates").join(&file);
-        let mut spec = Spec::shell(&gate.command, &self.yard.dir, log, gate.timeout_millis);
-        spec.env = vec![
-            ("GT_GATE".into(), gate.name.clone().into()),
-            ("GT_TREE".into(), tree.into()),
-            ("GT_COMMIT".into(), subject.commit.to_string().into()),
-            // A gate that loses its `.git` file must not act on a repository further up.
-            ("GIT_CEILING_DIRECTORIES".into(), self.place.dir.join("refinery").into()),
-        ];
-        Prepared { gate: gate.clone(), log: format!(".runtime/logs/gates/{file}"), spec }
-    }
-
-    fn record(&mut self, run: &Prepared, subject: &Subject, finished: &Finished, say: &mut dyn FnMut(&Event)) -> Result<GateRun> {
-        let (verdict, exit, note) = verdict(&finished.ended);
-        let mut log_tail = mask(&finished.log_tail, &secrets_known());
-        if !note.is_empty() {
-            log_tail = format!("{}\n[gt] {note}", log_tail.trim_end());
-        }
-        let mut extra = Object::new();
-        extra.insert("log".into(), run.log.clone().into());
-        let record = GateRun {
-            v: SCHEMA_VERSION,
-            key: memo_key(&run.gate, &self.town.machine, subject.tree),
-            gate: run.gate.name.clone(),
-            tree: subject.tree.to_string(),
-            commit: subject.commit.to_string(),
-            base: subject.base.to_string(),
-            stack: subject.stack.clone(),
-            verdict,
-            exit,
-            log_tail,
-            took_millis: finished.took_millis,
-            at: time::now()?,
-            rev: Rev::default(),
-            extra,
-        };
-        let title = format!("gate {} is {} on {}", record.gate, verdict.word(), short(&record.tree));
-        self.transact("gate", title, |change| {
-            let rev = change.rev();
-            let path = tree::gate_run(&record.key, &format!("{}-{}", rev.number, rev.machine));
-            change.put(&path, &record)
-        })?;
-        self.runs += 1;
-        say(&Event::GateEnded {
-            gate: record.gate.clone(),
-            stack: record.stack.clone(),
-            verdict,
-            exit,
-            took_millis: record.took_millis,
-        });
-        Ok(record)
-    }
-}
-
-struct Prepared {
-    gate: Gate,
-    log: String,
-    spec: Spec,
-}
-
-fn last_line(text: &str) -> String {
-    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    line.trim_start_matches("[gt] ").to_owned()
-}
-
-/// Secrets in our own environment, which a gate's log may show.
-fn secrets_known() -> Vec<String> {
-    env::inherited(is_secret_name).into_iter().filter_map(|(_, value)| value.into_string().ok()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_exit_code_or_slowness_speaks_against_somebody() {
-        for (ended, expected) in [
-            (Ended::Exited(0), "green"),
-            (Ended::Exited(1), "red"),
-            (Ended::Exited(124), "red"),
-            (Ended::Exited(125), "inconclusive"),
-            (Ended::Exited(126), "infrastructure"),
-            (Ended::Exited(127), "infrastructure"),
-            (Ended::TimedOut, "red"),
-            (Ended::Signaled(9), "infrastructure"),
-            (Ended::CannotStart("no".into()), "infrastructure"),
-        ] {
-            assert_eq!(verdict(&ended).0.word(), expected, "{ended:?}");
+            Happening::Ended { run, .. } => {
+                self.runs += 1;
+                say(&Event::GateEnded {
+                    gate: run.gate.clone(),
+                    stack: run.stack.clone(),
+                    verdict: run.verdict,
+                    exit: run.exit,
+                    took_millis: run.took_millis,
+                    is_required: run.required,
+                });
+            }
+            Happening::Decided { .. } => {}
+            Happening::Over { trial } => {
+                self.subjects.remove(&trial);
+            }
         }
     }
 }

@@ -5,16 +5,20 @@
 
 use gix::ObjectId;
 
+use super::check;
 use super::event::{Event, short};
-use super::look::{self, Memo, Request, object_id};
+use super::kin::{Kin, Tie};
+use super::look::{self, Request, object_id};
+use super::permit::Permits;
 use super::remote::Moved;
-use super::stack::{Stack, foreign_paths};
-use super::{Queue, Turn};
+use super::revert::in_full;
+use super::stack::Stack;
+use super::{Queue, Turn, integration};
 use crate::env::crash_point;
 use crate::error::Result;
-use crate::git::merge::merge_base;
-use crate::git::{commits, program, worktree};
-use crate::ledger::{Change, tree};
+use crate::git::merge::Stacker;
+use crate::git::{commits, program, promised, worktree};
+use crate::ledger::{Change, State, tree};
 use crate::model::bead::Status;
 use crate::model::gate::{Intent, Landing};
 use crate::model::merge_request::{MergeRequest, MrState};
@@ -22,6 +26,7 @@ use crate::model::protocol::Protocol;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::name::BeadId;
 use crate::ops::convoy::{self, Settled, Settling};
+use crate::ops::gates::Memo;
 use crate::ops::post;
 use crate::store::batch::Batch;
 use crate::store::refs::Swap;
@@ -46,13 +51,16 @@ impl Queue<'_> {
     pub(super) fn land(&mut self, stack: &Stack, length: usize, say: &mut dyn FnMut(&Event)) -> Result<Attempt> {
         let store = &self.place.ledger.store;
         let mut batch = Batch::default();
-        let made = stack.commits(store, &mut batch, length, self.committer(), !self.gates.is_empty())?;
+        let is_gated = !self.gates.is_empty() && self.force.is_none();
+        let made = stack.commits(store, &mut batch, length, self.committer(), is_gated)?;
         let new = made.last().copied().unwrap_or(stack.tip);
         store.write(&batch)?;
-        let landings = stack.placed.iter().zip(&made).map(|(placed, commit)| Landing {
+        let below = std::iter::once(&stack.tip).chain(&made);
+        let landings = stack.placed.iter().zip(&made).zip(below).map(|((placed, commit), onto)| Landing {
             mr: placed.request.bead.id.clone(),
             head: placed.request.mr.head.clone(),
             commit: commit.to_string(),
+            onto: Some(onto.to_string()),
         });
         let intent = Intent {
             v: SCHEMA_VERSION,
@@ -68,35 +76,49 @@ impl Queue<'_> {
         };
         commits::pin(store, &tree::landing_pin(&intent.id), new, &[stack.tip])?;
         crash_point("land.pinned");
-        if !self.announce(&intent)? {
+        if let Some(reason) = self.announce(&intent)? {
             self.unpin(&intent)?;
-            return Ok(Attempt::Dropped("a request was withdrawn or replaced".to_owned()));
+            return Ok(Attempt::Dropped(reason));
         }
         crash_point("land.intent");
         self.carry_out(&intent, say)
     }
 
-    /// Records the intent and marks its requests; false when one of them is not as it was.
-    fn announce(&self, intent: &Intent) -> Result<bool> {
-        let subject = format!("land {} on {}", count(intent.landings.len()), intent.target);
+    /// Records the intent and marks its requests; when one of them is not as it was or may not land any more, tells so
+    /// and records nothing.
+    fn announce(&self, intent: &Intent) -> Result<Option<String>> {
+        let forced = self.force.as_ref().map(|force| format!(" without gates: {}", first_line(&force.reason)));
+        let subject = format!("land {} on {}{}", count(intent.landings.len()), intent.target, forced.unwrap_or_default());
         self.transact("land", subject, |change| {
             let mut announced = Vec::new();
             for landing in &intent.landings {
-                let mut bead = change.bead(&landing.mr)?;
-                let mut mr = MergeRequest::of(&bead)?;
-                if !mr.state.is_live() || mr.head != landing.head {
+                let bead = change.bead(&landing.mr)?;
+                let mut request = Request { mr: MergeRequest::of(&bead)?, bead };
+                if !request.mr.state.is_live() || request.mr.head != landing.head {
                     // Nothing was put yet: a request that is landing has an intent, always.
-                    return Ok(false);
+                    return Ok(Some(format!("{} was withdrawn or replaced", landing.mr)));
                 }
-                mr.state = MrState::Landing;
-                mr.held_reason = None;
-                mr.put_into(&mut bead);
-                announced.push(bead);
+                if let Some(why) = self.forbids(change.before(), &request)? {
+                    return Ok(Some(why));
+                }
+                request.mr.become_state(MrState::Landing);
+                request.mr.force.clone_from(&self.force);
+                request.mr.put_into(&mut request.bead);
+                announced.push(request.bead);
             }
             announced.iter().try_for_each(|bead| change.put_bead(bead))?;
             change.put(&tree::intent(&intent.id), intent)?;
-            Ok(true)
+            Ok(None)
         })
+    }
+
+    /// What people said that forbids landing `request` now; an order to land it overrules it all.
+    fn forbids(&self, state: &State<'_>, request: &Request) -> Result<Option<String>> {
+        if self.force.is_some() || request.mr.force.is_some() {
+            return Ok(None);
+        }
+        let hindrance = Permits::of(&self.review, state)?.hindrance(state, &self.place.ledger.store, request)?;
+        Ok(hindrance.map(|hindrance| format!("{}: {}", request.bead.id, hindrance.why)))
     }
 
     /// Checks again, swaps and records; also what recovery does when the target has not moved.
@@ -122,8 +144,8 @@ impl Queue<'_> {
         Ok(Attempt::Landed)
     }
 
-    /// What forbids landing `intent` now, if anything: the memo no longer holds its tree green, a head moved, or a
-    /// commit changes what its request did not.
+    /// What forbids landing `intent` now, if anything: the memo no longer holds its tree green, a head moved, somebody
+    /// said that it waits, or a commit changes what its request did not.
     fn obstacle(&self, intent: &Intent) -> Result<Option<String>> {
         let store = &self.place.ledger.store;
         let state = self.place.ledger.state()?;
@@ -132,39 +154,51 @@ impl Queue<'_> {
         if object_id(&intent.tree)? != tree {
             return Ok(Some("its commit has another tree than the one that was gated".to_owned()));
         }
-        if self.gates.is_empty() && !self.is_ungated_allowed {
-            return Ok(Some("no gate is configured".to_owned()));
-        }
-        let memo = Memo::of(&state.gate_runs()?, self.machine(), time::now()?);
-        if !memo.says(&self.gates, tree, tree).is_green {
-            return Ok(Some("not every gate is green for its tree".to_owned()));
-        }
-        let mut below = old;
+        let mut requests = Vec::new();
         for landing in &intent.landings {
             let bead = state.bead(&landing.mr)?;
             let request = Request { mr: MergeRequest::of(&bead)?, bead };
             if request.mr.state != MrState::Landing || request.mr.head != landing.head {
                 return Ok(Some(format!("{} was withdrawn or replaced", landing.mr)));
             }
-            if let Some(why) = look::unfit(store, &request)? {
+            requests.push(request);
+        }
+        let is_forced = !requests.is_empty() && requests.iter().all(|request| request.mr.force.is_some());
+        if !is_forced && let Some(why) = self.lacks_green(&state, tree)? {
+            return Ok(Some(why));
+        }
+        let kin = Kin::of(&state, &look::requests(&state)?)?;
+        let mut stacker = Stacker::new(store)?;
+        let mut below = old;
+        for (at, (request, landing)) in requests.iter().zip(&intent.landings).enumerate() {
+            if let Some(why) = look::unfit(store, request)? {
                 return Ok(Some(format!("{}: {why}", landing.mr)));
             }
-            let commit = object_id(&landing.commit)?;
-            if let Some(why) = self.foreign_change(&request, old, below, commit)? {
+            if let Some(why) = self.forbids(&state, request)? {
                 return Ok(Some(why));
+            }
+            let is_below = |tie: &&Tie| intent.landings[..at].iter().any(|lower| lower.mr == tie.parent);
+            let mut ties = kin.ties(&landing.mr).iter();
+            if let Some(tie) = ties.find(|tie| tie.state != MrState::Landed && !is_below(tie)) {
+                return Ok(Some(format!("{} stands on {}, which has not landed", landing.mr, tie.parent)));
+            }
+            let (commit, elders) = (object_id(&landing.commit)?, kin.heads(&landing.mr));
+            if let Some(why) = check::fault(store, &mut stacker, (request, &elders), old, (below, commit))? {
+                return Ok(Some(format!("{} {why}", landing.mr)));
             }
             below = commit;
         }
         Ok((below != new).then(|| "its commits do not end where it says".to_owned()))
     }
 
-    fn foreign_change(&self, request: &Request, old: ObjectId, below: ObjectId, commit: ObjectId) -> Result<Option<String>> {
-        let store = &self.place.ledger.store;
-        let head = request.head()?;
-        let Some(fork) = merge_base(store, old, head)? else { return Ok(Some("it shares no history".to_owned())) };
-        let [fork, head, below, tree] = [fork, head, below, commit].map(|id| store.tree_of(id));
-        let foreign = foreign_paths(store, fork?, head?, below?, tree?)?;
-        Ok((!foreign.is_empty()).then(|| format!("{} would change {}", request.bead.id, foreign.join(", "))))
+    /// Why `tree` does not count as gated, if so.
+    fn lacks_green(&self, state: &State<'_>, tree: ObjectId) -> Result<Option<String>> {
+        if self.gates.is_empty() && !self.is_ungated_allowed {
+            return Ok(Some("no gate is configured".to_owned()));
+        }
+        let memo = Memo::of(&state.gate_runs()?, &self.rules, time::now()?);
+        let is_green = memo.says(&self.gates, tree, tree).is_green;
+        Ok((!is_green).then(|| "not every gate is green for its tree".to_owned()))
     }
 
     /// Moves the target from `old` to `new`; with a remote target, there first.
@@ -191,15 +225,21 @@ impl Queue<'_> {
     ///
     /// A two-tree read is git's own fast-forward of index and files: it moves no ref and overwrites no change.
     pub(super) fn move_worktrees(&self, old: ObjectId, new: ObjectId, say: &mut dyn FnMut(&Event)) -> Result<()> {
-        for tree in worktree::list(&self.place.ledger.store)? {
+        let store = &self.place.ledger.store;
+        for tree in worktree::list(store)? {
             if tree.branch.as_deref() != Some(self.target()) || !tree.dir.is_dir() {
+                continue;
+            }
+            let what = format!("worktree {}", tree.dir.display());
+            if let Err(error) = promised::bring_changed(store, store.tree_of(old)?, store.tree_of(new)?) {
+                say(&Event::LeftBehind { what, reason: error.line() });
                 continue;
             }
             let _ = program::run(&tree.dir, &["update-index", "-q", "--refresh"])?;
             let ran = program::run(&tree.dir, &["read-tree", "-m", "-u", &old.to_string(), &new.to_string()])?;
             if ran.code != Some(0) {
                 let reason = "it has changes of its own where the target changed".to_owned();
-                say(&Event::LeftBehind { what: format!("worktree {}", tree.dir.display()), reason });
+                say(&Event::LeftBehind { what, reason });
             }
         }
         Ok(())
@@ -225,7 +265,9 @@ impl Queue<'_> {
         crash_point("land.recorded");
         self.unpin(intent)?;
         let beads = events.iter().flat_map(|event| if let Event::Landed { beads, .. } = event { &beads[..] } else { &[] });
-        let settled = convoy::after_close(self.town, beads);
+        let beads: Vec<BeadId> = beads.cloned().collect();
+        self.end_branches(&beads, say);
+        let settled = convoy::after_close(self.town, &beads);
         for event in events.iter().chain(&settled.iter().flat_map(of_convoy).collect::<Vec<_>>()) {
             say(event);
         }
@@ -241,19 +283,24 @@ impl Queue<'_> {
         let reason = format!("merged as {}", landing.commit);
         let mut bead = change.bead(&landing.mr)?;
         let mut mr = MergeRequest::of(&bead)?;
-        mr.state = MrState::Landed;
+        mr.become_state(MrState::Landed);
         mr.landed_commit = Some(landing.commit.clone());
-        mr.held_reason = None;
+        mr.landed_onto.clone_from(&landing.onto);
         mr.put_into(&mut bead);
         bead.close(&by, &reason, now)?;
         change.put_bead(&bead)?;
         for id in &mr.source_beads {
-            let mut source = change.bead(id)?;
+            let mut source = in_full(change, id)?;
             match source.status {
+                _ if mr.reverts.as_ref().is_some_and(|revert| revert.reopens) => {}
                 Status::InReview | Status::Open | Status::Blocked | Status::Deferred => source.close(&by, &reason, now)?,
                 // Somebody took it up again meanwhile, or closed it: that is theirs to end.
                 _ => source.comment(change.rev().to_string(), &by, &reason, now),
             }
+            if let Some(revert) = mr.reverts.as_ref().filter(|revert| revert.reopens) {
+                self.take_back(change, &mut source, (&landing.mr, revert), &landing.commit)?;
+            }
+            integration::landed_in(change, &mut source, &landing.mr)?;
             change.put_bead(&source)?;
             let message = Protocol::Merged {
                 mr: landing.mr.clone(),
@@ -284,7 +331,8 @@ impl Queue<'_> {
                 let mut bead = change.bead(&landing.mr)?;
                 let mut mr = MergeRequest::of(&bead)?;
                 if mr.state == MrState::Landing {
-                    mr.state = MrState::Queued;
+                    mr.become_state(MrState::Queued);
+                    mr.force = None;
                     mr.put_into(&mut bead);
                     change.put_bead(&bead)?;
                 }
@@ -302,6 +350,10 @@ impl Queue<'_> {
         }
         Ok(())
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn count(requests: usize) -> String {

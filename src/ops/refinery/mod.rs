@@ -7,29 +7,54 @@
 //! ```text
 //! look      who waits, what runs said          evict     send back, with all the author needs
 //! stack     trees of prefixes, in memory       hold      wait for one ahead, keep the place
-//! gate      run and record                     recover   landings that a dead process left open
+//! cut       what a request changes             shape     its commits, by mode
+//! gate      have a tree gated                  recover   landings that a dead process left open
 //! land      intent, re-check, swap, records    submit    how requests come in
 //! remote    when a remote holds the target     why       the story of one request
-//! origin    how far apart when none does      stats     figures of the queue
+//! origin    how far apart when none does       stats     figures of the queue
+//! known     what runs say of sets, for the planner
+//! check     commits about to land, once more   tell      words to authors before anything is sent back
+//! kin       who stands on whom                 revert    take back what has landed
+//! permit    what people said that holds a request, judged
+//! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
+//! retry     the same head once more                             force     land without gates
+//! rights    who may say what                                    list      the queue in rows
+//! integration   branches for the children of an epic
 //! ```
 
+mod check;
+mod control;
+mod cut;
 mod drain;
 mod event;
 mod evict;
+mod force;
 mod gate;
 mod hold;
+pub mod integration;
+mod kin;
+mod known;
 mod land;
+mod list;
 mod look;
 mod origin;
+mod permit;
 mod recover;
 mod remote;
+mod retry;
+mod revert;
+mod review;
+mod rights;
+mod shape;
 mod stack;
 mod stats;
 mod submit;
+mod tell;
 mod why;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -39,19 +64,31 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::{Actor, Change, Deed, tree};
 use crate::model::address::Address;
 use crate::model::gate::Gate;
-use crate::name::BeadId;
+use crate::model::merge_request::Force;
+use crate::model::review::Rule;
+use crate::name::{BeadId, Name};
+use crate::ops::gates::{Rules, Subject, TrialId, Trials, Yard};
 use crate::ops::post;
 use crate::ops::rig;
 use crate::store::lock::KernelLock;
 use crate::time;
 use crate::town::{RigPlace, Town};
 
+pub use crate::git::patch::FileChange;
+pub use control::{Steered, hold, release, steer, withdraw};
 pub use event::{Event, Recovery};
+pub use force::{Forced, land};
+pub use integration::{Ending, Integrated, Standing};
+pub use list::{Brief, Listed, Next, brief, list, next, stopped};
 pub use look::{Request, waiting};
 pub use origin::{Origin, origin};
+pub use permit::unwanted;
+pub use retry::retry;
+pub use revert::{Reverted, revert};
+pub use review::{Diff, Reviewed, approve, comment, diff, reject};
 pub use stats::stats;
-pub use submit::{Filed, Handed, Submission, check_pin, file_mr, submit};
-pub use why::{GateStory, Listed, Overview, Story, list, status, why};
+pub use submit::{Filed, Ground, Handed, Submission, check_pin, file_mr, ground, mode_for, submit};
+pub use why::{GateStory, Overview, Story, TargetOverview, status, why};
 
 /// The exclusive turn to move one target of a rig; the kernel ends it with its process.
 pub struct Turn {
@@ -97,6 +134,9 @@ pub struct Drained {
     pub red_targets: BTreeSet<String>,
     /// Targets whose remote could not be reached.
     pub waiting_for_remote: BTreeSet<String>,
+    /// Targets that somebody paused or froze, with what was said of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stopped: BTreeMap<String, String>,
     /// Convoys that landed with what landed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub convoys: Vec<BeadId>,
@@ -113,12 +153,20 @@ pub(crate) struct Queue<'a> {
     place: &'a RigPlace,
     /// The gates that every tree must pass.
     gates: Vec<Gate>,
+    /// These and all others, with what their verdicts depend on.
+    rules: Rc<Rules>,
+    /// Trees that are being gated.
+    trials: Trials<'a>,
+    subjects: BTreeMap<TrialId, Subject>,
     /// Whether landing with no gates at all is allowed.
     is_ungated_allowed: bool,
+    /// Which requests need review.
+    review: Rule,
+    /// The order by which everything lands without gates.
+    force: Option<Force>,
     me: Address,
     actor: Actor,
     turn: Turn,
-    yard: &'a gate::Yard,
     /// The request that is to be decided, when the others may wait.
     only: Option<&'a BeadId>,
     runs: u32,
@@ -150,18 +198,40 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     if targets.is_empty() && place.ledger.store.refs_below(tree::LANDING)?.is_empty() {
         return Ok(Drained::default());
     }
-    let yard = gate::Yard::take(place)?;
+    let yard = Yard::take(town, place)?;
     recover::drop_stray_pins(place, &yard)?;
-    let gates = config::gates(town, place)?;
+    let rules = Rules::read(town, place, &town.machine)?;
     let is_ungated_allowed = !config::is_on(town, Some(place), "gates.require")?;
+    let review = config::review(town, place)?;
     let me = Address::Refinery(place.rig.name.clone());
     let actor = Actor { name: me.to_string(), email: town.actor.email.clone(), model: None };
     let mut drained = Drained::default();
     for target in targets {
         let turn = Turn::take(place, &target)?;
-        let (gates, me, actor) = (gates.clone(), me.clone(), actor.clone());
-        let mut queue = Queue { town, place, gates, is_ungated_allowed, me, actor, turn, yard: &yard, only, runs: 0 };
-        let result = queue.drain(&mut drained, say);
+        let (gates, rules, me, actor) = (rules.required(), Rc::clone(&rules), me.clone(), actor.clone());
+        let (review, force) = (review.clone(), None);
+        let trials = Trials::new(town, place, &rules, &yard, actor.clone(), None);
+        let subjects = BTreeMap::new();
+        let mut queue = Queue {
+            town,
+            place,
+            gates,
+            rules,
+            trials,
+            subjects,
+            is_ungated_allowed,
+            review,
+            force,
+            me,
+            actor,
+            turn,
+            only,
+            runs: 0,
+        };
+        let result = match integration::whole_of(place, &state, &target)? {
+            Some(whole) => queue.wait_for_whole(&whole, &mut drained, say),
+            None => queue.drain(&mut drained, say),
+        };
         drained.runs += queue.runs;
         result?;
     }
@@ -224,10 +294,6 @@ impl Queue<'_> {
         &self.turn.target
     }
 
-    fn machine(&self) -> &str {
-        &self.town.machine
-    }
-
     fn committer(&self) -> (&str, &str) {
         (&self.actor.name, &self.actor.email)
     }
@@ -240,8 +306,13 @@ impl Queue<'_> {
 
     /// Who hears of a request's fate: the witness and its author.
     fn hearers(&self, author: &str) -> Vec<Address> {
-        let witness = Address::Witness(self.place.rig.name.clone());
-        let author: Option<Address> = author.parse().ok();
-        std::iter::once(witness.clone()).chain(author.filter(|author| *author != witness)).collect()
+        hearers(&self.place.rig.name, author)
     }
+}
+
+/// Who hears of the fate of a request of `author` in `rig`: the witness and its author.
+fn hearers(rig: &Name, author: &str) -> Vec<Address> {
+    let witness = Address::Witness(rig.clone());
+    let author: Option<Address> = author.parse().ok();
+    std::iter::once(witness.clone()).chain(author.filter(|author| *author != witness)).collect()
 }

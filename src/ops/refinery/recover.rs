@@ -2,12 +2,12 @@
 
 use super::Queue;
 use super::event::{Event, Recovery};
-use super::gate::Yard;
 use super::land::Attempt;
 use super::look::object_id;
 use crate::error::{Kind, Result};
 use crate::ledger::tree;
 use crate::model::gate::Intent;
+use crate::ops::gates::Yard;
 use crate::town::RigPlace;
 
 impl Queue<'_> {

@@ -1,17 +1,22 @@
 //! How requests come in: the request's bead, its pin, the work in review, word to the refinery.
 
+use gix::ObjectId;
+
+use crate::config;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::commits;
 use crate::git::merge::merge_base;
-use crate::ledger::{Change, tree};
+use crate::ledger::{Change, Deed, tree};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status, TITLE_CHARS_MAX};
 use crate::model::hook::Hook;
-use crate::model::merge_request::{MergeRequest, MrState};
+use crate::model::merge_request::{MergeRequest, Mode, MrState};
 use crate::model::protocol::Protocol;
 use crate::model::record::Object;
 use crate::name::{BeadId, Name};
 use crate::ops::post;
+use crate::ops::refinery::integration;
+use crate::ops::refinery::kin::{self, Branch};
 use crate::ops::refinery::look;
 use crate::store::Store;
 use crate::town::{RigPlace, Town};
@@ -39,6 +44,10 @@ pub struct Handed<'a> {
     pub author: &'a Address,
     /// The message for the squashed commit.
     pub message: String,
+    /// The form in which it lands.
+    pub mode: Mode,
+    /// Requests that it stands on.
+    pub after: Vec<BeadId>,
     /// Whether it goes before all others, and alone.
     pub is_alone: bool,
 }
@@ -73,14 +82,26 @@ pub fn check_pin(store: &Store, handed: &Handed<'_>) -> Result<()> {
 /// Not found, when the work is not in this scope; refused, when the same head was sent back and nothing changed
 /// since; conflict, when an older request for the work is landing at this moment or the id is taken.
 pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
+    file(change, handed, false)
+}
+
+/// As [`file_mr`]; with `is_return_forced` also a head that was sent back and to which nothing changed.
+///
+/// # Errors
+/// As [`file_mr`].
+pub(super) fn file(change: &mut Change<'_>, handed: &Handed<'_>, is_return_forced: bool) -> Result<Filed> {
     let now = change.now();
     if change.has_bead(&handed.id)? {
         return Err(Error::conflict(format!("{} was filed by another meanwhile", handed.id)).hint("try again"));
     }
     let mut source = change.bead(handed.source)?;
     let all = look::requests(change.before())?;
-    let earlier: Vec<&look::Request> = all.iter().filter(|request| request.mr.source_beads.contains(handed.source)).collect();
-    check_return(&all, &earlier, handed)?;
+    let is_earlier = |request: &&look::Request| request.mr.source_beads.contains(handed.source) && request.mr.reverts.is_none();
+    let earlier: Vec<&look::Request> = all.iter().filter(is_earlier).collect();
+    if !is_return_forced {
+        check_return(&all, &earlier, handed)?;
+    }
+    kin::check_after(&all, &handed.after, handed.source, handed.target)?;
     let mut superseded = Vec::new();
     for request in earlier.iter().filter(|request| request.mr.state.is_live()) {
         supersede(change, request, handed)?;
@@ -105,10 +126,21 @@ pub fn file_mr(change: &mut Change<'_>, handed: &Handed<'_>) -> Result<Filed> {
         author: author.clone(),
         submitted_at: now,
         message: handed.message.clone(),
+        mode: handed.mode,
+        depends_on: handed.after.clone(),
+        told_of: Vec::new(),
+        reverts: None,
+        reverted_by: None,
+        landed_onto: None,
         attempts: u32::try_from(evicted).unwrap_or(u32::MAX),
         landed_commit: None,
         alone: handed.is_alone,
         held_reason: None,
+        held_for: None,
+        waits_for: Vec::new(),
+        approvals: Vec::new(),
+        hold: None,
+        force: None,
         blame: None,
         extra: Object::new(),
     }
@@ -136,12 +168,14 @@ fn check_return(all: &[look::Request], earlier: &[&look::Request], handed: &Hand
         let is_other = !other.mr.source_beads.contains(handed.source) && other.mr.target == handed.target;
         is_other && other.bead.closed_at.is_some_and(|at| at >= last)
     });
-    if sent_back.len() == 1 && has_changed {
+    // What a person rejected is not another request's fault.
+    let is_rejected = |request: &&&look::Request| request.mr.blame.as_ref().is_some_and(|blame| blame.cause == "rejected");
+    if sent_back.len() == 1 && has_changed && !sent_back.iter().any(is_rejected) {
         return Ok(());
     }
     let mr = &sent_back[0].bead.id;
     Err(Error::refused(format!("{} was sent back with exactly this commit", handed.source))
-        .hint(format!("mend it and commit; what failed: gt mq why {mr}")))
+        .hint(format!("mend it and commit; what failed: gt mq why {mr}; a person may insist: gt mq retry {mr} --force -m WHY")))
 }
 
 fn supersede(change: &mut Change<'_>, request: &look::Request, handed: &Handed<'_>) -> Result<()> {
@@ -151,8 +185,7 @@ fn supersede(change: &mut Change<'_>, request: &look::Request, handed: &Handed<'
     }
     let mut bead = change.bead(&request.bead.id)?;
     let mut mr = MergeRequest::of(&bead)?;
-    mr.state = MrState::Superseded;
-    mr.held_reason = None;
+    mr.become_state(MrState::Superseded);
     mr.put_into(&mut bead);
     bead.close(&handed.author.to_string(), &format!("superseded by {}", handed.id), change.now())?;
     change.put_bead(&bead)
@@ -165,10 +198,52 @@ pub struct Submission {
     pub bead: BeadId,
     /// The branch, without `refs/heads/`.
     pub branch: String,
-    /// The branch it goes to; the rig's target when not given.
+    /// The branch it goes to; when not given the integration branch of its epic, else the rig's target.
     pub target: Option<String>,
     /// The message of the squashed commit; the newest commit's when not given.
     pub message: Option<String>,
+    /// The form in which it lands; the rig's when not given.
+    pub mode: Option<Mode>,
+    /// Requests that it lands after, besides those that its branch is built upon.
+    pub after: Vec<BeadId>,
+}
+
+/// A branch and what it is built upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// Requests whose heads it contains and the target does not; the nearest.
+    pub after: Vec<BeadId>,
+    /// The commit that it was made from: the head of the first of these, else one of the target.
+    pub base: ObjectId,
+    /// Its own commits, newest first.
+    pub own: Vec<ObjectId>,
+}
+
+/// Looks what `head`, which is to deliver `work`, is built upon for `target`, whose tip is `tip`.
+///
+/// # Errors
+/// Refused, when the two share no history; corrupt, when it cannot be read.
+pub fn ground(place: &RigPlace, work: &BeadId, target: &str, head: ObjectId, tip: ObjectId) -> Result<Ground> {
+    let store = &place.ledger.store;
+    let fork = merge_base(store, tip, head)?
+        .or_fail(Kind::Refused, || format!("hand in {}: it shares no history with {target}", head.to_hex_with_len(8)))?;
+    let all = look::requests(&place.ledger.state()?)?;
+    let parents = kin::built_on(store, &all, &Branch { work, target, head, tip })?;
+    let (after, heads): (Vec<BeadId>, Vec<ObjectId>) = parents.into_iter().unzip();
+    let base = heads.first().copied().unwrap_or(fork);
+    let own = commits::ahead(store, head, &[&[tip], &heads[..]].concat())?;
+    Ok(Ground { after, base, own })
+}
+
+/// The form in which work of the rig at `place` lands: the one that was asked for, else that of the configuration.
+///
+/// # Errors
+/// As [`config::word`].
+pub fn mode_for(town: &Town, place: &RigPlace, asked: Option<Mode>) -> Result<Mode> {
+    match asked {
+        Some(mode) => Ok(mode),
+        None => Ok(Mode::named(&config::word(town, Some(place), "mq.mode")?).unwrap_or_default()),
+    }
 }
 
 /// Pins the tip of a branch and files it as a request.
@@ -178,16 +253,22 @@ pub struct Submission {
 /// when the bead cannot be reviewed; as [`file_mr`].
 pub fn submit(town: &Town, place: &RigPlace, submission: &Submission) -> Result<Filed> {
     let store = &place.ledger.store;
-    let target = submission.target.as_deref().unwrap_or(&place.rig.target);
+    let target = match &submission.target {
+        Some(target) => target.clone(),
+        None => {
+            let state = place.ledger.state()?;
+            integration::target_for(place, &state, &state.bead(&submission.bead)?)?
+        }
+    };
+    let target = target.as_str();
     let tip = |branch: &str| {
         store
             .read_ref(&format!("refs/heads/{branch}"))?
             .or_fail(Kind::NotFound, || format!("there is no branch {} in {}", branch.escape_debug(), place.rig.name))
     };
     let (head, onto) = (tip(&submission.branch)?, tip(target)?);
-    let base = merge_base(store, onto, head)?
-        .or_fail(Kind::Refused, || format!("{} and {target} share no history", submission.branch))?;
-    if base == head {
+    let ground = ground(place, &submission.bead, target, head, onto)?;
+    if ground.own.is_empty() {
         return Err(Error::refused(format!("{} has no commit that {target} lacks", submission.branch))
             .hint("commit the work on the branch first"));
     }
@@ -206,10 +287,12 @@ pub fn submit(town: &Town, place: &RigPlace, submission: &Submission) -> Result<
         branch: &submission.branch,
         target,
         head: head.to_string(),
-        base: base.to_string(),
+        base: ground.base.to_string(),
         tree: store.tree_of(head)?.to_string(),
         author: &town.me,
         message,
+        mode: mode_for(town, place, submission.mode)?,
+        after: with_named(ground.after, &submission.after),
         is_alone: false,
     };
     let filed = place.ledger.transact(&deed, |change| {
@@ -218,22 +301,36 @@ pub fn submit(town: &Town, place: &RigPlace, submission: &Submission) -> Result<
         file_mr(change, &handed)
     });
     if filed.is_err() {
-        // In a transaction for its lock: `gt done` may have taken this pin for its own request of the same head.
-        let dropped = place.ledger.transact(&deed, |change| {
-            if !change.has(&tree::bead(&handed.id))? {
-                store.remove_ref(&tree::mr_pin(&handed.id), head)?;
-            }
-            Ok(())
-        });
-        if let Err(error) = dropped {
-            tracing::warn!("the pin of {} stays: {}", handed.id, error.line());
-        }
+        drop_pin(place, &deed, &handed.id, head);
     }
     filed
 }
 
+/// Drops the pin of a request that was not filed.
+pub(super) fn drop_pin(place: &RigPlace, deed: &Deed<'_>, id: &BeadId, head: ObjectId) {
+    // In a transaction for its lock: `gt done` may have taken this pin for its own request of the same head.
+    let dropped = place.ledger.transact(deed, |change| {
+        if !change.has(&tree::bead(id))? {
+            place.ledger.store.remove_ref(&tree::mr_pin(id), head)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = dropped {
+        tracing::warn!("the pin of {id} stays: {}", error.line());
+    }
+}
+
+fn with_named(mut after: Vec<BeadId>, named: &[BeadId]) -> Vec<BeadId> {
+    for id in named {
+        if !after.contains(id) {
+            after.push(id.clone());
+        }
+    }
+    after
+}
+
 /// What is handed in hangs on nobody's hook any more; on another's it is not ours to hand in.
-fn leave_hook(change: &mut Change<'_>, town: &Town, handed: &Handed<'_>) -> Result<()> {
+pub(super) fn leave_hook(change: &mut Change<'_>, town: &Town, handed: &Handed<'_>) -> Result<()> {
     let Some(agent) = change.bead(handed.source)?.assignee.and_then(|assignee| assignee.parse::<Address>().ok()) else {
         return Ok(());
     };

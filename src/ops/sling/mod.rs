@@ -23,6 +23,7 @@ use crate::model::merge_request::Way;
 use crate::model::record;
 use crate::name::{BeadId, base36};
 use crate::ops::polecat::{self, Ground, Taken};
+use crate::ops::refinery;
 use crate::ops::session;
 use crate::ops::track::reach::Reach;
 use crate::ops::track::ready;
@@ -248,12 +249,9 @@ fn check_free(bead: &Bead) -> Result<()> {
 
 /// Makes the sandbox and records the assignment; takes the sandbox back when that is refused.
 fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead) -> Result<(Hook, Option<Salvaged>)> {
-    let target = format!("refs/heads/{}", place.rig.target);
-    let base = place
-        .ledger
-        .store
-        .read_ref(&target)?
-        .or_fail(Kind::NotFound, || format!("find the branch {} of rig {}", place.rig.target, place.rig.name))?;
+    let target = refinery::integration::target_for(place, &place.ledger.state()?, bead)?;
+    let base = refinery::integration::tip_of(place, &target)?
+        .or_fail(Kind::NotFound, || format!("find the branch {target} of rig {}", place.rig.name))?;
     let Address::Polecat(_, name) = &taken.address else {
         return Err(Error::bug(format!("{} was taken as a polecat", taken.address)));
     };
@@ -263,7 +261,7 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
     crate::env::crash_point("sling.worktree");
     let mut hook = Hook::new(taken.address.clone(), bead.id.clone(), &town.actor.name, &town.machine, town.now);
     hook.branch.clone_from(&branch);
-    hook.target.clone_from(&place.rig.target);
+    hook.target = target;
     hook.args.clone_from(&plan.args);
     hook.model.clone_from(&plan.model);
     hook.merge = plan.merge;

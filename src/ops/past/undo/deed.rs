@@ -115,7 +115,7 @@ pub(super) fn check_undoable(entry: &Entry) -> Result<()> {
             "the merge request stands in the queue: gt mq list; what is wrong with it is mended by handing in again".to_owned()
         }
         "release" | "unsling" => format!("gt sling {bead} assigns it again"),
-        "land" | "landed" => format!("revert the commit in the repository, then: gt bead reopen {bead}"),
+        "land" | "landed" => format!("gt mq revert {bead} takes it back through the queue"),
         "batch" | "import" => "gt bead delete and gt update take back what it did one by one; gt log --op names it".to_owned(),
         "move" => "gt bead move NEW-ID OLD-PREFIX brings it back to its old id".to_owned(),
         "convoy-create" => format!("gt convoy close {bead} --force --reason TEXT ends it"),

@@ -1,0 +1,176 @@
+//! Landing without gates, by the overseer's recorded order: the same protocol but for the gates and what people said.
+//!
+//! Everything else is checked as ever: it must fit, its head must be the one that was handed in, it may change no path
+//! that its author did not touch, and the target moves by compare-and-swap. The new tip counts as never gated, so that
+//! the target itself is gated before anybody is sent back on it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::event::Event;
+use super::kin::Kin;
+use super::land::Attempt;
+use super::look::{self, Request};
+use super::stack::{self, Misfit, Stack};
+use super::{Queue, Turn, check_home, control, recover, rights};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::git::merge::Stacker;
+use crate::model::bead::check_text;
+use crate::model::merge_request::Force;
+use crate::model::plan::STACK_MAX;
+use crate::model::record::Object;
+use crate::name::BeadId;
+use crate::ops::gates::{Rules, Trials, Yard};
+use crate::ops::rig;
+use crate::town::{RigPlace, Town};
+
+/// What landed without gates.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct Forced {
+    /// The requests, in order.
+    pub landed: Vec<BeadId>,
+    /// The branch.
+    pub target: String,
+    /// Its tip now, which no gate has seen.
+    pub tip: String,
+    /// By whose order.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Lands the requests `ids` (or those for the work `ids`) in this order, all or none, without gates.
+///
+/// # Errors
+/// Usage, without a reason; refused, for others than the overseer, on another machine than the queue's, when a request
+/// does not wait or does not fit; conflict, when another process works the queue or the target moved.
+pub fn land(town: &Town, place: &RigPlace, ids: &[BeadId], reason: &str, say: &mut dyn FnMut(&Event)) -> Result<Forced> {
+    rights::check_overseer(&town.me, "land without gates")?;
+    town.check_identity()?;
+    check_text("reason", reason)?;
+    if reason.trim().is_empty() {
+        return Err(Error::usage("landing without gates takes a reason").hint("add --reason \"…\"; it is recorded"));
+    }
+    check_home(town, place)?;
+    let requests = asked(place, ids)?;
+    let Some(target) = requests.first().map(|request| request.mr.target.clone()) else {
+        return Err(Error::usage("which requests?").hint("gt mq list shows them"));
+    };
+    if requests.len() > STACK_MAX {
+        return Err(Error::usage(format!("{STACK_MAX} requests at most land at once")).hint("name fewer"));
+    }
+    let yard = Yard::take(town, place)?;
+    recover::drop_stray_pins(place, &yard)?;
+    // What a dead process left open is settled by the gates; where there is nothing, nobody asks for them.
+    let is_open = place.ledger.state()?.intents()?.iter().any(|intent| intent.target == target);
+    let rules = if is_open { Rules::read(town, place, &town.machine)? } else { Rules::to_look(town, place)? };
+    let gates = if is_open { rules.required() } else { Vec::new() };
+    let force = Force { by: town.me.to_string(), reason: reason.to_owned(), at: town.now, extra: Object::new() };
+    let mut queue = Queue {
+        town,
+        place,
+        gates,
+        is_ungated_allowed: !config::is_on(town, Some(place), "gates.require")?,
+        review: config::review(town, place)?,
+        force: Some(force),
+        me: town.me.clone(),
+        actor: town.actor.clone(),
+        turn: Turn::take(place, &target)?,
+        trials: Trials::new(town, place, &rules, &yard, town.actor.clone(), None),
+        rules,
+        subjects: BTreeMap::new(),
+        only: None,
+        runs: 0,
+    };
+    queue.land_forced(&requests, say)?;
+    let _ = rig::refresh_readers(place);
+    let tip = place.ledger.store.read_ref(&queue.turn.target_ref())?;
+    Ok(Forced {
+        landed: requests.into_iter().map(|request| request.bead.id).collect(),
+        target,
+        tip: tip.map(|tip| tip.to_string()).unwrap_or_default(),
+        by: town.me.to_string(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// The requests that were asked for, all of which must wait for one target.
+fn asked(place: &RigPlace, ids: &[BeadId]) -> Result<Vec<Request>> {
+    let state = place.ledger.state()?;
+    let mut requests: Vec<Request> = Vec::new();
+    for id in ids {
+        let request = look::request_for(&state, id)?;
+        control::check_waits(&request)?;
+        if let Some(first) = requests.first().filter(|first| first.mr.target != request.mr.target) {
+            return Err(Error::refused(format!("{} and {} go to different branches", first.bead.id, request.bead.id))
+                .hint("land them one after the other"));
+        }
+        if !requests.iter().any(|one| one.bead.id == request.bead.id) {
+            requests.push(request);
+        }
+    }
+    Ok(requests)
+}
+
+impl Queue<'_> {
+    fn land_forced(&mut self, requests: &[Request], say: &mut dyn FnMut(&Event)) -> Result<()> {
+        if !self.recover_unforced(say)? {
+            return Err(away());
+        }
+        let store = &self.place.ledger.store;
+        let tip = self.tip(say)?;
+        if tip.is_remote_away {
+            return Err(away());
+        }
+        let state = self.place.ledger.state()?;
+        let kin = Kin::of(&state, &look::requests(&state)?)?;
+        let stack = stack::build(store, &mut Stacker::new(store)?, tip.commit, requests.to_vec(), &kin)?;
+        check_fits(&stack)?;
+        if let Some(force) = &self.force {
+            for mr in stack.ids(stack.placed.len()) {
+                say(&Event::Forced { mr, by: force.by.clone(), reason: force.reason.clone() });
+            }
+        }
+        match self.land(&stack, stack.placed.len(), say)? {
+            Attempt::Landed => Ok(()),
+            Attempt::Dropped(reason) => Err(Error::conflict(format!("nothing landed: {reason}")).hint("look again: gt mq list")),
+            Attempt::RemoteAway(_) => Err(away()),
+        }
+    }
+
+    /// Landings that a dead process left open are settled by their own rules, not by this order.
+    fn recover_unforced(&mut self, say: &mut dyn FnMut(&Event)) -> Result<bool> {
+        let force = self.force.take();
+        let settled = self.recover(say);
+        self.force = force;
+        settled
+    }
+}
+
+fn away() -> Error {
+    Error::external("the remote that holds the target cannot be reached, so nothing can land").hint("try again when it can be")
+}
+
+/// All must fit: a person who orders some to land does not order what is left of them to.
+fn check_fits(stack: &Stack) -> Result<()> {
+    let Some(aside) = stack.aside.first() else { return Ok(()) };
+    let id = &aside.request.bead.id;
+    let (why, hint) = match &aside.why {
+        Misfit::Contained(_) => ("the target contains it already".to_owned(), "gt mq run --once notes that".to_owned()),
+        Misfit::WithTarget(files) => {
+            (format!("it conflicts with the target in {}", files.join(", ")), format!("gt mq reject {id} -m …"))
+        }
+        Misfit::WithAhead(ahead, files) => {
+            (format!("it conflicts with {ahead} in {}", files.join(", ")), "land them one after the other".to_owned())
+        }
+        Misfit::Foreign(files) => {
+            (format!("it would change {}, which its author did not touch", files.join(", ")), format!("gt mq reject {id} -m …"))
+        }
+        Misfit::Behind(gap) => (gap.reason(), format!("name {} before it, if that one waits", gap.parent)),
+        Misfit::Unfit(why) => (why.clone(), format!("gt mq why {id}")),
+    };
+    Err(Error::refused(format!("{id} cannot land, and nothing did: {why}")).hint(hint))
+}
