@@ -158,6 +158,15 @@ fn work_is_taken_back_from_the_command_line_and_after_a_kill() {
     assert_eq!((text_at(&made, &["/beads/0"]), made["priority"].as_u64()), (bead.clone(), Some(1)));
     let why = town.gt(&format!("mq why {}", text_at(&made, &["/reverts"]))).succeeds().stdout;
     assert!(why.contains(&format!("taken back by {}", text_at(&made, &["/mr"]))), "{why}");
+    // Called off it leaves the work as it is, and nobody is told otherwise.
+    let landed = text_at(&made, &["/reverts"]);
+    let gone = town.gt(&format!("mq withdraw {}", text_at(&made, &["/mr"]))).succeeds().stdout;
+    assert!(gone.contains(&format!("what {landed} landed stays")) && gone.contains(&format!("gt mq revert {landed}")), "{gone}");
+    let again = text_at(&town.gt(&format!("--json mq revert {landed}")).json(), &["/mr"]);
+    let back = town.gt_args(&["--actor", "mayor", "mq", "reject", &again, "-m", "not now"]).succeeds().stdout;
+    assert!(back.contains("what it was to take back stays") && !back.contains("open again"), "{back}");
+    assert_eq!(town.status(&bead), "closed");
+    town.gt(&format!("mq revert {landed} -m leaks")).succeeds();
     town.gt("mq run --once --rig widgets").succeeds();
     assert_eq!(town.status(&bead), "open");
     town.fsck();

@@ -101,7 +101,10 @@ impl Show for Reviewed {
             }
             Self::Rejected { mr, beads, told } => {
                 let beads: Vec<&str> = beads.iter().map(BeadId::as_str).collect();
-                page.line(format!("{mr} is sent back; open again: {}", beads.join(" ")));
+                page.line(match beads.as_slice() {
+                    [] => format!("{mr} is sent back; what it was to take back stays"),
+                    beads => format!("{mr} is sent back; open again: {}", beads.join(" ")),
+                });
                 page.line(format!("told {}", escape(&told.join(", "))));
             }
             Self::Commented { mr, told } if told.is_empty() => page.line(format!("said on {mr}")),

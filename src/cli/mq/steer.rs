@@ -247,7 +247,12 @@ impl Show for Steered {
             }
             Self::Released { mr, held_by } => page.line(format!("{mr}, held by {}, is released", escape(held_by))),
             Self::NotHeld { mr } => page.line(format!("nobody holds {mr}; gt mq status {mr} tells what it waits for")),
-            Self::Withdrawn { mr, beads, branch, head } => {
+            Self::Withdrawn { mr, reverts: Some(landed), .. } => {
+                page.line(format!(
+                    "{mr} is withdrawn, and what {landed} landed stays; to take it back after all: gt mq revert {landed}"
+                ));
+            }
+            Self::Withdrawn { mr, beads, branch, head, reverts: None } => {
                 let beads: Vec<&str> = beads.iter().map(BeadId::as_str).collect();
                 page.line(format!("{mr} is withdrawn; open again: {}", beads.join(" ")));
                 let head = head.get(..8).unwrap_or(head);

@@ -42,12 +42,15 @@ pub enum Steered {
         /// The request.
         mr: BeadId,
     },
-    /// It left the queue; its work is open again.
+    /// It left the queue.
     Withdrawn {
         /// The request.
         mr: BeadId,
-        /// The work.
+        /// The work that is open again; none, when it took back what had landed.
         beads: Vec<BeadId>,
+        /// The landed request that it was to take back.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reverts: Option<BeadId>,
         /// The branch, which is kept.
         branch: String,
         /// The commit that was handed in, which is kept.
@@ -108,13 +111,14 @@ pub fn withdraw(town: &Town, place: &RigPlace, id: &BeadId, reason: &str) -> Res
         request.mr.hold = None;
         request.bead.close(&town.me.to_string(), &said, change.now())?;
         let (beads, branch, head) = (request.mr.source_beads.clone(), request.mr.branch.clone(), request.mr.head.clone());
-        let (author, is_revert) = (request.mr.author.clone(), request.mr.reverts.is_some());
+        let author = request.mr.author.clone();
+        let reverts = request.mr.reverts.as_ref().map(|revert| revert.mr.clone());
         put(change, request)?;
         let kept = format!("merge request {mr} was {said}; its branch {branch} and commit {head} are kept");
         for source in &beads {
             let mut bead = change.bead(source)?;
             // What takes work back leaves it as it is.
-            if bead.status == Status::InReview && !is_revert {
+            if bead.status == Status::InReview && reverts.is_none() {
                 bead.become_status(Status::Open, change.now())?;
             }
             bead.comment(change.rev().to_string(), &town.me.to_string(), &kept, change.now());
@@ -128,7 +132,8 @@ pub fn withdraw(town: &Town, place: &RigPlace, id: &BeadId, reason: &str) -> Res
                 Ok(letter)
             })?;
         }
-        Ok(Steered::Withdrawn { mr: mr.clone(), beads, branch, head })
+        let beads = if reverts.is_none() { beads } else { Vec::new() };
+        Ok(Steered::Withdrawn { mr: mr.clone(), beads, reverts, branch, head })
     })
 }
 

@@ -41,7 +41,7 @@ pub enum Reviewed {
     Rejected {
         /// The request.
         mr: BeadId,
-        /// The work, open again.
+        /// The work that is open again; none, when it was to take back what had landed.
         beads: Vec<BeadId>,
         /// Who was told.
         told: Vec<String>,
@@ -164,6 +164,7 @@ pub fn reject(town: &Town, place: &RigPlace, id: &BeadId, note: &str) -> Result<
             }
         }
         let told = told.iter().map(ToString::to_string).collect();
+        let beads = if is_revert { Vec::new() } else { beads };
         Ok(Reviewed::Rejected { mr: mr.clone(), beads, told })
     })
 }
