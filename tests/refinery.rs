@@ -1,6 +1,7 @@
 //! The merge queue on real repositories, with scripted gates.
 
 mod commands;
+mod conflicts;
 mod crash;
 mod elsewhere;
 mod forced;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::model::gate::OnTimeout;
-use crate::model::merge_request::Mode;
+use crate::model::merge_request::{Mode, OnConflict};
 use crate::time::parse_millis;
 
 /// What a key holds.
@@ -174,6 +174,12 @@ pub const KEYS: &[Key] = &[
         key_type: KeyType::Choice(Mode::WORDS),
         default: "squash",
         help: "How a request lands unless it says otherwise: squash, merge, rebase or ff",
+    },
+    Key {
+        name: "mq.on_conflict",
+        key_type: KeyType::Choice(OnConflict::WORDS),
+        default: "assign_back",
+        help: "What a conflict with the target leads to: assign_back opens the work again, auto_rebase files a task for an idle polecat",
     },
     Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
     Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },

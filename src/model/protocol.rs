@@ -103,6 +103,9 @@ pub enum Protocol {
         ours: String,
         /// The other side's commits.
         theirs: Vec<String>,
+        /// The task that solves the conflict, when one was filed: the work waits for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<BeadId>,
     },
     /// Refinery to author: the request waits, and nothing was sent back.
     MergeHeld {
@@ -336,6 +339,7 @@ mod tests {
                 files: vec!["a".into(), "b".into()],
                 ours: "c".into(),
                 theirs: vec!["d".into()],
+                task: Some("wi-a2".parse().unwrap()),
             },
             Protocol::SwarmStart {
                 convoy: "hq-cv-a".parse().unwrap(),

@@ -90,7 +90,9 @@ impl Drained {
             | Event::Forced { .. }
             | Event::Recovered { .. }
             | Event::Raced { .. }
-            | Event::LeftBehind { .. } => {}
+            | Event::LeftBehind { .. }
+            | Event::TaskGiven { .. }
+            | Event::TaskWaits { .. } => {}
             Event::ConvoyLanded { convoy, .. } => self.convoys.push(convoy.clone()),
             Event::ConvoyFed { beads, .. } => self.slung.extend(beads.iter().cloned()),
         }

@@ -65,6 +65,9 @@ pub enum Event {
         cause: String,
         /// The gate that was red, or the paths that conflict.
         detail: String,
+        /// The task that was filed to solve the conflict.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task: Option<BeadId>,
         /// How sure the search was.
         posterior: f64,
     },
@@ -133,6 +136,22 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A conflict task was put on the hook of an idle polecat.
+    TaskGiven {
+        /// The task.
+        task: BeadId,
+        /// The request whose conflict it solves.
+        mr: BeadId,
+        /// Who has it.
+        agent: String,
+    },
+    /// A conflict task could not be given to the polecat that is idle; it stays ready.
+    TaskWaits {
+        /// The task.
+        task: BeadId,
+        /// Why.
+        reason: String,
+    },
     /// All that a convoy tracks is closed with what landed.
     ConvoyLanded {
         /// The convoy.
@@ -178,10 +197,15 @@ impl Event {
             Self::Landed { mr, beads, target, commit } => {
                 format!("landed {mr} ({}) on {target} as {}", names(beads), short(commit))
             }
-            Self::Evicted { mr, beads, cause, detail, posterior } if cause == "red" => {
+            Self::Evicted { mr, beads, cause, detail, posterior, .. } if cause == "red" => {
                 format!("sent back {mr} ({}): gate {detail} is red, {:.1} % sure", names(beads), posterior * 100.0)
             }
-            Self::Evicted { mr, beads, cause, detail, .. } => format!("sent back {mr} ({}): {cause} in {detail}", names(beads)),
+            Self::Evicted { mr, beads, cause, detail, task, .. } => {
+                let task = task.as_ref().map(|task| format!("; {task} is to solve it")).unwrap_or_default();
+                format!("sent back {mr} ({}): {cause} in {detail}{task}", names(beads))
+            }
+            Self::TaskGiven { task, mr, agent } => format!("slung {task}, the conflict of {mr}, to {agent}"),
+            Self::TaskWaits { task, reason } => format!("{task} is slung to nobody yet: {reason}"),
             Self::Held { mr, reason } => format!("held {mr}: {reason}"),
             Self::Resumed { mr } => format!("{mr} is queued again"),
             Self::Stopped { said, .. } => said.clone(),

@@ -17,6 +17,8 @@
 //! kin       who stands on whom                 revert    take back what has landed
 //! permit    what people said that holds a request, judged
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
+//! profile   what is known of a change before any gate
+//! resolve   tasks that bring a request onto a target with which it conflicts
 //! retry     the same head once more                             force     land without gates
 //! rights    who may say what                                    list      the queue in rows
 //! integration   branches for the children of an epic
@@ -39,8 +41,10 @@ mod list;
 mod look;
 mod origin;
 mod permit;
+mod profile;
 mod recover;
 mod remote;
+mod resolve;
 mod retry;
 mod revert;
 mod review;
@@ -64,7 +68,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::{Actor, Change, Deed, tree};
 use crate::model::address::Address;
 use crate::model::gate::Gate;
-use crate::model::merge_request::Force;
+use crate::model::merge_request::{Force, OnConflict};
 use crate::model::review::Rule;
 use crate::name::{BeadId, Name};
 use crate::ops::gates::{Rules, Subject, TrialId, Trials, Yard};
@@ -83,6 +87,7 @@ pub use list::{Brief, Listed, Next, brief, list, next, stopped};
 pub use look::{Request, waiting};
 pub use origin::{Origin, origin};
 pub use permit::unwanted;
+pub use profile::profile;
 pub use retry::retry;
 pub use revert::{Reverted, revert};
 pub use review::{Diff, Reviewed, approve, comment, diff, reject};
@@ -162,6 +167,8 @@ pub(crate) struct Queue<'a> {
     is_ungated_allowed: bool,
     /// Which requests need review.
     review: Rule,
+    /// What becomes of what conflicts with the target.
+    on_conflict: OnConflict,
     /// The order by which everything lands without gates.
     force: Option<Force>,
     me: Address,
@@ -191,6 +198,13 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
+    let drained = work_targets(town, place, only, say)?;
+    // Each landing and each request that leaves may free a polecat, or make a task needless.
+    resolve::hand_out(town, place, say)?;
+    Ok(drained)
+}
+
+fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     let state = place.ledger.state()?;
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
     let live = look::requests(&state)?.into_iter().filter(|request| request.mr.state.is_live());
@@ -203,6 +217,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     let rules = Rules::read(town, place, &town.machine)?;
     let is_ungated_allowed = !config::is_on(town, Some(place), "gates.require")?;
     let review = config::review(town, place)?;
+    let on_conflict = resolve::on_conflict(town, place)?;
     let me = Address::Refinery(place.rig.name.clone());
     let actor = Actor { name: me.to_string(), email: town.actor.email.clone(), model: None };
     let mut drained = Drained::default();
@@ -221,6 +236,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
             subjects,
             is_ungated_allowed,
             review,
+            on_conflict,
             force,
             me,
             actor,
