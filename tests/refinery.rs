@@ -6,6 +6,7 @@ mod crash;
 mod elsewhere;
 mod forced;
 mod gates;
+mod idle;
 pub mod integrations;
 mod landing;
 mod modes;

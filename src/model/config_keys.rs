@@ -170,6 +170,12 @@ pub const KEYS: &[Key] = &[
         help: "Let commands start packing in the background after they have answered",
     },
     Key {
+        name: "mq.idle_runs",
+        key_type: KeyType::Between(0, 1000),
+        default: "0",
+        help: "How many gate runs an hour gt mq run may spend while nothing waits: gates that flaked, then the target's tip",
+    },
+    Key {
         name: "mq.mode",
         key_type: KeyType::Choice(Mode::WORDS),
         default: "squash",

@@ -124,6 +124,15 @@ pub enum Protocol {
         /// The other's head.
         theirs: Vec<String>,
     },
+    /// Refinery to a plugin that an agent plays: what is about to be stacked and tested. A letter back is the answer.
+    BeforeMerge {
+        /// The target branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// The requests that wait, in order of their turn.
+        mrs: Vec<BeadId>,
+    },
     /// Refinery to the author of what was taken back.
     Reverted {
         /// The request that took it back.
@@ -206,6 +215,7 @@ impl Protocol {
             Self::MergeFailed { mr, .. } => format!("MERGE_FAILED {mr}"),
             Self::ReworkRequest { mr, .. } => format!("REWORK_REQUEST {mr}"),
             Self::MergeHeld { mr, .. } => format!("MERGE_HELD {mr}"),
+            Self::BeforeMerge { target, .. } => format!("BEFORE_MERGE {target}"),
             Self::Reverted { reverts, .. } => format!("REVERTED {reverts}"),
             Self::SwarmStart { convoy, .. } => format!("SWARM_START {convoy}"),
             Self::SwarmComplete { convoy, .. } => format!("SWARM_COMPLETE {convoy}"),
@@ -230,6 +240,7 @@ impl Protocol {
             Self::SwarmStart { convoy, beads, .. } | Self::SwarmComplete { convoy, beads, .. } => {
                 std::iter::once(convoy).chain(beads).cloned().collect()
             }
+            Self::BeforeMerge { mrs, .. } => mrs.clone(),
             Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
             Self::SyncConflict { record, .. } => name_of(record).parse().into_iter().collect(),
         }
@@ -283,7 +294,7 @@ impl Protocol {
         for (key, text) in letter.body.lines().filter_map(|line| line.split_once(':')) {
             let (key, text) = (key.trim().to_ascii_lowercase(), text.trim());
             let value = match key.as_str() {
-                "files" | "theirs" | "evidence" | "failing" | "beads" | "workers" => {
+                "files" | "theirs" | "evidence" | "failing" | "beads" | "workers" | "mrs" => {
                     text.split(',').map(|item| Value::from(item.trim())).collect()
                 }
                 "exit" if kind == "MERGE_FAILED" => text.parse::<i32>().map_or(Value::Null, Value::from),
@@ -332,6 +343,7 @@ mod tests {
                 ours: "c".into(),
                 theirs: vec!["d".into()],
             },
+            Protocol::BeforeMerge { target: "main".into(), tip: "c".into(), mrs: vec![mr.clone(), bead.clone()] },
             Protocol::ReworkRequest {
                 mr,
                 bead: bead.clone(),

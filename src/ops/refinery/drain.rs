@@ -91,6 +91,8 @@ impl Drained {
             | Event::Recovered { .. }
             | Event::Raced { .. }
             | Event::LeftBehind { .. }
+            | Event::FalseGreen { .. }
+            | Event::Plugin { .. }
             | Event::TaskGiven { .. }
             | Event::TaskWaits { .. } => {}
             Event::ConvoyLanded { convoy, .. } => self.convoys.push(convoy.clone()),
@@ -111,6 +113,7 @@ impl Queue<'_> {
             say(event);
         };
         if self.recover(&mut say)? {
+            self.call_plugins(&mut say)?;
             self.work(&mut say)?;
         }
         self.see_out(&mut say)?;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::flow::Flow;
-use crate::model::gate::Verdict;
+use crate::model::gate::{GateRun, Verdict};
 use crate::name::BeadId;
 
 /// Something that happened in a queue.
@@ -110,6 +110,15 @@ pub enum Event {
         /// The gates that are red on it.
         gates: Vec<String>,
     },
+    /// Gates that were green on the target's tip were red there when they ran once more.
+    FalseGreen {
+        /// The branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// The gates.
+        gates: Vec<String>,
+    },
     /// A landing that an earlier process left unfinished was finished, done again or called off.
     Recovered {
         /// The intent.
@@ -152,6 +161,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A plugin was called in before the queue was worked, or should have been.
+    Plugin {
+        /// Which.
+        plugin: String,
+        /// How it ended: `done`, `failed`, `too slow`, or why it was not called.
+        outcome: String,
+        /// The first line that it said. Foreign text.
+        said: String,
+    },
     /// All that a convoy tracks is closed with what landed.
     ConvoyLanded {
         /// The convoy.
@@ -181,6 +199,18 @@ pub enum Recovery {
 }
 
 impl Event {
+    /// That `run` ended.
+    pub(super) fn ended(run: &GateRun) -> Self {
+        Self::GateEnded {
+            gate: run.gate.clone(),
+            stack: run.stack.clone(),
+            verdict: run.verdict,
+            exit: run.exit,
+            took_millis: run.took_millis,
+            is_required: run.required,
+        }
+    }
+
     /// The event in one line. Names of branches, gates and paths in it are foreign text.
     #[must_use]
     pub fn line(&self) -> String {
@@ -213,6 +243,9 @@ impl Event {
             Self::TargetRed { target, tip, gates } => {
                 format!("{target} itself is red at {} ({}); nobody is sent back for it", short(tip), gates.join(", "))
             }
+            Self::FalseGreen { target, tip, gates } => {
+                format!("{} is red on {target} at {} where it was green before", gates.join(", "), short(tip))
+            }
             Self::Recovered { intent, outcome } => {
                 let outcome = match outcome {
                     Recovery::Finished => "finished: the target had moved",
@@ -224,6 +257,8 @@ impl Event {
             Self::Raced { target, reason } => format!("landing on {target} dropped and planned again: {reason}"),
             Self::RemoteAway { reason } => format!("waiting for the remote: {reason}"),
             Self::LeftBehind { what, reason } => format!("left {what} as it is: {reason}"),
+            Self::Plugin { plugin, outcome, said } if said.is_empty() => format!("plugin {plugin}: {outcome}"),
+            Self::Plugin { plugin, outcome, said } => format!("plugin {plugin} is {outcome}: {said}"),
             Self::ConvoyLanded { convoy, title } => format!("convoy {convoy} has landed: {title}"),
             Self::ConvoyFed { convoy, beads } => format!("slung {} of convoy {convoy}", names(beads)),
         }

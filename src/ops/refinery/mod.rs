@@ -16,7 +16,9 @@
 //! check     commits about to land, once more   tell      words to authors before anything is sent back
 //! kin       who stands on whom                 revert    take back what has landed
 //! permit    what people said that holds a request, judged
+//! idle      gates that run again while nothing waits
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
+//! plugins   those that are called in before a queue is worked
 //! profile   what is known of a change before any gate
 //! resolve   tasks that bring a request onto a target with which it conflicts
 //! retry     the same head once more                             force     land without gates
@@ -33,6 +35,7 @@ mod evict;
 mod force;
 mod gate;
 mod hold;
+mod idle;
 pub mod integration;
 mod kin;
 mod known;
@@ -41,6 +44,7 @@ mod list;
 mod look;
 mod origin;
 mod permit;
+mod plugins;
 mod profile;
 mod recover;
 mod remote;
@@ -82,6 +86,7 @@ pub use crate::git::patch::FileChange;
 pub use control::{Steered, hold, release, steer, withdraw};
 pub use event::{Event, Recovery};
 pub use force::{Forced, land};
+pub use idle::look_again;
 pub use integration::{Ending, Integrated, Standing};
 pub use list::{Brief, Listed, Next, brief, list, next, stopped};
 pub use look::{Request, waiting};
@@ -277,8 +282,11 @@ pub fn serve(
     check_home(town, place)?;
     loop {
         let before = look::mark(place)?;
-        let rest_millis = match run(town, place, say) {
-            Ok(_) => REST_MILLIS,
+        let looked = run(town, place, say).and_then(|_| idle::look_again(town, place, say));
+        let rest_millis = match looked {
+            // There may be more to look at.
+            Ok(true) => 0,
+            Ok(false) => REST_MILLIS,
             Err(error) => {
                 complain(&error);
                 if error.kind == Kind::Conflict { RETRY_MILLIS } else { REST_MILLIS }
