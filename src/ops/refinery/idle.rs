@@ -68,10 +68,9 @@ pub fn look_again(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) ->
                 reds.extend((run.verdict == Verdict::Red && run.required).then(|| run.gate.clone()));
                 say(&Event::ended(&run));
             }
-            Some(Happening::Decided { .. }) => {}
             Some(Happening::Over { .. }) => break,
             None if look::mark(place)? != mark => trials.cancel(trial),
-            None => {}
+            Some(Happening::Decided { .. }) | None => {}
         }
     }
     if look.is_tip && !reds.is_empty() {

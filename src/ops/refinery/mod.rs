@@ -18,6 +18,7 @@
 //! permit    what people said that holds a request, judged
 //! idle      gates that run again while nothing waits
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
+//! station   the refinery as a session
 //! plugins   those that are called in before a queue is worked
 //! profile   what is known of a change before any gate
 //! resolve   tasks that bring a request onto a target with which it conflicts
@@ -55,6 +56,7 @@ mod review;
 mod rights;
 mod shape;
 mod stack;
+mod station;
 mod stats;
 mod submit;
 mod tell;
@@ -96,6 +98,7 @@ pub use profile::profile;
 pub use retry::retry;
 pub use revert::{Reverted, revert};
 pub use review::{Diff, Reviewed, approve, comment, diff, reject};
+pub use station::{Started, Station, Stopped, start, station, stop};
 pub use stats::stats;
 pub use submit::{Filed, Ground, Handed, Submission, check_pin, file_mr, ground, mode_for, submit};
 pub use why::{GateStory, Overview, Story, TargetOverview, status, why};
