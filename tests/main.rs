@@ -47,6 +47,7 @@ mod store;
 mod swarms;
 mod sync;
 mod tending;
+mod terminals;
 mod tidy;
 mod town;
 mod transport;

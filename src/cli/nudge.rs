@@ -27,6 +27,18 @@ pub struct NudgeArgs {
     /// Tell it before others, and keep it for 2 hours instead of 30 minutes
     #[arg(long)]
     urgent: bool,
+    /// When it is told: at the agent's next turn, or by typing into its terminal now, whatever it is at
+    #[arg(long, value_enum, default_value_t = Mode::Queue, conflicts_with = "urgent")]
+    mode: Mode,
+}
+
+/// When a nudge is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Mode {
+    /// At the agent's next turn
+    Queue,
+    /// Now, into its terminal
+    Immediate,
 }
 
 impl NudgeArgs {
@@ -35,7 +47,11 @@ impl NudgeArgs {
     /// # Errors
     /// As [`nudge::nudge`].
     pub fn run(self, town: &Town) -> Result<Nudged> {
-        nudge::nudge(town, &mailbox::recipient(town, &self.agent)?, &self.message, self.urgent)
+        let agent = mailbox::recipient(town, &self.agent)?;
+        match self.mode {
+            Mode::Queue => nudge::nudge(town, &agent, &self.message, self.urgent),
+            Mode::Immediate => nudge::type_now(town, &agent, &self.message),
+        }
     }
 }
 
@@ -48,6 +64,10 @@ impl Show for Nudged {
                 if !is_running {
                     page.line("no session of it runs on this machine; it hears of it if one starts in time");
                 }
+            }
+            Self::Typed { agent, is_shown: true } => page.line(format!("typed into the terminal of {agent}, which shows it")),
+            Self::Typed { agent, is_shown: false } => {
+                page.line(format!("typed into the terminal of {agent}, which does not show it: gt peek {agent}"));
             }
             Self::Said { agent, machine } => {
                 page.line(format!("goes to {agent} on machine {} with the next sync here and there", escape(machine)));

@@ -5,8 +5,11 @@ use crate::cli::schema::Answer;
 use crate::cli::town::state_style;
 use crate::cli::work::kept;
 use crate::error::{Error, Result};
+use crate::model::address::Address;
+use crate::model::word::Screen;
 use crate::name::Name;
 use crate::ops::polecat::{self, Listed, Nuked};
+use crate::ops::{peek, session};
 use crate::runtime::process;
 use crate::town::Town;
 use clap::{Args, Subcommand};
@@ -19,6 +22,13 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<Nuked>("polecat nuke"),
     Answer::of::<Sessions>("session list"),
     Answer::of::<Stopped>("session stop"),
+    Answer::of::<Started>("session start"),
+    Answer::of::<Started>("session restart"),
+    Answer::of::<Captured>("session capture"),
+    Answer::of::<Nothing>("session attach"),
+    Answer::of::<Started>("mayor start"),
+    Answer::of::<Stopped>("mayor stop"),
+    Answer::of::<Nothing>("mayor attach"),
 ];
 
 /// Look after polecats, the workers of a rig
@@ -110,6 +120,47 @@ impl Show for Nuked {
     }
 }
 
+/// What attaching answers: it shows a terminal and prints nothing.
+#[derive(JsonSchema, Serialize)]
+struct Nothing;
+
+/// Start, look at and end the mayor's session, who takes wishes and hands out work
+#[derive(Args)]
+pub struct MayorArgs {
+    #[command(subcommand)]
+    verb: MayorVerb,
+}
+
+#[derive(Subcommand)]
+enum MayorVerb {
+    /// Start the mayor with the town's agent.command, unless it runs
+    Start,
+    /// Show the mayor's terminal here, to look on and to type; leave it with Ctrl-B d
+    Attach,
+    /// End the mayor's session
+    Stop,
+}
+
+impl MayorArgs {
+    /// Runs the verb and tells the exit code.
+    ///
+    /// # Errors
+    /// As [`session::start_mayor`] and [`session::terminal`].
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        match &self.verb {
+            MayorVerb::Start => Ok(out.show(&Started(session::start_mayor(town)?))),
+            MayorVerb::Attach => {
+                session::terminal(town, &Address::Mayor)?.attach()?;
+                Ok(0)
+            }
+            MayorVerb::Stop => {
+                let was_running = process::stop(&town.runtime_dir(), &Address::Mayor, 5_000)?;
+                Ok(out.show(&Stopped { agent: Address::Mayor.to_string(), was_running }))
+            }
+        }
+    }
+}
+
 /// Look after running agents
 #[derive(Args)]
 pub struct SessionArgs {
@@ -121,6 +172,29 @@ pub struct SessionArgs {
 enum SessionVerb {
     /// List the sessions that run on this machine
     List,
+    /// Start the session of an agent that has work on its hook, unless it runs
+    Start {
+        /// The agent
+        agent: String,
+    },
+    /// End an agent's session and start it again
+    Restart {
+        /// The agent
+        agent: String,
+    },
+    /// Show the terminal of an agent here, to look on and to type; leave it with Ctrl-B d
+    Attach {
+        /// The agent
+        agent: String,
+    },
+    /// Print what the terminal of an agent shows, or the end of its log
+    Capture {
+        /// The agent
+        agent: String,
+        /// How many lines
+        #[arg(short = 'n', long, value_name = "LINES", default_value_t = 50)]
+        lines: usize,
+    },
     /// End an agent's session; its hook keeps its work, and gt sling starts it again
     Stop {
         /// The agent
@@ -146,6 +220,24 @@ impl SessionArgs {
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         match &self.verb {
             SessionVerb::List => Ok(out.show(&Sessions(process::all(&town.runtime_dir())?))),
+            SessionVerb::Start { agent } => {
+                let address = town.resolve_address(agent)?;
+                Ok(out.show(&Started(session::start_hooked(town, &address)?)))
+            }
+            SessionVerb::Restart { agent } => {
+                let address = town.resolve_address(agent)?;
+                process::stop(&town.runtime_dir(), &address, 5_000)?;
+                Ok(out.show(&Started(session::start_hooked(town, &address)?)))
+            }
+            SessionVerb::Attach { agent } => {
+                let address = town.resolve_address(agent)?;
+                session::terminal(town, &address)?.attach()?;
+                Ok(0)
+            }
+            SessionVerb::Capture { agent, lines } => {
+                let address = town.resolve_address(agent)?;
+                Ok(out.show(&Captured(peek::look(town, &address, *lines)?)))
+            }
             SessionVerb::Stop { agent } => {
                 let address = town.resolve_address(agent)?;
                 let was_running = process::stop(&town.runtime_dir(), &address, 5_000)?;
@@ -155,15 +247,43 @@ impl SessionArgs {
     }
 }
 
+/// A session that runs.
+#[derive(JsonSchema, Serialize)]
+#[serde(transparent)]
+pub(super) struct Started(pub(super) process::Session);
+
+impl Show for Started {
+    fn show(&self, page: &mut Page) {
+        let session = &self.0;
+        let look = if session.pane.is_some() { "gt session attach" } else { "gt peek" };
+        page.line(format!("{} runs as process {}: {look} {}", session.agent, session.pid, session.agent));
+    }
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(transparent)]
+struct Captured(Screen);
+
+impl Show for Captured {
+    fn show(&self, page: &mut Page) {
+        if self.0.session.is_none() {
+            return page.line(format!("{} had no session on this machine", self.0.agent));
+        }
+        page.block(0, &self.0.lines.join("\n"));
+    }
+}
+
 impl Show for Sessions {
     fn show(&self, page: &mut Page) {
         if self.0.is_empty() {
             return page.line("no sessions run");
         }
         let row = |one: &process::Session| {
-            vec![one.agent.to_string(), one.pid.to_string(), one.bead.clone(), one.log.display().to_string()]
+            let terminal = one.pane.as_ref().map_or("-", |pane| pane.name.as_str());
+            let (agent, pid, log) = (one.agent.to_string(), one.pid.to_string(), one.log.display().to_string());
+            vec![agent, pid, one.bead.clone(), terminal.to_owned(), log]
         };
-        page.table(&["AGENT", "PROCESS", "BEAD", "LOG"], &self.0.iter().map(row).collect::<Vec<_>>());
+        page.table(&["AGENT", "PROCESS", "BEAD", "TERMINAL", "LOG"], &self.0.iter().map(row).collect::<Vec<_>>());
     }
 }
 

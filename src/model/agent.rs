@@ -10,6 +10,28 @@ use crate::model::record;
 use crate::name::Prefix;
 use crate::time::Moment;
 
+/// What the sessions of agents run in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// A process without a terminal, for agents that need nobody
+    #[default]
+    Process,
+    /// A terminal of its own, to be looked at, typed into and attached to
+    Tmux,
+}
+
+impl Backend {
+    /// The words in configuration.
+    pub const WORDS: &'static [&'static str] = &["process", "tmux"];
+
+    /// The backend of this word; the usual one for a word of a newer version.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        if word == "tmux" { Self::Tmux } else { Self::Process }
+    }
+}
+
 /// The typed fields of a bead of type `agent`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Agent {

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::model::agent::Backend;
 use crate::model::gate::OnTimeout;
 use crate::model::merge_request::{Mode, OnConflict};
 use crate::time::parse_millis;
@@ -212,6 +213,12 @@ pub const KEYS: &[Key] = &[
         key_type: KeyType::Text,
         default: "",
         help: "Only requests that change a path under one of these globs, or that review.labels covers, need approval",
+    },
+    Key {
+        name: "session.backend",
+        key_type: KeyType::Choice(Backend::WORDS),
+        default: "process",
+        help: "What agents run in: process, without a terminal, or tmux, each in a terminal of its own",
     },
     Key {
         name: "sync.debounce",

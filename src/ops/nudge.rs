@@ -9,7 +9,8 @@ use crate::model::address::Address;
 use crate::model::word::{NUDGE_CHARS_MAX, Nudge, Saying, Word};
 use crate::name::Ids;
 use crate::ops::machine;
-use crate::runtime::{nudge, process};
+use crate::ops::session;
+use crate::runtime::{nudge, process, tmux};
 use crate::town::Town;
 
 /// What became of a nudge.
@@ -24,6 +25,13 @@ pub enum Nudged {
         waiting: usize,
         /// Whether a session of it runs that can hear it.
         is_running: bool,
+    },
+    /// It was typed into the agent's terminal.
+    Typed {
+        /// Whom.
+        agent: Address,
+        /// Whether the terminal was seen to show it; an agent that draws its own prompt may hide it.
+        is_shown: bool,
     },
     /// It goes to the agent's machine with the next sync.
     Said {
@@ -61,6 +69,23 @@ pub fn nudge(town: &Town, agent: &Address, text: &str, is_urgent: bool) -> Resul
         }
         None => queue(town, &id, &nudge),
     }
+}
+
+/// Types `text` into the terminal of `agent` now, whatever it is at: one line, with who says it.
+///
+/// # Errors
+/// Not found, when it has no session here; refused, when that has no terminal; as [`nudge`].
+pub fn type_now(town: &Town, agent: &Address, text: &str) -> Result<Nudged> {
+    let line = tmux::one_line(text);
+    if line.is_empty() || line.chars().count() > NUDGE_CHARS_MAX {
+        return Err(
+            Error::usage(format!("a nudge has 1 to {NUDGE_CHARS_MAX} characters")).hint("longer words are mail: gt mail send")
+        );
+    }
+    let pane = session::terminal(town, agent)?;
+    // Words at the start that mean something to an agent's prompt or a shell do not stand at the start.
+    let is_shown = pane.type_line(&format!("[from {}] {line}", town.me))?;
+    Ok(Nudged::Typed { agent: agent.clone(), is_shown })
 }
 
 /// Queues `nudge` for an agent of this machine.

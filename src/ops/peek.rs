@@ -78,18 +78,21 @@ pub fn look(town: &Town, agent: &Address, lines: usize) -> Result<Screen> {
         let (is_running, bead) = (false, String::new());
         return Ok(Screen { agent: agent.clone(), session: None, is_running, bead, lines: Vec::new(), seen_at: town.now });
     };
-    let output = match tail(&session.log) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        other => other.or_fail(Kind::Io, || format!("read the log of {agent}"))?,
+    let is_running = session.is_alive();
+    let shown = session.pane.as_ref().filter(|_| is_running).and_then(|pane| pane.capture(lines).ok());
+    let lines = match shown {
+        Some(shown) => shown,
+        // Without a terminal, or when that has just gone.
+        None => match tail(&session.log) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            other => {
+                let output = other.or_fail(Kind::Io, || format!("read the log of {agent}"))?;
+                last_lines(&String::from_utf8_lossy(&output), lines)
+            }
+        },
     };
-    Ok(Screen {
-        agent: agent.clone(),
-        is_running: session.is_alive(),
-        session: Some(session.id),
-        bead: session.bead,
-        lines: last_lines(&String::from_utf8_lossy(&output), lines),
-        seen_at: town.now,
-    })
+    let (session, bead) = (Some(session.id), session.bead);
+    Ok(Screen { agent: agent.clone(), is_running, session, bead, lines, seen_at: town.now })
 }
 
 fn tail(path: &std::path::Path) -> std::io::Result<Vec<u8>> {

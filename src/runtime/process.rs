@@ -1,58 +1,24 @@
-//! Sessions of the process backend: an agent as a process group with a log and no terminal.
+//! Sessions: an agent as a process group with a log, in a terminal or without one.
 //!
 //! A session is known by pid, start time and boot: a number that was used again never passes for it, and is
-//! never signalled. The record is written before the agent's command begins, so no agent runs unrecorded.
+//! never signalled. How one begins is told in [`super::launch`].
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::group::{self, For, Group};
+use super::group::{self, Group};
+use super::tmux::Pane;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::address::Address;
-use crate::store::lock::KernelLock;
 use crate::store::refs::start_time_of;
 use crate::time::{Moment, Stopwatch};
 
-/// How long a start is watched when the program was found beforehand: a script may name a missing interpreter.
-const WATCH_FOUND_MILLIS: u64 = 30;
-/// How long when the command line is too much for looking its program up.
-const WATCH_UNKNOWN_MILLIS: u64 = 300;
 /// How long a killed group may take to vanish.
 const KILL_MILLIS_MAX: u64 = 2_000;
-
-/// Waits for the word that the record is written, then becomes the command. When the starter dies before
-/// that, `read` meets the end of the pipe and nothing ever ran.
-const GATE_KEEPER: &str = r#"IFS= read -r go || exit 0; exec </dev/null; exec sh -c "$1""#;
-
-/// What to start.
-#[derive(Clone, Debug)]
-pub struct Launch {
-    /// Whose session.
-    pub agent: Address,
-    /// Its id.
-    pub session: String,
-    /// What it works on; empty when nothing.
-    pub bead: String,
-    /// The command line, run by `sh -c`. Nothing foreign may be pasted into it: data goes by `env`.
-    pub command: String,
-    /// Where it runs.
-    pub dir: PathBuf,
-    /// Variables besides the allow-listed ones.
-    pub env: Vec<(String, OsString)>,
-    /// The file its output is appended to.
-    pub log: PathBuf,
-    /// Now.
-    pub now: Moment,
-}
 
 /// A started session.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
@@ -78,6 +44,9 @@ pub struct Session {
     /// What all its processes carry in their environment.
     #[serde(default)]
     pub mark: String,
+    /// Its terminal, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pane: Option<Pane>,
 }
 
 impl Session {
@@ -90,50 +59,6 @@ impl Session {
     fn group(&self) -> Group<'_> {
         Group { leader: self.pid, mark: &self.mark }
     }
-}
-
-/// Starts a session. When the agent already has one for the same bead, that one is the answer.
-///
-/// # Errors
-/// External, when the agent's program does not exist or cannot be run; conflict, when the agent has a session
-/// for something else; io, when log or record cannot be written.
-pub fn start(runtime_dir: &Path, launch: &Launch) -> Result<Session> {
-    let _one_start = KernelLock::take(&lock_path(runtime_dir, &launch.agent))?;
-    if let Some(session) = find(runtime_dir, &launch.agent)? {
-        if session.bead == launch.bead {
-            return Ok(session);
-        }
-        return Err(Error::conflict(format!("{} has a running session for '{}'", launch.agent, session.bead))
-            .hint("let it end, or stop it, then start the new one"));
-    }
-    let watch_millis = look_up(launch)?;
-    tracing::debug!(agent = %launch.agent, bead = launch.bead, command = launch.command, "session");
-    let mark = group::fresh_mark(&launch.dir);
-    let mut child = spawn(launch, &mark)?;
-    let session = Session {
-        id: launch.session.clone(),
-        agent: launch.agent.clone(),
-        pid: child.id(),
-        start_time: start_time_of(child.id()).unwrap_or_default(),
-        boot: boot(),
-        started_at: launch.now,
-        log: launch.log.clone(),
-        command: launch.command.clone(),
-        bead: launch.bead.clone(),
-        mark,
-    };
-    let record = serde_json::to_vec_pretty(&session).or_fail(Kind::Bug, || "write a session record")?;
-    crate::store::write_file(&record_path(runtime_dir, &launch.agent), &record)?;
-    let keeper = child.stdin.take();
-    let go = keeper.map_or(Ok(()), |mut pipe| pipe.write_all(b"go\n"));
-    go.or_fail(Kind::External, || format!("start the session of {}", launch.agent))?;
-    let status = exit_within(&mut child, watch_millis);
-    if let Some(code @ (126 | 127)) = status.and_then(|status| status.code()) {
-        return Err(not_startable(launch, &first_word(&launch.command), code));
-    }
-    // Somebody has to take the exit status; in a short-lived command that is init in the end.
-    std::thread::spawn(move || child.wait());
-    Ok(session)
 }
 
 /// The running session of `agent`; `None` when there is none.
@@ -184,7 +109,7 @@ pub fn all(runtime_dir: &Path) -> Result<Vec<Session>> {
 
 /// Stops the session of `agent` with all its processes: TERM, at most `grace_millis`, KILL. Tells whether one ran.
 ///
-/// May be called from within the session: the caller then leaves the group and lives on.
+/// May be called from within the session: the caller then leaves the group and lives on. A terminal goes with it.
 ///
 /// # Errors
 /// Io, when the record cannot be read; external, when a process does not die.
@@ -193,6 +118,15 @@ pub fn stop(runtime_dir: &Path, agent: &Address, grace_millis: u64) -> Result<bo
     if session.boot != boot() {
         return Ok(false);
     }
+    let ended = stop_processes(&session, grace_millis);
+    if let Some(pane) = session.pane.as_ref().filter(|_| matches!(ended, Ok(true))) {
+        // Its server keeps no session whose process is gone; one that it does keep shows nothing any more.
+        let _ = pane.end();
+    }
+    ended
+}
+
+fn stop_processes(session: &Session, grace_millis: u64) -> Result<bool> {
     let group = session.group();
     // The group is ours while its leader is the one that was started. Once that was seen, its number stays
     // taken as long as the group has members, so it may still be signalled after the leader's death.
@@ -218,7 +152,7 @@ pub fn stop(runtime_dir: &Path, agent: &Address, grace_millis: u64) -> Result<bo
             pause_millis = (pause_millis * 2).min(50);
         }
     }
-    Err(Error::external(format!("the session of {agent} (process {}) does not die", session.pid))
+    Err(Error::external(format!("the session of {} (process {}) does not die", session.agent, session.pid))
         .hint("it may wait for a disk; look with ps"))
 }
 
@@ -230,121 +164,53 @@ pub fn log_path(runtime_dir: &Path, agent: &Address, session: &str) -> PathBuf {
     runtime_dir.join("logs").join(format!("{}-{safe}.log", agent.as_component()))
 }
 
-fn record_path(runtime_dir: &Path, agent: &Address) -> PathBuf {
+pub(super) fn record_path(runtime_dir: &Path, agent: &Address) -> PathBuf {
     runtime_dir.join("sessions").join(format!("{}.json", agent.as_component()))
 }
 
-fn lock_path(runtime_dir: &Path, agent: &Address) -> PathBuf {
+pub(super) fn lock_path(runtime_dir: &Path, agent: &Address) -> PathBuf {
     runtime_dir.join("sessions").join(format!("{}.flock", agent.as_component()))
 }
 
 /// What tells this boot from others, since start times count from it; empty where the system does not say.
-fn boot() -> String {
+pub(super) fn boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the runtime owns processes")]
-fn spawn(launch: &Launch, mark: &str) -> Result<Child> {
-    let deed = || format!("start the session of {} in {}", launch.agent, launch.dir.display());
-    if let Some(dir) = launch.log.parent() {
-        std::fs::create_dir_all(dir).or_fail(Kind::Io, deed)?;
-    }
-    let log = File::options().append(true).create(true).open(&launch.log).or_fail(Kind::Io, deed)?;
-    let also = log.try_clone().or_fail(Kind::Io, deed)?;
-    std::process::Command::new("sh")
-        .args(["-c", GATE_KEEPER, "sh", &launch.command])
-        .current_dir(&launch.dir)
-        .env_clear()
-        .envs(group::environment(For::Agent, &launch.env, mark))
-        .stdin(Stdio::piped())
-        .stdout(log)
-        .stderr(also)
-        .process_group(0)
-        .spawn()
-        .or_fail(Kind::External, deed)
-}
-
-/// Refuses a command line whose program is not there, before anything is assigned to it. What only the
-/// sandbox can tell (a relative path, an expansion) is left to [`start`].
-///
-/// # Errors
-/// External, naming the program and how to set another.
-pub fn check_program(command: &str, dir: &Path, env: &[(String, OsString)]) -> Result<()> {
-    let word = first_word(command);
-    let is_relative = word.contains('/') && !word.starts_with('/');
-    if !is_plain(&word) || is_relative || is_found(&word, dir, env)? {
-        return Ok(());
-    }
-    Err(Error::external(format!("the agent program '{}' was not found", word.escape_debug()))
-        .hint("name another: gt config set agent.command '…'"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the runtime owns processes")]
-fn is_found(word: &str, dir: &Path, env: &[(String, OsString)]) -> Result<bool> {
-    let found = std::process::Command::new("sh")
-        .args(["-c", r#"command -v -- "$1""#, "sh", word])
-        .current_dir(dir)
-        .env_clear()
-        .envs(group::environment(For::Agent, env, ""))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .or_fail(Kind::External, || "run sh to look a program up")?;
-    Ok(found.success())
-}
-
-/// Looks the command's program up where the session would, and answers how long the start is to be watched.
-fn look_up(launch: &Launch) -> Result<u64> {
-    let word = first_word(&launch.command);
-    if !is_plain(&word) {
-        return Ok(WATCH_UNKNOWN_MILLIS);
-    }
-    if !launch.dir.is_dir() {
-        return Err(Error::not_found(format!("start a session in {}, which is no directory", launch.dir.display())));
-    }
-    if is_found(&word, &launch.dir, &launch.env)? {
-        return Ok(WATCH_FOUND_MILLIS);
-    }
-    Err(not_startable(launch, &word, 127))
-}
-
-fn first_word(command: &str) -> String {
-    command.split_whitespace().next().unwrap_or_default().to_owned()
-}
-
-/// Whether the shell takes the word as it stands, and not as an assignment, quote or expansion.
-fn is_plain(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./+-".contains(&b))
-}
-
-fn not_startable(launch: &Launch, word: &str, code: i32) -> Error {
-    let why = if code == 126 { "cannot be run" } else { "was not found" };
-    let rig = launch.agent.rig().map(|rig| format!(" --rig {rig}")).unwrap_or_default();
-    Error::external(format!("the agent program '{}' of {} {why}", word.escape_debug(), launch.agent))
-        .hint(format!("name another: gt config set agent.command '…'{rig}"))
-}
-
-/// How the child exited, when it did within `millis`.
-fn exit_within(child: &mut Child, millis: u64) -> Option<ExitStatus> {
-    let watch = Stopwatch::start();
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        if watch.millis() >= millis {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::agent::Backend;
+    use crate::runtime::launch::{Launch, start};
     use tempfile::TempDir;
 
-    fn launch(dir: &TempDir, command: &str) -> Launch {
+    /// Every test runs with terminals and without.
+    macro_rules! on_both_backends {
+        ($($name:ident),* $(,)?) => {
+            mod without_terminal {
+                $(#[test] fn $name() { super::$name(super::Backend::Process); })*
+            }
+            mod in_tmux {
+                $(#[test] fn $name() {
+                    if crate::runtime::tmux::is_there() {
+                        super::$name(super::Backend::Tmux);
+                    }
+                })*
+            }
+        };
+    }
+
+    on_both_backends! {
+        a_session_is_found_while_it_runs_and_not_after,
+        an_agent_has_one_session_at_a_time,
+        stopping_reaches_children_and_those_that_ignore_the_polite_signal,
+        a_process_of_the_same_number_is_never_taken_for_the_session,
+        a_missing_agent_program_is_one_clear_error,
+        an_agent_that_fails_by_itself_is_not_a_missing_one,
+        two_that_stop_a_session_at_once_both_succeed,
+    }
+
+    fn launch(dir: &TempDir, backend: Backend, command: &str) -> Launch {
         let agent: Address = "widgets/polecats/toast".parse().unwrap();
         Launch {
             log: log_path(dir.path(), &agent, "s1"),
@@ -354,6 +220,7 @@ mod tests {
             command: command.into(),
             dir: dir.path().to_owned(),
             env: vec![("GT_SLOT".into(), "4".into())],
+            backend,
             now: Moment::from_millis(0),
         }
     }
@@ -367,27 +234,25 @@ mod tests {
     }
 
     fn log(dir: &TempDir) -> String {
-        std::fs::read_to_string(launch(dir, "").log).unwrap_or_default()
+        std::fs::read_to_string(launch(dir, Backend::Process, "").log).unwrap_or_default()
     }
 
-    #[test]
-    fn a_session_is_found_while_it_runs_and_not_after() {
+    fn a_session_is_found_while_it_runs_and_not_after(backend: Backend) {
         let dir = TempDir::new().unwrap();
-        let launch = launch(&dir, "echo $GT_SLOT; while ! [ -e end ]; do sleep 0.01; done");
+        let launch = launch(&dir, backend, "echo $GT_SLOT; while ! [ -e end ]; do sleep 0.01; done");
         let session = start(dir.path(), &launch).unwrap();
         assert_eq!(find(dir.path(), &launch.agent).unwrap().as_ref(), Some(&session));
         assert_eq!(all(dir.path()).unwrap(), [session]);
-        wait_until("it spoke", || log(&dir) == "4\n");
+        wait_until("it spoke", || log(&dir).trim_end() == "4");
         std::fs::write(dir.path().join("end"), "").unwrap();
         wait_until("it ended", || find(dir.path(), &launch.agent).unwrap().is_none());
         assert!(all(dir.path()).unwrap().is_empty() && last(dir.path(), &launch.agent).unwrap().is_some());
         assert!(!stop(dir.path(), &launch.agent, 100).unwrap());
     }
 
-    #[test]
-    fn an_agent_has_one_session_at_a_time() {
+    fn an_agent_has_one_session_at_a_time(backend: Backend) {
         let dir = TempDir::new().unwrap();
-        let mut launch = launch(&dir, "exec sleep 600");
+        let mut launch = launch(&dir, backend, "exec sleep 600");
         let session = start(dir.path(), &launch).unwrap();
         assert_eq!(start(dir.path(), &launch).unwrap(), session);
         launch.bead = "wi-2".into();
@@ -396,10 +261,9 @@ mod tests {
         assert_eq!(start_time_of(session.pid), None);
     }
 
-    #[test]
-    fn stopping_reaches_children_and_those_that_ignore_the_polite_signal() {
+    fn stopping_reaches_children_and_those_that_ignore_the_polite_signal(backend: Backend) {
         let dir = TempDir::new().unwrap();
-        let launch = launch(&dir, "trap '' TERM; sleep 600 & echo $! > child; while :; do sleep 0.1; done");
+        let launch = launch(&dir, backend, "trap '' TERM; sleep 600 & echo $! > child; while :; do sleep 0.1; done");
         start(dir.path(), &launch).unwrap();
         let child = || std::fs::read_to_string(dir.path().join("child")).ok().and_then(|text| text.trim().parse().ok());
         wait_until("the child runs", || child().is_some());
@@ -407,10 +271,9 @@ mod tests {
         assert_eq!(start_time_of(child().unwrap()), None);
     }
 
-    #[test]
-    fn a_process_of_the_same_number_is_never_taken_for_the_session() {
+    fn a_process_of_the_same_number_is_never_taken_for_the_session(backend: Backend) {
         let dir = TempDir::new().unwrap();
-        let launch = launch(&dir, "exec sleep 600");
+        let launch = launch(&dir, backend, "exec sleep 600");
         let real = start(dir.path(), &launch).unwrap();
         let record = |session: &Session| {
             std::fs::write(record_path(dir.path(), &launch.agent), serde_json::to_vec(session).unwrap()).unwrap();
@@ -430,32 +293,29 @@ mod tests {
         assert!(stop(dir.path(), &launch.agent, 1_000).unwrap());
     }
 
-    #[test]
-    fn a_missing_agent_program_is_one_clear_error() {
+    fn a_missing_agent_program_is_one_clear_error(backend: Backend) {
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join("plain.txt"), "").unwrap();
         for command in ["no-such-agent --yes", "'no-such-agent'", "A=b no-such-agent", "./plain.txt"] {
             // What the shell has to expand first is watched for a while only, which a busy machine may use up.
-            let error = (0..20).find_map(|_| start(dir.path(), &launch(&dir, command)).err()).unwrap();
+            let error = (0..20).find_map(|_| start(dir.path(), &launch(&dir, backend, command)).err()).unwrap();
             assert_eq!(error.kind, Kind::External, "{command}");
             assert!(error.message.contains("the agent program"), "{}", error.message);
             assert!(error.hint.unwrap().contains("gt config set agent.command '…' --rig widgets"));
         }
-        let error = start(dir.path(), &launch(&dir, "no-such-agent")).unwrap_err();
+        let error = start(dir.path(), &launch(&dir, backend, "no-such-agent")).unwrap_err();
         assert_eq!(error.message, "the agent program 'no-such-agent' of widgets/polecats/toast was not found");
     }
 
-    #[test]
-    fn an_agent_that_fails_by_itself_is_not_a_missing_one() {
+    fn an_agent_that_fails_by_itself_is_not_a_missing_one(backend: Backend) {
         let dir = TempDir::new().unwrap();
-        assert!(start(dir.path(), &launch(&dir, "exit 1")).is_ok());
+        assert!(start(dir.path(), &launch(&dir, backend, "exit 1")).is_ok());
         wait_until("it ended", || all(dir.path()).unwrap().is_empty());
     }
 
-    #[test]
-    fn two_that_stop_a_session_at_once_both_succeed() {
+    fn two_that_stop_a_session_at_once_both_succeed(backend: Backend) {
         let dir = TempDir::new().unwrap();
-        let launch = launch(&dir, "exec sleep 600");
+        let launch = launch(&dir, backend, "exec sleep 600");
         start(dir.path(), &launch).unwrap();
         let stops: Vec<_> = std::thread::scope(|scope| {
             let stopping: Vec<_> = (0..2).map(|_| scope.spawn(|| stop(dir.path(), &launch.agent, 1_000))).collect();

@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::{Overview, check_home, rights, why};
 use crate::error::Result;
 use crate::model::address::Address;
+use crate::model::agent::Backend;
 use crate::name::base36;
 use crate::ops::gates::Yard;
 use crate::ops::session;
-use crate::runtime::process::{self, Launch, Session};
+use crate::runtime::launch::{self, Launch};
+use crate::runtime::process::{self, Session};
 use crate::town::{RigPlace, Town};
 
 /// How long the refinery has to end in good order.
@@ -81,9 +83,11 @@ pub fn start(town: &Town, place: &RigPlace) -> Result<Started> {
         command: format!("exec gt refinery run --rig {}", place.rig.name),
         dir: place.dir.clone(),
         env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+        // It takes no words, and its log is what is read.
+        backend: Backend::Process,
         now: town.now,
     };
-    Ok(Started { session: process::start(&town.runtime_dir(), &launch)?, was_running })
+    Ok(Started { session: launch::start(&town.runtime_dir(), &launch)?, was_running })
 }
 
 /// Ends the refinery of `place` and the gates that it runs. What it was at is taken up by the next one.
