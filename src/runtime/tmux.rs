@@ -116,7 +116,7 @@ impl Server {
         let pid = pid.ok_or_else(|| Error::external(format!("tmux did not say which process the terminal {name} has")))?;
         let left = format!(" {} ", look.title.replace('#', "##"));
         for (option, value) in [("status-style", look.style), ("status-left", &left)] {
-            let _ = self.run(&words_of(&["set-option", "-t", &exact(name), option, value]))?;
+            let _ = self.run(&words_of(&["set-option", "-t", &pane(name), option, value]))?;
         }
         // The text is a format of tmux that makes a shell's line, so the path is quoted for both.
         let path = log.display().to_string().replace('\'', r"'\''").replace('#', "##").replace('%', "%%");
@@ -346,6 +346,8 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let server = server(&dir);
         let (one, longer) = (start(&server, &dir, "gt-a", "cat"), start(&server, &dir, "gt-a-b", "cat"));
+        let title = server.run(&words_of(&["show-options", "-v", "-t", "=gt-a:", "status-left"])).unwrap();
+        assert_eq!(String::from_utf8_lossy(&title.stdout).trim(), "a ##[fg=red] title", "{}", said(&title));
         assert!(longer.type_line("to the longer one").unwrap());
         assert!(!one.capture(50).unwrap().iter().any(|line| line.contains("longer")));
         assert!(one.type_line("-l first\nsecond").unwrap());
