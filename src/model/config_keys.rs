@@ -175,6 +175,24 @@ pub const KEYS: &[Key] = &[
         default: "squash",
         help: "How a request lands unless it says otherwise: squash, merge, rebase or ff",
     },
+    Key {
+        name: "mq.pr.command",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command line that opens or updates a pull request and tells how it stands, for mq.strategy pr",
+    },
+    Key {
+        name: "mq.pr.timeout",
+        key_type: KeyType::Duration,
+        default: "2m",
+        help: "After this long mq.pr.command is ended, and asked again by the next run of the queue",
+    },
+    Key {
+        name: "mq.strategy",
+        key_type: KeyType::Choice(&["land", "pr"]),
+        default: "land",
+        help: "How the target comes to have what was gated: land moves it, pr opens a pull request and waits for it",
+    },
     Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
     Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
     Key {

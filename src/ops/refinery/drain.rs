@@ -79,6 +79,11 @@ impl Drained {
             Event::RemoteAway { .. } => {
                 self.waiting_for_remote.insert(target.to_owned());
             }
+            Event::PullRequestOpened { target, reference: said, .. }
+            | Event::PullRequestWaits { target, reference: said, .. }
+            | Event::PullRequestStuck { target, reason: said } => {
+                self.waiting_for_pull_request.insert(target.clone(), said.clone());
+            }
             Event::Stopped { target, said, .. } => {
                 self.stopped.insert(target.clone(), said.clone());
             }
@@ -108,9 +113,9 @@ impl Queue<'_> {
             drained.note(event, &target);
             say(event);
         };
-        if self.recover(&mut say)? {
-            self.work(&mut say)?;
-        }
+        let worked = if self.recover(&mut say)? { self.work(&mut say) } else { Ok(()) };
+        self.tidy_pull_branch(&mut say)?;
+        worked?;
         self.see_out(&mut say)?;
         let state = self.place.ledger.state()?;
         let held = look::requests(&state)?.into_iter().filter(|request| request.mr.state == MrState::Held);
@@ -270,7 +275,8 @@ impl Queue<'_> {
                 course.races = 0;
                 Ok(Next::Again)
             }
-            Attempt::RemoteAway(_) => Ok(Next::Rest),
+            Attempt::RemoteAway(_) | Attempt::Waiting | Attempt::Merged => Ok(Next::Rest),
+            Attempt::Closed => Ok(Next::Again),
             Attempt::Dropped(reason) => {
                 say(&Event::Raced { target: self.target().to_owned(), reason: reason.clone() });
                 course.races += 1;

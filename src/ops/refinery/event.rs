@@ -61,9 +61,9 @@ pub enum Event {
         mr: BeadId,
         /// The work that is open again.
         beads: Vec<BeadId>,
-        /// `red` or `conflict`.
+        /// `red`, `conflict`, `race` or `pull-request-closed`.
         cause: String,
-        /// The gate that was red, or the paths that conflict.
+        /// The gate that was red, the paths that conflict, or what was wrong.
         detail: String,
         /// How sure the search was.
         posterior: f64,
@@ -121,6 +121,31 @@ pub enum Event {
         /// Why the landing was dropped.
         reason: String,
     },
+    /// A pull request was opened or updated for a landing, which waits for it.
+    PullRequestOpened {
+        /// The branch.
+        target: String,
+        /// The requests, bottom first.
+        mrs: Vec<BeadId>,
+        /// Its name. Foreign text.
+        reference: String,
+    },
+    /// A landing waits for its pull request, which is open.
+    PullRequestWaits {
+        /// The branch.
+        target: String,
+        /// The requests, bottom first.
+        mrs: Vec<BeadId>,
+        /// Its name. Foreign text.
+        reference: String,
+    },
+    /// A pull request could not be opened or looked at; the landing waits, and the next run tries again.
+    PullRequestStuck {
+        /// The branch.
+        target: String,
+        /// Why. Foreign text.
+        reason: String,
+    },
     /// The remote that holds the target cannot be reached; gating goes on, landing waits.
     RemoteAway {
         /// What it said.
@@ -159,6 +184,8 @@ pub enum Recovery {
     Landed,
     /// It cannot land any more; its requests are queued again.
     Cancelled,
+    /// Its pull request was closed; its requests were sent back.
+    Closed,
 }
 
 impl Event {
@@ -181,7 +208,10 @@ impl Event {
             Self::Evicted { mr, beads, cause, detail, posterior } if cause == "red" => {
                 format!("sent back {mr} ({}): gate {detail} is red, {:.1} % sure", names(beads), posterior * 100.0)
             }
-            Self::Evicted { mr, beads, cause, detail, .. } => format!("sent back {mr} ({}): {cause} in {detail}", names(beads)),
+            Self::Evicted { mr, beads, cause, detail, .. } if cause == "conflict" => {
+                format!("sent back {mr} ({}): {cause} in {detail}", names(beads))
+            }
+            Self::Evicted { mr, beads, detail, .. } => format!("sent back {mr} ({}): {detail}", names(beads)),
             Self::Held { mr, reason } => format!("held {mr}: {reason}"),
             Self::Resumed { mr } => format!("{mr} is queued again"),
             Self::Stopped { said, .. } => said.clone(),
@@ -193,11 +223,19 @@ impl Event {
                 let outcome = match outcome {
                     Recovery::Finished => "finished: the target had moved",
                     Recovery::Landed => "landed now",
+                    Recovery::Closed => "called off: its pull request was closed",
                     Recovery::Cancelled => "called off; its requests are queued again",
                 };
                 format!("unfinished landing {intent} {outcome}")
             }
             Self::Raced { target, reason } => format!("landing on {target} dropped and planned again: {reason}"),
+            Self::PullRequestOpened { target, mrs, reference } => {
+                format!("pull request {reference} asks to merge {} into {target}", names(mrs))
+            }
+            Self::PullRequestWaits { target, mrs, reference } => {
+                format!("{} waits on {target} for pull request {reference}", names(mrs))
+            }
+            Self::PullRequestStuck { target, reason } => format!("the pull request for {target} waits: {reason}"),
             Self::RemoteAway { reason } => format!("waiting for the remote: {reason}"),
             Self::LeftBehind { what, reason } => format!("left {what} as it is: {reason}"),
             Self::ConvoyLanded { convoy, title } => format!("convoy {convoy} has landed: {title}"),

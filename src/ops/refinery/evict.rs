@@ -168,40 +168,51 @@ impl Queue<'_> {
         message: impl Fn(&BeadId) -> Protocol,
         say: &mut dyn FnMut(&Event),
     ) -> Result<()> {
-        let id = &request.bead.id;
-        let is_sent = self.transact("evict", format!("send back {id} ({})", blame.cause), |change| {
-            let mut bead = change.bead(id)?;
-            let mut mr = MergeRequest::of(&bead)?;
-            if !mr.state.is_live() || mr.head != request.mr.head {
-                return Ok(false);
-            }
-            mr.become_state(MrState::Evicted);
-            mr.blame = Some(blame.clone());
-            mr.put_into(&mut bead);
-            bead.close(&self.me.to_string(), &format!("evicted ({})", blame.cause), change.now())?;
-            change.put_bead(&bead)?;
-            for source in &mr.source_beads {
-                // What takes work back leaves it closed when it fails.
-                if mr.reverts.is_none() {
-                    reopen(change, source, id, &self.me.to_string(), &in_words(blame))?;
-                }
-                for to in self.hearers(&mr.author) {
-                    post::post(change, &message(source), &self.me, &to)?;
-                }
-            }
-            Ok(true)
-        })?;
-        if is_sent {
-            let detail = if blame.gate.is_empty() { blame.files.join(", ") } else { blame.gate.clone() };
-            say(&Event::Evicted {
-                mr: id.clone(),
-                beads: request.mr.source_beads.clone(),
-                cause: blame.cause.clone(),
-                detail,
-                posterior: blame.posterior,
-            });
-        }
+        let subject = format!("send back {} ({})", request.bead.id, blame.cause);
+        let sent = self.transact("evict", subject, |change| self.put_back(change, request, blame, &message))?;
+        sent.iter().for_each(say);
         Ok(())
+    }
+
+    /// Sends `request` back in `change`, unless it ended or was replaced; what is to be told of it.
+    ///
+    /// # Errors
+    /// As [`Change::put`].
+    pub(super) fn put_back(
+        &self,
+        change: &mut Change<'_>,
+        request: &Request,
+        blame: &Blame,
+        message: &impl Fn(&BeadId) -> Protocol,
+    ) -> Result<Option<Event>> {
+        let id = &request.bead.id;
+        let mut bead = change.bead(id)?;
+        let mut mr = MergeRequest::of(&bead)?;
+        if !mr.state.is_live() || mr.head != request.mr.head {
+            return Ok(None);
+        }
+        mr.become_state(MrState::Evicted);
+        mr.blame = Some(blame.clone());
+        mr.put_into(&mut bead);
+        bead.close(&self.me.to_string(), &format!("evicted ({})", blame.cause), change.now())?;
+        change.put_bead(&bead)?;
+        for source in &mr.source_beads {
+            // What takes work back leaves it closed when it fails.
+            if mr.reverts.is_none() {
+                reopen(change, source, id, &self.me.to_string(), &in_words(blame))?;
+            }
+            for to in self.hearers(&mr.author) {
+                post::post(change, &message(source), &self.me, &to)?;
+            }
+        }
+        let detail = [&blame.note, &blame.gate].into_iter().find(|text| !text.is_empty()).cloned();
+        Ok(Some(Event::Evicted {
+            mr: id.clone(),
+            beads: request.mr.source_beads.clone(),
+            cause: blame.cause.clone(),
+            detail: detail.unwrap_or_else(|| blame.files.join(", ")),
+            posterior: blame.posterior,
+        }))
     }
 }
 
@@ -223,6 +234,9 @@ pub(super) fn reopen(change: &mut Change<'_>, source: &BeadId, mr: &BeadId, by: 
 
 /// What was wrong, in a few words.
 fn in_words(blame: &Blame) -> String {
+    if !blame.note.is_empty() {
+        return blame.note.clone();
+    }
     if blame.gate.is_empty() {
         return format!("it conflicts with {} in {}", short(&blame.base), blame.files.join(", "));
     }

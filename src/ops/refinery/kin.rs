@@ -257,6 +257,7 @@ mod tests {
             held_for: None,
             waits_for: Vec::new(),
             approvals: Vec::new(),
+            pull_request: None,
             hold: None,
             force: None,
             blame: None,

@@ -13,7 +13,7 @@ use super::permit::Permits;
 use super::remote::Moved;
 use super::revert::in_full;
 use super::stack::Stack;
-use super::{Queue, Turn, integration};
+use super::{Queue, Turn, integration, pull};
 use crate::env::crash_point;
 use crate::error::Result;
 use crate::git::merge::Stacker;
@@ -41,6 +41,12 @@ pub(super) enum Attempt {
     Dropped(String),
     /// The remote could not be asked; the intent stays open.
     RemoteAway(String),
+    /// It waits for a pull request; the intent stays open.
+    Waiting,
+    /// Its pull request is said to be merged: the target is to be read once more.
+    Merged,
+    /// Its pull request was closed; the requests were sent back and the intent is gone.
+    Closed,
 }
 
 impl Queue<'_> {
@@ -71,6 +77,7 @@ impl Queue<'_> {
             new: new.to_string(),
             landings: landings.collect(),
             tree: store.tree_of(new)?.to_string(),
+            pull_request: None,
             rev: Rev::default(),
             extra: Object::new(),
         };
@@ -103,6 +110,7 @@ impl Queue<'_> {
                 }
                 request.mr.become_state(MrState::Landing);
                 request.mr.force.clone_from(&self.force);
+                request.mr.pull_request = self.clerk.as_ref().map(|_| pull::branch_for(&intent.target));
                 request.mr.put_into(&mut request.bead);
                 announced.push(request.bead);
             }
@@ -121,7 +129,7 @@ impl Queue<'_> {
         Ok(hindrance.map(|hindrance| format!("{}: {}", request.bead.id, hindrance.why)))
     }
 
-    /// Checks again, swaps and records; also what recovery does when the target has not moved.
+    /// Checks again, swaps and records, or asks for the swap by a pull request; also what recovery does when the target has not moved.
     ///
     /// # Errors
     /// As [`Queue::land`].
@@ -131,6 +139,9 @@ impl Queue<'_> {
             return Ok(Attempt::Dropped(reason));
         }
         crash_point("land.checked");
+        if let Some(clerk) = &self.clerk {
+            return self.by_pull_request(clerk, intent, say);
+        }
         match self.move_target(&self.turn, intent, say)? {
             Moved::Yes => {}
             Moved::Away(reason) => return Ok(Attempt::RemoteAway(reason)),
@@ -333,6 +344,7 @@ impl Queue<'_> {
                 if mr.state == MrState::Landing {
                     mr.become_state(MrState::Queued);
                     mr.force = None;
+                    mr.pull_request = None;
                     mr.put_into(&mut bead);
                     change.put_bead(&bead)?;
                 }
@@ -343,7 +355,11 @@ impl Queue<'_> {
         self.unpin(intent)
     }
 
-    fn unpin(&self, intent: &Intent) -> Result<()> {
+    /// Drops the pin of a landing that is settled.
+    ///
+    /// # Errors
+    /// Io, when the ref cannot be removed.
+    pub(super) fn unpin(&self, intent: &Intent) -> Result<()> {
         let (store, name) = (&self.place.ledger.store, tree::landing_pin(&intent.id));
         if let Some(pin) = store.read_ref(&name)? {
             store.remove_ref(&name, pin)?;

@@ -16,6 +16,7 @@
 //! check     commits about to land, once more   tell      words to authors before anything is sent back
 //! kin       who stands on whom                 revert    take back what has landed
 //! permit    what people said that holds a request, judged
+//! pull      by pull request, when nobody may push    clerk     the command that opens them
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
 //! retry     the same head once more                             force     land without gates
 //! rights    who may say what                                    list      the queue in rows
@@ -23,6 +24,7 @@
 //! ```
 
 mod check;
+mod clerk;
 mod control;
 mod cut;
 mod drain;
@@ -39,6 +41,7 @@ mod list;
 mod look;
 mod origin;
 mod permit;
+mod pull;
 mod recover;
 mod remote;
 mod retry;
@@ -73,6 +76,8 @@ use crate::ops::rig;
 use crate::store::lock::KernelLock;
 use crate::time;
 use crate::town::{RigPlace, Town};
+
+use clerk::Clerk;
 
 pub use crate::git::patch::FileChange;
 pub use control::{Steered, hold, release, steer, withdraw};
@@ -134,6 +139,9 @@ pub struct Drained {
     pub red_targets: BTreeSet<String>,
     /// Targets whose remote could not be reached.
     pub waiting_for_remote: BTreeSet<String>,
+    /// Targets whose landing waits for a pull request: its name, or why it could not be opened or looked at.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waiting_for_pull_request: BTreeMap<String, String>,
     /// Targets that somebody paused or froze, with what was said of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stopped: BTreeMap<String, String>,
@@ -162,6 +170,8 @@ pub(crate) struct Queue<'a> {
     is_ungated_allowed: bool,
     /// Which requests need review.
     review: Rule,
+    /// Who opens pull requests, when the target is moved by these.
+    clerk: Option<Clerk>,
     /// The order by which everything lands without gates.
     force: Option<Force>,
     me: Address,
@@ -194,6 +204,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     let state = place.ledger.state()?;
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
     let live = look::requests(&state)?.into_iter().filter(|request| request.mr.state.is_live());
+    targets.extend(state.notebooks()?.into_iter().filter(|notebook| notebook.pull_branch.is_some()).map(|one| one.target));
     targets.extend(live.filter(|request| only.is_none_or(|only| *only == request.bead.id)).map(|request| request.mr.target));
     if targets.is_empty() && place.ledger.store.refs_below(tree::LANDING)?.is_empty() {
         return Ok(Drained::default());
@@ -208,6 +219,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     let mut drained = Drained::default();
     for target in targets {
         let turn = Turn::take(place, &target)?;
+        let clerk = clerk::clerk(town, place, &state, &target)?;
         let (gates, rules, me, actor) = (rules.required(), Rc::clone(&rules), me.clone(), actor.clone());
         let (review, force) = (review.clone(), None);
         let trials = Trials::new(town, place, &rules, &yard, actor.clone(), None);
@@ -221,6 +233,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
             subjects,
             is_ungated_allowed,
             review,
+            clerk,
             force,
             me,
             actor,

@@ -40,6 +40,7 @@ impl World {
                 held_for: None,
                 waits_for: vec![],
                 approvals: vec![],
+                pull_request: None,
                 hold: None,
                 force: None,
                 blame: None,
