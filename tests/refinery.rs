@@ -1,5 +1,6 @@
 //! The merge queue on real repositories, with scripted gates.
 
+mod alarms;
 mod commands;
 mod crash;
 mod elsewhere;

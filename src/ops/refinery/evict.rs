@@ -7,6 +7,7 @@ use gix::ObjectId;
 use super::Queue;
 use super::event::{Event, short};
 use super::look::{self, Request, object_id};
+use super::losses::LOSSES_MAX;
 use super::stack::{Stack, quoted, reproduce_conflict};
 use crate::env::crash_point;
 use crate::error::Result;
@@ -124,6 +125,32 @@ impl Queue<'_> {
         self.send_back(request, &blame, message, say)
     }
 
+    /// Sends back the request `id`, which fails the last look before each landing for the same `reason`.
+    ///
+    /// # Errors
+    /// As [`crate::ledger::Ledger::transact`].
+    pub(super) fn evict_unfit(&self, id: &BeadId, tip: ObjectId, reason: &str, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        let state = self.place.ledger.state()?;
+        let Some(request) = look::find(&state, id)? else { return Ok(()) };
+        let mut blame = Self::blame("race", tip, &state, &request)?;
+        blame.stack_commit.clone_from(&request.mr.head);
+        blame.note = format!("it was green and could not land, {LOSSES_MAX} times in a row: {reason}");
+        let message = |bead: &BeadId| Protocol::MergeFailed {
+            mr: id.clone(),
+            bead: bead.clone(),
+            gate: "landing".to_owned(),
+            exit: None,
+            failing: Vec::new(),
+            log: blame.note.clone(),
+            evidence: Vec::new(),
+        };
+        self.send_back(&request, &blame, message, say)
+    }
+
+    /// An empty blame packet for `request`.
+    ///
+    /// # Errors
+    /// Corrupt, when records cannot be read.
     pub(super) fn blame(cause: &str, tip: ObjectId, state: &State<'_>, request: &Request) -> Result<Blame> {
         let landed = look::requests(state)?.into_iter().filter(|other| {
             let is_here = other.mr.state == MrState::Landed && other.mr.target == request.mr.target;

@@ -145,7 +145,9 @@ impl Queue<'_> {
         match self.land(&stack, stack.placed.len(), say)? {
             Attempt::Landed => Ok(true),
             Attempt::Waiting | Attempt::Merged => Ok(false),
-            Attempt::Dropped(reason) => Err(Error::conflict(format!("nothing landed: {reason}")).hint("look again: gt mq list")),
+            Attempt::Dropped(loss) => {
+                Err(Error::conflict(format!("nothing landed: {}", loss.reason)).hint("look again: gt mq list"))
+            }
             Attempt::Closed => Err(Error::conflict("nothing landed: the pull request was closed").hint("look again: gt mq list")),
             Attempt::RemoteAway(_) => Err(away()),
         }

@@ -17,12 +17,14 @@
 //! kin       who stands on whom                 revert    take back what has landed
 //! permit    what people said that holds a request, judged
 //! pull      by pull request, when nobody may push    clerk     the command that opens them
+//! losses    dropped landings, counted                 alarm     word to who watches, once of a tip
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
 //! retry     the same head once more                             force     land without gates
 //! rights    who may say what                                    list      the queue in rows
 //! integration   branches for the children of an epic
 //! ```
 
+mod alarm;
 mod check;
 mod clerk;
 mod control;
@@ -39,6 +41,7 @@ mod known;
 mod land;
 mod list;
 mod look;
+mod losses;
 mod origin;
 mod permit;
 mod pull;
