@@ -9,6 +9,7 @@ mod gates;
 pub mod integrations;
 mod landing;
 mod modes;
+mod protect;
 mod pulls;
 mod remote;
 mod retry;

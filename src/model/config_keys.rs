@@ -237,6 +237,12 @@ pub const KEYS: &[Key] = &[
         default: "10m",
         help: "How often it looks at least, when nothing has changed for long or nobody can be reached",
     },
+    Key {
+        name: "target.protect",
+        key_type: KeyType::Bool,
+        default: "false",
+        help: "Whether pushes into a rig's own repository may not move what its merge queue works",
+    },
 ];
 
 /// Finds the key that `name` is an instance of.
@@ -265,7 +271,7 @@ impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        let decides = ["gates.", "review.", "mq."];
+        let decides = ["gates.", "review.", "mq.", "target."];
         self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))
     }
 

@@ -20,6 +20,7 @@ pub mod peek;
 pub mod polecat;
 pub mod post;
 pub mod prime;
+pub mod protect;
 pub mod redact;
 pub mod refinery;
 pub mod reindex;

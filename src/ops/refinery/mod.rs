@@ -75,6 +75,7 @@ use crate::model::review::Rule;
 use crate::name::{BeadId, Name};
 use crate::ops::gates::{Rules, Subject, TrialId, Trials, Yard};
 use crate::ops::post;
+use crate::ops::protect;
 use crate::ops::rig;
 use crate::store::lock::KernelLock;
 use crate::time;
@@ -88,7 +89,7 @@ pub use event::{Event, Recovery};
 pub use force::{Forced, land};
 pub use integration::{Ending, Integrated, Standing};
 pub use list::{Brief, Listed, Next, brief, list, next, stopped};
-pub use look::{Request, waiting};
+pub use look::{Request, targets, waiting};
 pub use origin::{Origin, origin};
 pub use permit::unwanted;
 pub use retry::retry;
@@ -204,6 +205,10 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
+    // A guard that cannot stand keeps nothing from landing.
+    if let Err(error) = protect::refresh(town, place) {
+        say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
+    }
     let state = place.ledger.state()?;
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
     let live = look::requests(&state)?.into_iter().filter(|request| request.mr.state.is_live());
