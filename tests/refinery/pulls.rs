@@ -10,7 +10,7 @@ use gastown::model::protocol::Protocol;
 use gastown::name::BeadId;
 use gastown::ops::refinery::{self, Event};
 
-use super::crash::run_and_kill;
+use super::crash::{run_and_kill, run_and_kill_when_there};
 use super::world::{World, git};
 
 /// What stands in for the forge: `$1` is where pull requests lie. `mode` there tells it to fail.
@@ -20,6 +20,7 @@ cd "$1"
 case $(cat mode 2>/dev/null) in
 fail) echo "the forge is down" >&2; exit 3 ;;
 hang) sleep 600 ;;
+slow) touch begun; sleep 2 ;;
 babble) echo "two words"; exit 0 ;;
 esac
 echo "a remark on standard error" >&2
@@ -260,6 +261,21 @@ fn a_queue_killed_at_any_step_goes_on_with_the_same_pull_request() {
 }
 
 #[test]
+fn a_command_that_outlived_its_queue_is_ended_before_the_next_is_begun() {
+    let mut forge = Forge::new();
+    forge.mode("slow");
+    let mrs = forge.world.requests(&["a"]);
+    run_and_kill_when_there(&forge.world, &forge.dir.join("begun"));
+    forge.mode("");
+    forge.landed();
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert_eq!((forge.count(), forge.read("opened").lines().count()), (1, 1));
+    forge.merge(1, "merge");
+    assert_eq!(forge.landed(), mrs);
+    forge.is_settled();
+}
+
+#[test]
 fn what_was_merged_before_the_queue_knew_its_pull_request_is_landed() {
     let mut forge = Forge::new();
     let mrs = forge.world.requests(&["a"]);
@@ -415,4 +431,45 @@ fn a_merge_that_does_not_show_is_waited_for() {
     std::fs::write(forge.dir.join("1/state"), "merged").unwrap();
     assert!(forge.world.run().unwrap().waiting_for_pull_request["main"].contains("said to be merged"));
     assert!(Path::new(&forge.dir.join("1")).exists() && forge.count() == 1);
+}
+
+#[test]
+fn what_waits_for_a_pull_request_is_said_by_every_command_that_shows_the_queue() {
+    let (town, rig) = crate::town::Town::with_rig();
+    let forge = town.base().join("forge");
+    std::fs::create_dir(&forge).unwrap();
+    std::fs::write(forge.join("clerk"), CLERK).unwrap();
+    let command = format!("sh {0}/clerk {0}", forge.display());
+    for (key, value) in [("gates.test.command", "./check.sh"), ("mq.pr.command", &command), ("mq.strategy", "pr")] {
+        town.gt_args(&["config", "set", key, value, "--rig", "widgets"]).succeeds();
+    }
+    let work = town.base().join("widgets-work");
+    town.git(&work, &["checkout", "-q", "-B", "side", "main"]);
+    town.git(&work, &["commit", "-q", "--allow-empty", "-m", "Nothing"]);
+    std::fs::write(work.join("side"), "x\n").unwrap();
+    town.git(&work, &["add", "side"]);
+    town.git(&work, &["commit", "-q", "-m", "Side `rm` @all"]);
+    town.git(&work, &["push", "-q", rig.dir.join(".repo.git").to_str().unwrap(), "side"]);
+    let bead = town.bead(&rig, "Side");
+    town.gt(&format!("mq submit {bead} side")).succeeds();
+    let page = |line: &str| town.gt(line).succeeds().stdout;
+    let url = "pull request https://example.org/pull/1";
+    assert!(page("mq run --once --rig widgets").contains("main waits for a pull request: https://example.org/pull/1"));
+    for line in ["mq list", "mq next", "mq status", &format!("mq status {bead}"), &format!("mq why {bead}")] {
+        assert!(page(line).contains(&format!("waits for {url}")), "{line}: {}", page(line));
+        town.gt(&format!("--json {line}")).json();
+    }
+    assert!(std::fs::read_to_string(forge.join("1/body")).unwrap().contains("`Side 'rm' @all`"));
+    assert_eq!(std::fs::read_to_string(forge.join("1/title")).unwrap(), "Side `rm` @all\n");
+    let told = town.gt("--json mq run --once --rig widgets").json();
+    assert_eq!(told["waiting_for_pull_request"]["main"], "https://example.org/pull/1");
+    town.gt(&format!("mq land {bead} --force --reason now")).fails_with(5);
+    std::fs::write(forge.join("1/state"), "closed").unwrap();
+    page("mq run --once --rig widgets");
+    assert!(page(&format!("mq why {bead}")).contains("was closed without a merge"));
+    town.gt(&format!("mq retry {bead}")).fails_with(4);
+    town.gt(&format!("mq retry {bead} --force -m 'it was an accident'")).succeeds();
+    let forced = town.gt(&format!("mq land {bead} --force --reason now")).succeeds().stdout;
+    assert!(forced.contains("main waits for pull request https://example.org/pull/2"), "{forced}");
+    town.fsck();
 }
