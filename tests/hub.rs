@@ -125,6 +125,35 @@ fn a_ledger_only_goes_forward_and_is_never_deleted() {
 }
 
 #[test]
+fn a_record_that_is_not_laid_out_as_gt_writes_it_is_refused() {
+    let hub = Place::new();
+    let tip = hub.git(&["rev-parse", "refs/gt/ledger"]);
+    let clock = hub.clock(&tip);
+    let good = hub.git(&["cat-file", "blob", &format!("{tip}:ledger.json")]) + "\n";
+    let closed = good.trim_end().strip_suffix("\n}").unwrap();
+    let with = |last: &str| format!("{closed},\n{last}\n}}\n");
+    let record = |content: &str| hub.commit(&hub.tree_with(&tip, content), &[&tip], &format!("x\n\nGt-Rev: {}", clock + 1));
+    let broken = [
+        String::new(),
+        "no JSON\n".to_owned(),
+        good.trim_end().to_owned(),
+        format!("{good}{good}"),
+        good.replacen(',', "", 1),
+        format!("{closed},\n}}\n"),
+        format!("{closed}\n"),
+        with("  \"zz\": [\n    1\n  }"),
+        with("  \"zz\": nothing"),
+        with("  \"zz\": \"a\u{1}b\""),
+    ];
+    for content in broken {
+        hub.refuses(&[&format!("{}:refs/gt/archive", record(&content))], "ledger.json is no record that gt can read");
+    }
+    let whole = with("  \"zz\": [\n    1.5e3,\n    {\n      \"é \\\" \\u0001\": \"{ü: [\\\\\"\n    },\n    {},\n    null\n  ]");
+    hub.push(&[&format!("{}:refs/gt/archive", record(&whole))]).succeeds();
+    hub.town.fsck();
+}
+
+#[test]
 fn the_repository_of_a_town_is_no_hub() {
     let town = Town::new();
     let own = town.root.join(".repo.git");

@@ -32,6 +32,7 @@ mod partial;
 mod passing;
 mod past;
 mod planner;
+mod plugins;
 mod race;
 mod readme;
 mod ready;

@@ -2,10 +2,12 @@
 
 mod alarms;
 mod commands;
+mod conflicts;
 mod crash;
 mod elsewhere;
 mod forced;
 mod gates;
+mod idle;
 pub mod integrations;
 mod landing;
 mod modes;

@@ -20,6 +20,7 @@ pub mod mq;
 pub mod nudge;
 pub mod oracle;
 pub mod out;
+pub mod plugin;
 pub mod polecat;
 pub mod queue_stats;
 pub mod redact;
@@ -114,6 +115,7 @@ enum Command {
     Prime(work::PrimeArgs),
     Done(done::DoneArgs),
     Machine(machine::MachineArgs),
+    Plugin(plugin::PluginArgs),
     Polecat(polecat::PolecatArgs),
     Session(polecat::SessionArgs),
     Sync(sync::SyncArgs),
@@ -263,6 +265,7 @@ fn deferred() -> clap::Command {
         later::<work::PrimeArgs>("prime"),
         later::<done::DoneArgs>("done"),
         later::<machine::MachineArgs>("machine"),
+        later::<plugin::PluginArgs>("plugin"),
         later::<polecat::PolecatArgs>("polecat"),
         later::<polecat::SessionArgs>("session"),
         later::<sync::SyncArgs>("sync"),
@@ -433,6 +436,7 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Prime(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Done(args) => args.run(town, out),
         Command::Machine(args) => args.run(town, out),
+        Command::Plugin(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
         Command::Session(args) => args.run(town, out),
         Command::Sync(args) => args.run(town, out),

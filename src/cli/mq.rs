@@ -45,6 +45,9 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<Forced>("mq land"),
     Answer::of::<Drained>("mq run"),
     Answer::of::<Drained>("refinery run"),
+    Answer::of::<refinery::Station>("refinery status"),
+    Answer::of::<refinery::Started>("refinery start"),
+    Answer::of::<refinery::Stopped>("refinery stop"),
     Answer::of::<Story>("mq why"),
     Answer::of::<Reverted>("mq revert"),
     Answer::of::<Integrated>("mq integration create"),
@@ -150,6 +153,21 @@ pub struct RefineryArgs {
 #[derive(Subcommand)]
 enum RefineryVerb {
     Run(Run),
+    /// Tell whether the refinery of a rig runs here, and how its queues stand
+    Status(OfRig),
+    /// Start the refinery of a rig: it works the queues as work comes, until gt refinery stop
+    ///
+    /// Example: gt refinery start --rig widgets
+    Start(OfRig),
+    /// End the refinery of a rig and the gates that it runs; the next one takes up what it was at
+    Stop(OfRig),
+}
+
+#[derive(Args)]
+struct OfRig {
+    /// The rig; the one here when not given
+    #[arg(long)]
+    rig: Option<Name>,
 }
 
 impl MqArgs {
@@ -208,7 +226,37 @@ impl RefineryArgs {
     pub fn run(self, town: &Town, out: Out) -> Result<u8> {
         match self.verb {
             RefineryVerb::Run(run) => run.run(town, out),
+            RefineryVerb::Status(of) => Ok(out.show(&refinery::station(town, &town.rig_or_here(of.rig.as_ref())?)?)),
+            RefineryVerb::Start(of) => Ok(out.show(&refinery::start(town, &town.rig_or_here(of.rig.as_ref())?)?)),
+            RefineryVerb::Stop(of) => Ok(out.show(&refinery::stop(town, &town.rig_or_here(of.rig.as_ref())?)?)),
         }
+    }
+}
+
+impl Show for refinery::Station {
+    fn show(&self, page: &mut Page) {
+        match &self.session {
+            Some(session) => {
+                page.line(format!("the refinery runs as process {}; its log: {}", session.pid, session.log.display()));
+            }
+            None => page.line(format!("no refinery runs here: gt refinery start --rig {}", self.queue.rig)),
+        }
+        self.queue.show(page);
+    }
+}
+
+impl Show for refinery::Started {
+    fn show(&self, page: &mut Page) {
+        let session = &self.session;
+        let how = if self.was_running { "runs already" } else { "started" };
+        page.line(format!("{} {how}, process {}; its log: {}", session.agent, session.pid, session.log.display()));
+    }
+}
+
+impl Show for refinery::Stopped {
+    fn show(&self, page: &mut Page) {
+        let how = if self.was_running { "has ended" } else { "was not running" };
+        page.line(format!("the refinery of {} {how}", self.rig));
     }
 }
 

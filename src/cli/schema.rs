@@ -72,6 +72,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::oracle::ANSWERS,
         super::queue_stats::ANSWERS,
         super::machine::ANSWERS,
+        super::plugin::ANSWERS,
         super::polecat::ANSWERS,
         super::rig::ANSWERS,
         super::stats::ANSWERS,

@@ -133,6 +133,12 @@ pub fn machine(id: &str) -> String {
     format!("machines/{id}.json")
 }
 
+/// The path of what is remembered of a plugin's calls.
+#[must_use]
+pub fn plugin(name: &Name) -> String {
+    format!("plugins/{name}.json")
+}
+
 /// The path of a rig's registry entry, in the town's ledger.
 #[must_use]
 pub fn rig(name: &Name) -> String {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::model::gate::OnTimeout;
-use crate::model::merge_request::Mode;
+use crate::model::merge_request::{Mode, OnConflict};
 use crate::time::parse_millis;
 
 /// What a key holds.
@@ -170,10 +170,22 @@ pub const KEYS: &[Key] = &[
         help: "Let commands start packing in the background after they have answered",
     },
     Key {
+        name: "mq.idle_runs",
+        key_type: KeyType::Between(0, 1000),
+        default: "0",
+        help: "How many gate runs an hour gt mq run may spend while nothing waits: gates that flaked, then the target's tip",
+    },
+    Key {
         name: "mq.mode",
         key_type: KeyType::Choice(Mode::WORDS),
         default: "squash",
         help: "How a request lands unless it says otherwise: squash, merge, rebase or ff",
+    },
+    Key {
+        name: "mq.on_conflict",
+        key_type: KeyType::Choice(OnConflict::WORDS),
+        default: "assign_back",
+        help: "What a conflict with the target leads to: assign_back opens the work again, auto_rebase files a task for an idle polecat",
     },
     Key {
         name: "mq.pr.command",

@@ -86,6 +86,27 @@ impl Way {
     }
 }
 
+/// What becomes of a request that conflicts with its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Its work is open again, for its author or whoever takes it up.
+    #[default]
+    AssignBack,
+    /// A task of its own brings it onto the target.
+    AutoRebase,
+}
+
+impl OnConflict {
+    /// The words in configuration.
+    pub const WORDS: &'static [&'static str] = &["assign_back", "auto_rebase"];
+
+    /// What this word means; the usual one for a word of a newer version.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        if word == "auto_rebase" { Self::AutoRebase } else { Self::AssignBack }
+    }
+}
+
 /// What people said that holds a request; what the stack says (a conflict with one ahead) has no word here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -169,6 +190,9 @@ pub struct Blame {
     /// Requests it was stacked on, which landed meanwhile.
     #[serde(default)]
     pub landed_since: Vec<BeadId>,
+    /// The task that is to solve the conflict, when one was filed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<BeadId>,
     /// A command that shows the failure again.
     #[serde(default)]
     pub reproduce: String,
@@ -200,6 +224,23 @@ pub struct Revert {
     pub extra: Object,
 }
 
+/// What is known of a change before any gate has run on it in the queue; risks are learnt by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct Profile {
+    /// How many lines it adds and removes, as far as they could be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
+    /// The directories in which it changes files, at most two names deep; `.` is the top.
+    #[serde(default)]
+    pub dirs: Vec<String>,
+    /// Whether its tree was green when somebody had it gated by hand, and never red.
+    #[serde(default)]
+    pub preverified: bool,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub extra: Object,
+}
+
 /// The typed fields of a bead of type `merge-request`.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct MergeRequest {
@@ -226,6 +267,9 @@ pub struct MergeRequest {
     /// The form in which it lands.
     #[serde(default)]
     pub mode: Mode,
+    /// What is known of its change before any gate has run on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Requests that it stands on: it lands after them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<BeadId>,
@@ -280,6 +324,42 @@ pub struct MergeRequest {
 }
 
 impl MergeRequest {
+    /// A request handed in at `submitted_at` of which nothing else is said.
+    #[must_use]
+    pub fn blank(submitted_at: Moment) -> Self {
+        Self {
+            state: MrState::Queued,
+            branch: String::new(),
+            target: String::new(),
+            head: String::new(),
+            base: String::new(),
+            tree: String::new(),
+            source_beads: Vec::new(),
+            author: String::new(),
+            submitted_at,
+            message: String::new(),
+            mode: Mode::default(),
+            profile: None,
+            depends_on: Vec::new(),
+            told_of: Vec::new(),
+            reverts: None,
+            reverted_by: None,
+            alone: false,
+            attempts: 0,
+            landed_commit: None,
+            landed_onto: None,
+            held_reason: None,
+            held_for: None,
+            waits_for: Vec::new(),
+            approvals: Vec::new(),
+            pull_request: None,
+            hold: None,
+            force: None,
+            blame: None,
+            extra: Object::new(),
+        }
+    }
+
     /// Reads the merge request fields of a bead.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub mod outline;
 pub mod overlap;
 pub mod pace;
 pub mod plan;
+pub mod plugin;
 pub mod protocol;
 pub mod queue_figures;
 pub mod record;

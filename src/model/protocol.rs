@@ -103,6 +103,9 @@ pub enum Protocol {
         ours: String,
         /// The other side's commits.
         theirs: Vec<String>,
+        /// The task that solves the conflict, when one was filed: the work waits for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<BeadId>,
     },
     /// Refinery to author: the request waits, and nothing was sent back.
     MergeHeld {
@@ -120,6 +123,15 @@ pub enum Protocol {
         ours: String,
         /// The other's head.
         theirs: Vec<String>,
+    },
+    /// Refinery to a plugin that an agent plays: what is about to be stacked and tested. A letter back is the answer.
+    BeforeMerge {
+        /// The target branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// The requests that wait, in order of their turn.
+        mrs: Vec<BeadId>,
     },
     /// Refinery to the author of what was taken back.
     Reverted {
@@ -236,6 +248,7 @@ impl Protocol {
             Self::MergeFailed { mr, .. } => format!("MERGE_FAILED {mr}"),
             Self::ReworkRequest { mr, .. } => format!("REWORK_REQUEST {mr}"),
             Self::MergeHeld { mr, .. } => format!("MERGE_HELD {mr}"),
+            Self::BeforeMerge { target, .. } => format!("BEFORE_MERGE {target}"),
             Self::Reverted { reverts, .. } => format!("REVERTED {reverts}"),
             Self::TargetContended { target, .. } => format!("TARGET_CONTENDED {target}"),
             Self::TargetRed { target, .. } => format!("TARGET_RED {target}"),
@@ -263,6 +276,7 @@ impl Protocol {
             Self::SwarmStart { convoy, beads, .. } | Self::SwarmComplete { convoy, beads, .. } => {
                 std::iter::once(convoy).chain(beads).cloned().collect()
             }
+            Self::BeforeMerge { mrs, .. } => mrs.clone(),
             Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
             Self::TargetContended { .. } | Self::TargetRed { .. } | Self::QueueStopped { .. } => Vec::new(),
             Self::SyncConflict { record, .. } => name_of(record).parse().into_iter().collect(),
@@ -317,7 +331,7 @@ impl Protocol {
         for (key, text) in letter.body.lines().filter_map(|line| line.split_once(':')) {
             let (key, text) = (key.trim().to_ascii_lowercase(), text.trim());
             let value = match key.as_str() {
-                "files" | "theirs" | "evidence" | "failing" | "beads" | "workers" | "gates" => {
+                "files" | "theirs" | "evidence" | "failing" | "beads" | "workers" | "gates" | "mrs" => {
                     text.split(',').map(|item| Value::from(item.trim())).collect()
                 }
                 "exit" if kind == "MERGE_FAILED" => text.parse::<i32>().map_or(Value::Null, Value::from),
@@ -367,6 +381,7 @@ mod tests {
                 ours: "c".into(),
                 theirs: vec!["d".into()],
             },
+            Protocol::BeforeMerge { target: "main".into(), tip: "c".into(), mrs: vec![mr.clone(), bead.clone()] },
             Protocol::ReworkRequest {
                 mr,
                 bead: bead.clone(),
@@ -374,6 +389,7 @@ mod tests {
                 files: vec!["a".into(), "b".into()],
                 ours: "c".into(),
                 theirs: vec!["d".into()],
+                task: Some("wi-a2".parse().unwrap()),
             },
             Protocol::TargetContended {
                 target: "main".into(),

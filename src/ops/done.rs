@@ -160,6 +160,7 @@ fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
         author: &town.me,
         message: work.message.clone(),
         mode: refinery::mode_for(town, place, plan.mode)?,
+        profile: refinery::profile(place, work.base, work.head)?,
         after: work.after.clone(),
         is_alone: way == Way::Direct,
     };

@@ -17,6 +17,7 @@ pub mod nudge;
 pub mod oracle;
 pub mod past;
 pub mod peek;
+pub mod plugin;
 pub mod polecat;
 pub mod post;
 pub mod prime;

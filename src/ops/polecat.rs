@@ -140,6 +140,26 @@ pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
         .hint("wait for one, or raise the limit: gt config set polecats.max N"))
 }
 
+/// A polecat of the rig on this machine that has a sandbox and nothing on its hook; `first`, when it is one.
+///
+/// # Errors
+/// Io or corrupt, when sandboxes or hooks cannot be read.
+pub fn idle(town: &Town, place: &RigPlace, first: Option<&Address>) -> Result<Option<Address>> {
+    let mark = mark(town, place)?;
+    let most = usize::try_from(config::number(town, Some(place), "polecats.max")?.unwrap_or(30)).unwrap_or(30);
+    let pool = (0..most).map(|n| Ok(Address::Polecat(place.rig.name.clone(), pool_name(n, &mark).parse()?)));
+    let state = place.ledger.state()?;
+    for address in first.cloned().map(Ok).into_iter().chain(pool) {
+        let address: Address = address?;
+        let Address::Polecat(rig, name) = &address else { continue };
+        let is_here = *rig == place.rig.name && ground(place, &sandbox(place, name))? == Ground::Worktree;
+        if is_here && state.hook(&address)?.is_none() {
+            return Ok(Some(address));
+        }
+    }
+    Ok(None)
+}
+
 /// Takes the named polecat.
 ///
 /// # Errors

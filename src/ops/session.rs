@@ -97,7 +97,7 @@ fn seed_for(seed: u64, session: &str) -> u64 {
 }
 
 /// Where an agent's programs are looked up: this program first, then as everywhere.
-fn search_path(town: &Town) -> Result<OsString> {
+pub(super) fn search_path(town: &Town) -> Result<OsString> {
     let mut path = OsString::from(programs(town)?);
     if let Some(old) = env::os(Var::Path) {
         path.push(":");

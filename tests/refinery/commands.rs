@@ -48,6 +48,34 @@ fn a_branch_is_filed_listed_landed_and_explained() {
 }
 
 #[test]
+fn a_refinery_in_the_background_lands_what_comes_until_it_is_stopped_with_its_gates() {
+    let (town, rig) = Town::with_rig();
+    let pid = town.base().join("gate-pid");
+    let gate = format!("test ! -e slow || {{ echo $$ > {0}.new; mv {0}.new {0}; sleep 600; }}", pid.display());
+    town.gt_args(&["config", "set", "gates.test.command", &gate, "--rig", "widgets"]).succeeds();
+    assert!(town.gt("refinery status --rig widgets").succeeds().stdout.contains("gt refinery start"));
+    town.as_agent("widgets/polecats/toast").gt("refinery start --rig widgets").fails_with(4);
+    let started = town.gt("--json refinery start --rig widgets").json();
+    let again = town.gt("--json refinery start --rig widgets").json();
+    assert_eq!((&started["session"]["pid"], &again["was_running"]), (&again["session"]["pid"], &true.into()));
+    branch(&town, &rig, "good");
+    let bead = town.bead(&rig, "Work");
+    town.gt_args(&["mq", "submit", &bead, "good"]).succeeds();
+    town.until("it lands", || town.status(&bead) == "closed");
+    branch(&town, &rig, "slow");
+    let slow = town.bead(&rig, "Slow");
+    town.gt_args(&["mq", "submit", &slow, "slow"]).succeeds();
+    town.until("the gate runs", || pid.exists());
+    assert!(town.gt("refinery status --rig widgets").succeeds().stdout.contains("runs as process"));
+    let gate: u32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    assert!(town.gt("refinery stop --rig widgets").succeeds().stdout.contains("has ended"));
+    town.until("its gate is gone", || gastown::store::refs::start_time_of(gate).is_none());
+    assert!(town.gt("refinery stop --rig widgets").succeeds().stdout.contains("was not running"));
+    assert_eq!(town.status(&slow), "in_review");
+    town.fsck();
+}
+
+#[test]
 fn what_cannot_be_queued_is_refused_in_one_line() {
     let (town, rig) = Town::with_rig();
     let bead = town.bead(&rig, "Work");

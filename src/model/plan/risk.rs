@@ -20,7 +20,7 @@ const TALLY_MAX: u32 = 200;
 /// would count one cause several times.
 const LESSER_TRAIT: f64 = 0.5;
 /// Most directories of a request that are looked at.
-const DIRS_MAX: usize = 8;
+pub const DIRS_MAX: usize = 8;
 
 /// How many cases of a kind ended badly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
@@ -54,20 +54,20 @@ impl Tally {
 pub struct Traits {
     /// Who made it.
     pub author: String,
-    /// How many lines it changes.
-    pub lines: u64,
+    /// How many lines it changes, where that is known.
+    pub lines: Option<u64>,
     /// The directories of the paths that it changes.
     pub dirs: Vec<String>,
     /// How often its work was sent back before.
     pub attempts: u32,
-    /// Whether its author's own run of the gates was green.
-    pub is_preverified: bool,
+    /// Whether its author's own run of the gates was green, where that is known.
+    pub is_preverified: Option<bool>,
 }
 
 impl Traits {
     /// Groups of keys to count under; the keys of one group share its say.
     fn keys(&self) -> Vec<Vec<String>> {
-        let size = match self.lines {
+        let size = |lines: u64| match lines {
             0..=10 => "10",
             11..=50 => "50",
             51..=200 => "200",
@@ -78,12 +78,9 @@ impl Traits {
         dirs.sort_unstable();
         dirs.dedup();
         dirs.truncate(DIRS_MAX);
-        let mut keys = vec![
-            vec![format!("author {}", self.author)],
-            vec![format!("lines {size}")],
-            vec![format!("attempts {}", self.attempts.min(3))],
-            vec![format!("preverified {}", self.is_preverified)],
-        ];
+        let mut keys = vec![vec![format!("author {}", self.author)], vec![format!("attempts {}", self.attempts.min(3))]];
+        keys.extend(self.lines.map(|lines| vec![format!("lines {}", size(lines))]));
+        keys.extend(self.is_preverified.map(|is_green| vec![format!("preverified {is_green}")]));
         keys.extend((!dirs.is_empty()).then_some(dirs));
         keys
     }
@@ -171,7 +168,7 @@ mod tests {
     use super::*;
 
     fn by(author: &str) -> Traits {
-        Traits { author: author.to_owned(), lines: 40, ..Traits::default() }
+        Traits { author: author.to_owned(), lines: Some(40), ..Traits::default() }
     }
 
     #[test]
@@ -191,7 +188,7 @@ mod tests {
     fn what_many_touch_and_how_it_was_tried_shifts_the_odds() {
         let mut risks = Risks::default();
         let risky = Traits { dirs: vec!["src/core".into()], attempts: 2, ..by("toast") };
-        let safe = Traits { dirs: vec!["docs".into()], is_preverified: true, ..by("toast") };
+        let safe = Traits { dirs: vec!["docs".into()], is_preverified: Some(true), ..by("toast") };
         for n in 0..30 {
             risks.note(&risky, n % 3 == 0);
             risks.note(&safe, false);

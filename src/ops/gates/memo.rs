@@ -17,6 +17,8 @@ const SILENT_RUNS: u32 = 2;
 pub struct Memo {
     rules: Rc<Rules>,
     by_key: HashMap<String, Tally>,
+    /// How often each gate is red on what is good.
+    rates: BTreeMap<String, f64>,
 }
 
 #[derive(Clone, Default)]
@@ -27,16 +29,17 @@ struct Tally {
     unsaid: u32,
     /// Runs whose command was not there.
     missing: u32,
-    is_required: bool,
 }
 
 /// What the memo says of one tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Says {
     /// Every gate was green at least once.
     pub is_green: bool,
     /// Most reds of one gate that was never green. Two gates that are red in one run are one piece of evidence.
     pub reds: u32,
+    /// How likely a good tree shows such reds: what speaks most of any one gate's. 1, when there are none.
+    pub doubt: f64,
     /// A gate that was never green could not judge it, again and again.
     pub is_silent: bool,
     /// Gates that were red and never green.
@@ -70,7 +73,6 @@ impl Memo {
         for run in runs.iter().filter(|run| now.millis_since(run.at) <= rules.max_age_millis()) {
             let tally = by_key.entry(run.key.clone()).or_default();
             tally.gate.clone_from(&run.gate);
-            tally.is_required |= run.required;
             match run.verdict {
                 Verdict::Green => tally.greens += 1,
                 Verdict::Red => tally.reds += 1,
@@ -78,7 +80,9 @@ impl Memo {
                 Verdict::Infrastructure => tally.missing += u32::from(run.is_missing()),
             }
         }
-        Self { rules: Rc::clone(rules), by_key }
+        let mut memo = Self { rules: Rc::clone(rules), by_key, rates: BTreeMap::new() };
+        memo.rates = memo.flakes().into_iter().map(|(gate, flakes)| (gate, flakes.rate())).collect();
+        memo
     }
 
     /// Whether `gate` was green on what it reads of `tree`.
@@ -92,8 +96,14 @@ impl Memo {
     /// A command that is not there speaks against nobody, unless the target has it: then somebody took it away.
     #[must_use]
     pub fn says(&self, gates: &[Gate], tree: ObjectId, tip_tree: ObjectId) -> Says {
-        let mut says =
-            Says { is_green: true, reds: 0, is_silent: false, red_gates: BTreeSet::new(), silent_gates: BTreeSet::new() };
+        let mut says = Says {
+            is_green: true,
+            reds: 0,
+            doubt: 1.0,
+            is_silent: false,
+            red_gates: BTreeSet::new(),
+            silent_gates: BTreeSet::new(),
+        };
         for gate in gates {
             let tally = self.tally(gate, tree);
             if tally.greens > 0 {
@@ -102,6 +112,7 @@ impl Memo {
             says.is_green = false;
             let reds = tally.reds + if self.is_green(gate, tip_tree) { tally.missing } else { 0 };
             says.reds = says.reds.max(reds);
+            says.doubt = says.doubt.min(self.rate_of(&gate.name).powi(i32::try_from(reds).unwrap_or(i32::MAX)));
             if reds > 0 {
                 says.red_gates.insert(gate.name.clone());
             }
@@ -145,14 +156,13 @@ impl Memo {
         self.rules.gates().iter().filter_map(task).collect()
     }
 
-    /// How often required gates are red on what they were green on too.
+    /// How often `gate` is red on what is good, as learnt from what it was both green and red on.
     #[must_use]
-    pub fn flake_rate(&self) -> f64 {
-        let required = self.by_key.values().filter(|tally| tally.is_required);
-        sum(required).rate()
+    pub fn rate_of(&self, gate: &str) -> f64 {
+        self.rates.get(gate).copied().unwrap_or_else(|| Flakes::default().rate())
     }
 
-    /// The same for each gate that ran, required or not.
+    /// How often each gate that ran, required or not, was red on what it was green on too.
     #[must_use]
     pub fn flakes(&self) -> BTreeMap<String, Flakes> {
         let names: BTreeSet<&String> = self.by_key.values().map(|tally| &tally.gate).collect();
@@ -224,12 +234,31 @@ mod tests {
             [Verdict::Red, Verdict::Red, Verdict::Infrastructure].map(|verdict| run(&rules, &gate, verdict, 0)).into();
         let says = Memo::of(&runs, &rules, now).says(std::slice::from_ref(&gate), some_tree(), some_tree());
         assert_eq!((says.is_green, says.reds, says.is_silent), (false, 2, false));
+        assert!((says.doubt - 0.01_f64.powi(2)).abs() < 1e-9);
         runs.push(run(&rules, &gate, Verdict::Green, 0));
         let memo = Memo::of(&runs, &rules, now);
         assert_eq!(memo.says(std::slice::from_ref(&gate), some_tree(), some_tree()).reds, 0);
         assert!(memo.is_green(&gate, some_tree()));
-        assert!(memo.flake_rate() > risk::flake_rate(risk::Tally::default()));
+        assert!(memo.rate_of("test") > memo.rate_of("lint"));
         assert_eq!(memo.flakes()["test"], Flakes { reds: 2, runs: 3 });
+    }
+
+    #[test]
+    fn reds_of_a_gate_that_flakes_say_less_than_those_of_one_that_does_not() {
+        let (firm, flaky) = (Gate::new("firm", "true", 1000), Gate::new("flaky", "true", 1000));
+        let (rules, now) = (rules(vec![firm.clone(), flaky.clone()], "m1"), Moment::from_millis(0));
+        let known_to_flake = (0..40).map(|n| {
+            let key = format!("of another tree {}", n / 4);
+            GateRun { key, ..run(&rules, &flaky, if n % 4 == 0 { Verdict::Red } else { Verdict::Green }, 0) }
+        });
+        let both = [&firm, &flaky].map(|gate| run(&rules, gate, Verdict::Red, 0));
+        let runs: Vec<GateRun> = known_to_flake.chain(both).collect();
+        let memo = Memo::of(&runs, &rules, now);
+        let doubt = |gates: &[&Gate]| {
+            memo.says(&gates.iter().map(|gate| (*gate).clone()).collect::<Vec<_>>(), some_tree(), some_tree()).doubt
+        };
+        assert!(doubt(&[&flaky]) > 0.1 && doubt(&[&firm]) < 0.02);
+        assert!((doubt(&[&flaky, &firm]) - doubt(&[&firm])).abs() < 1e-9);
     }
 
     #[test]
@@ -268,7 +297,7 @@ mod tests {
         let mut known = vec![run(&rules, &optional, Verdict::Red, 0)];
         assert_eq!(names(&memo(&known).tasks(some_tree())), [("setup", false), ("test", false)]);
         known.push(green(&optional));
-        assert!((memo(&known).flake_rate() - risk::flake_rate(risk::Tally::default())).abs() < 1e-9);
+        assert!(memo(&known).rate_of("style") > memo(&known).rate_of("test"));
         assert_eq!(memo(&known).flakes()["style"], Flakes { reds: 1, runs: 2 });
         let named = memo(&[green(&setup), green(&test)]).tasks_named(some_tree(), &["test".into()]);
         assert_eq!(names(&named), [("setup", true), ("test", false)]);

@@ -88,6 +88,19 @@ impl Yard {
         Ok(None)
     }
 
+    /// Ends what a process that is dead left running in checkouts.
+    ///
+    /// # Errors
+    /// Io, when a lock cannot be taken.
+    pub fn end_strays(&self) -> Result<()> {
+        for number in self.numbers.clone() {
+            if let Some(_lock) = KernelLock::try_take(&self.locks.join(format!("{number}.flock")))? {
+                let _ = command::sweep(&dir_of(&self.refinery, number));
+            }
+        }
+        Ok(())
+    }
+
     /// In how many paths checkout `number` differs from `tree`; one that is not there yet differs the most.
     fn distance(&self, number: u32, tree: ObjectId) -> usize {
         // With one there is nothing to choose.

@@ -94,7 +94,11 @@ impl Drained {
             | Event::Forced { .. }
             | Event::Recovered { .. }
             | Event::Raced { .. }
-            | Event::LeftBehind { .. } => {}
+            | Event::LeftBehind { .. }
+            | Event::FalseGreen { .. }
+            | Event::Plugin { .. }
+            | Event::TaskGiven { .. }
+            | Event::TaskWaits { .. } => {}
             Event::ConvoyLanded { convoy, .. } => self.convoys.push(convoy.clone()),
             Event::ConvoyFed { beads, .. } => self.slung.extend(beads.iter().cloned()),
         }
@@ -112,7 +116,10 @@ impl Queue<'_> {
             drained.note(event, &target);
             say(event);
         };
-        let worked = if self.recover(&mut say)? { self.work(&mut say) } else { Ok(()) };
+        let worked = match self.recover(&mut say)? {
+            true => self.call_plugins(&mut say).and_then(|()| self.work(&mut say)),
+            false => Ok(()),
+        };
         self.tidy_pull_branch(&mut say)?;
         worked?;
         self.see_out(&mut say)?;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::flow::Flow;
-use crate::model::gate::Verdict;
+use crate::model::gate::{GateRun, Verdict};
 use crate::name::BeadId;
 
 /// Something that happened in a queue.
@@ -65,6 +65,9 @@ pub enum Event {
         cause: String,
         /// The gate that was red, the paths that conflict, or what was wrong.
         detail: String,
+        /// The task that was filed to solve the conflict.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task: Option<BeadId>,
         /// How sure the search was.
         posterior: f64,
     },
@@ -105,6 +108,15 @@ pub enum Event {
         /// Its tip.
         tip: String,
         /// The gates that are red on it.
+        gates: Vec<String>,
+    },
+    /// Gates that were green on the target's tip were red there when they ran once more.
+    FalseGreen {
+        /// The branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// The gates.
         gates: Vec<String>,
     },
     /// A landing that an earlier process left unfinished was finished, done again or called off.
@@ -158,6 +170,31 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A conflict task was put on the hook of an idle polecat.
+    TaskGiven {
+        /// The task.
+        task: BeadId,
+        /// The request whose conflict it solves.
+        mr: BeadId,
+        /// Who has it.
+        agent: String,
+    },
+    /// A conflict task could not be given to the polecat that is idle; it stays ready.
+    TaskWaits {
+        /// The task.
+        task: BeadId,
+        /// Why.
+        reason: String,
+    },
+    /// A plugin was called in before the queue was worked, or should have been.
+    Plugin {
+        /// Which.
+        plugin: String,
+        /// How it ended: `done`, `failed`, `too slow`, or why it was not called.
+        outcome: String,
+        /// The first line that it said. Foreign text.
+        said: String,
+    },
     /// All that a convoy tracks is closed with what landed.
     ConvoyLanded {
         /// The convoy.
@@ -189,6 +226,18 @@ pub enum Recovery {
 }
 
 impl Event {
+    /// That `run` ended.
+    pub(super) fn ended(run: &GateRun) -> Self {
+        Self::GateEnded {
+            gate: run.gate.clone(),
+            stack: run.stack.clone(),
+            verdict: run.verdict,
+            exit: run.exit,
+            took_millis: run.took_millis,
+            is_required: run.required,
+        }
+    }
+
     /// The event in one line. Names of branches, gates and paths in it are foreign text.
     #[must_use]
     pub fn line(&self) -> String {
@@ -205,19 +254,25 @@ impl Event {
             Self::Landed { mr, beads, target, commit } => {
                 format!("landed {mr} ({}) on {target} as {}", names(beads), short(commit))
             }
-            Self::Evicted { mr, beads, cause, detail, posterior } if cause == "red" => {
+            Self::Evicted { mr, beads, cause, detail, posterior, .. } if cause == "red" => {
                 format!("sent back {mr} ({}): gate {detail} is red, {:.1} % sure", names(beads), posterior * 100.0)
             }
-            Self::Evicted { mr, beads, cause, detail, .. } if cause == "conflict" => {
-                format!("sent back {mr} ({}): {cause} in {detail}", names(beads))
+            Self::Evicted { mr, beads, cause, detail, task, .. } if cause == "conflict" => {
+                let task = task.as_ref().map(|task| format!("; {task} is to solve it")).unwrap_or_default();
+                format!("sent back {mr} ({}): {cause} in {detail}{task}", names(beads))
             }
             Self::Evicted { mr, beads, detail, .. } => format!("sent back {mr} ({}): {detail}", names(beads)),
+            Self::TaskGiven { task, mr, agent } => format!("slung {task}, the conflict of {mr}, to {agent}"),
+            Self::TaskWaits { task, reason } => format!("{task} is slung to nobody yet: {reason}"),
             Self::Held { mr, reason } => format!("held {mr}: {reason}"),
             Self::Resumed { mr } => format!("{mr} is queued again"),
             Self::Stopped { said, .. } => said.clone(),
             Self::Forced { mr, by, reason } => format!("{mr} lands without gates by order of {by}: {reason}"),
             Self::TargetRed { target, tip, gates } => {
                 format!("{target} itself is red at {} ({}); nobody is sent back for it", short(tip), gates.join(", "))
+            }
+            Self::FalseGreen { target, tip, gates } => {
+                format!("{} is red on {target} at {} where it was green before", gates.join(", "), short(tip))
             }
             Self::Recovered { intent, outcome } => {
                 let outcome = match outcome {
@@ -238,6 +293,8 @@ impl Event {
             Self::PullRequestStuck { target, reason } => format!("the pull request for {target} waits: {reason}"),
             Self::RemoteAway { reason } => format!("waiting for the remote: {reason}"),
             Self::LeftBehind { what, reason } => format!("left {what} as it is: {reason}"),
+            Self::Plugin { plugin, outcome, said } if said.is_empty() => format!("plugin {plugin}: {outcome}"),
+            Self::Plugin { plugin, outcome, said } => format!("plugin {plugin} is {outcome}: {said}"),
             Self::ConvoyLanded { convoy, title } => format!("convoy {convoy} has landed: {title}"),
             Self::ConvoyFed { convoy, beads } => format!("slung {} of convoy {convoy}", names(beads)),
         }

@@ -8,6 +8,7 @@ use super::Queue;
 use super::event::{Event, short};
 use super::look::{self, Request, object_id};
 use super::losses::LOSSES_MAX;
+use super::resolve;
 use super::stack::{Stack, quoted, reproduce_conflict};
 use crate::env::crash_point;
 use crate::error::Result;
@@ -16,7 +17,7 @@ use crate::git::{commits, diff};
 use crate::ledger::{Change, State, tree};
 use crate::model::bead::Status;
 use crate::model::gate::{GateRun, Verdict};
-use crate::model::merge_request::{Blame, MergeRequest, MrState};
+use crate::model::merge_request::{Blame, MergeRequest, MrState, OnConflict};
 use crate::model::protocol::Protocol;
 use crate::model::record::Object;
 use crate::name::BeadId;
@@ -61,7 +62,7 @@ impl Queue<'_> {
                 crash_point("evict.pinned");
             }
         }
-        let message = |bead: &BeadId| Protocol::MergeFailed {
+        let message = |bead: &BeadId, _: &Blame| Protocol::MergeFailed {
             mr: request.bead.id.clone(),
             bead: bead.clone(),
             gate: blame.gate.clone(),
@@ -114,13 +115,14 @@ impl Queue<'_> {
             blame.theirs = diff::commits_touching(store, fork, tip, files, LINES_MAX)?;
         }
         blame.reproduce = reproduce_conflict(store, &blame.base, request);
-        let message = |bead: &BeadId| Protocol::ReworkRequest {
+        let message = |bead: &BeadId, blame: &Blame| Protocol::ReworkRequest {
             mr: request.bead.id.clone(),
             bead: bead.clone(),
             target: request.mr.target.clone(),
             files: blame.files.clone(),
             ours: request.mr.head.clone(),
             theirs: blame.theirs.clone(),
+            task: blame.task.clone(),
         };
         self.send_back(request, &blame, message, say)
     }
@@ -135,7 +137,7 @@ impl Queue<'_> {
         let mut blame = Self::blame("race", tip, &state, &request)?;
         blame.stack_commit.clone_from(&request.mr.head);
         blame.note = format!("it was green and could not land, {LOSSES_MAX} times in a row: {reason}");
-        let message = |bead: &BeadId| Protocol::MergeFailed {
+        let message = |bead: &BeadId, blame: &Blame| Protocol::MergeFailed {
             mr: id.clone(),
             bead: bead.clone(),
             gate: "landing".to_owned(),
@@ -169,6 +171,7 @@ impl Queue<'_> {
             evidence: Vec::new(),
             failing: Vec::new(),
             landed_since: landed.map(|other| other.bead.id).collect(),
+            task: None,
             reproduce: String::new(),
             by: String::new(),
             note: String::new(),
@@ -192,7 +195,7 @@ impl Queue<'_> {
         &self,
         request: &Request,
         blame: &Blame,
-        message: impl Fn(&BeadId) -> Protocol,
+        message: impl Fn(&BeadId, &Blame) -> Protocol,
         say: &mut dyn FnMut(&Event),
     ) -> Result<()> {
         let subject = format!("send back {} ({})", request.bead.id, blame.cause);
@@ -210,7 +213,7 @@ impl Queue<'_> {
         change: &mut Change<'_>,
         request: &Request,
         blame: &Blame,
-        message: &impl Fn(&BeadId) -> Protocol,
+        message: &impl Fn(&BeadId, &Blame) -> Protocol,
     ) -> Result<Option<Event>> {
         let id = &request.bead.id;
         let mut bead = change.bead(id)?;
@@ -218,26 +221,31 @@ impl Queue<'_> {
         if !mr.state.is_live() || mr.head != request.mr.head {
             return Ok(None);
         }
+        let (by, mut blame) = (self.me.to_string(), blame.clone());
+        // What takes work back leaves it closed when it fails.
+        if mr.reverts.is_none() {
+            mr.source_beads.iter().try_for_each(|source| reopen(change, source, id, &by, &in_words(&blame)))?;
+        }
+        if blame.cause == "conflict" && self.on_conflict == OnConflict::AutoRebase {
+            blame.task = resolve::file_task(change, request, &blame, &by)?;
+        }
+        for source in &mr.source_beads {
+            for to in self.hearers(&mr.author) {
+                post::post(change, &message(source, &blame), &self.me, &to)?;
+            }
+        }
         mr.become_state(MrState::Evicted);
         mr.blame = Some(blame.clone());
         mr.put_into(&mut bead);
-        bead.close(&self.me.to_string(), &format!("evicted ({})", blame.cause), change.now())?;
+        bead.close(&by, &format!("evicted ({})", blame.cause), change.now())?;
         change.put_bead(&bead)?;
-        for source in &mr.source_beads {
-            // What takes work back leaves it closed when it fails.
-            if mr.reverts.is_none() {
-                reopen(change, source, id, &self.me.to_string(), &in_words(blame))?;
-            }
-            for to in self.hearers(&mr.author) {
-                post::post(change, &message(source), &self.me, &to)?;
-            }
-        }
         let detail = [&blame.note, &blame.gate].into_iter().find(|text| !text.is_empty()).cloned();
         Ok(Some(Event::Evicted {
             mr: id.clone(),
             beads: request.mr.source_beads.clone(),
-            cause: blame.cause.clone(),
+            cause: blame.cause,
             detail: detail.unwrap_or_else(|| blame.files.join(", ")),
+            task: blame.task,
             posterior: blame.posterior,
         }))
     }

@@ -14,7 +14,7 @@ use super::kin::Kin;
 use super::land::Attempt;
 use super::look::{self, Request};
 use super::stack::{self, Misfit, Stack};
-use super::{Queue, Turn, check_home, clerk, control, recover, rights};
+use super::{Queue, Turn, check_home, clerk, control, recover, resolve, rights};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::git::merge::Stacker;
@@ -80,6 +80,7 @@ pub fn land(town: &Town, place: &RigPlace, ids: &[BeadId], reason: &str, say: &m
         is_ungated_allowed: !config::is_on(town, Some(place), "gates.require")?,
         review: config::review(town, place)?,
         clerk,
+        on_conflict: resolve::on_conflict(town, place)?,
         force: Some(force),
         me: town.me.clone(),
         actor: town.actor.clone(),

@@ -66,14 +66,7 @@ impl Queue<'_> {
             }
             Happening::Ended { run, .. } => {
                 self.runs += 1;
-                say(&Event::GateEnded {
-                    gate: run.gate.clone(),
-                    stack: run.stack.clone(),
-                    verdict: run.verdict,
-                    exit: run.exit,
-                    took_millis: run.took_millis,
-                    is_required: run.required,
-                });
+                say(&Event::ended(&run));
             }
             Happening::Decided { .. } => {}
             Happening::Over { trial } => {

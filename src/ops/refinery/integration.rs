@@ -13,8 +13,9 @@ use serde::Serialize;
 
 use super::event::Event;
 use super::look as requests;
+use super::profile::profile;
 use super::submit::{Handed, check_pin, file_mr};
-use super::{Drained, Queue};
+use super::{Drained, Queue, resolve};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::merge::merge_base;
 use crate::git::progress::Progress;
@@ -180,11 +181,14 @@ pub fn tip_of(place: &RigPlace, branch: &str) -> Result<Option<ObjectId>> {
     }
 }
 
-/// The branch that `bead` goes to: the integration branch of the nearest epic above it that has one, else the rig's target.
+/// The branch that `bead` goes to: for a conflict task that of the request, else the integration branch of the nearest epic above it that has one, else the rig's target.
 ///
 /// # Errors
 /// Corrupt, when a bead above it cannot be read.
 pub fn target_for(place: &RigPlace, state: &State<'_>, bead: &Bead) -> Result<String> {
+    if let Some(target) = resolve::target_of(state, bead)? {
+        return Ok(target);
+    }
     let mut above = parent_of(bead).cloned();
     for _ in 0..GENERATIONS_MAX {
         let Some(parent) = above.take() else { break };
@@ -251,6 +255,7 @@ pub fn land(town: &Town, place: &RigPlace, epic: &BeadId, force: bool) -> Result
         author: &town.me,
         message: whole_message(&bead),
         mode: Mode::Merge,
+        profile: profile(place, base, from)?,
         after: Vec::new(),
         is_alone: false,
     };

@@ -225,7 +225,6 @@ mod tests {
     use super::*;
     use crate::model::bead::{Bead, IssueType};
     use crate::model::merge_request::Mode;
-    use crate::model::record::Object;
     use crate::time::Moment;
 
     /// A request `id` for `work`, the `at`th, on `after`.
@@ -246,22 +245,7 @@ mod tests {
             message: String::new(),
             mode: Mode::Squash,
             depends_on: ids(after),
-            told_of: vec![],
-            reverts: None,
-            reverted_by: None,
-            landed_onto: None,
-            alone: false,
-            attempts: 0,
-            landed_commit: None,
-            held_reason: None,
-            held_for: None,
-            waits_for: Vec::new(),
-            approvals: Vec::new(),
-            pull_request: None,
-            hold: None,
-            force: None,
-            blame: None,
-            extra: Object::new(),
+            ..MergeRequest::blank(now)
         };
         Request { bead, mr }
     }

@@ -78,8 +78,8 @@ impl Known<'_> {
 
     fn trial(&self, set: Places, lacks: u32, tree: ObjectId) -> Trial {
         let memo: &Memo = &self.outlook.memo;
-        let Says { is_green, reds, is_silent, .. } = memo.says(self.gates, tree, self.stack.tip_tree);
-        Trial { is_green, is_silent, ..Trial::new(set, lacks).red(reds, memo.flake_rate()) }
+        let Says { is_green, reds, doubt, is_silent, .. } = memo.says(self.gates, tree, self.stack.tip_tree);
+        Trial { reds, doubt, is_green, is_silent, ..Trial::new(set, lacks) }
     }
 
     /// The landings on the tip, newest first, down to the first commit that is none.
@@ -143,7 +143,7 @@ pub fn asked(outlook: &Outlook, stack: &Stack) -> Vec<plan::Asked> {
     let one = |(at, placed): (usize, &stack::Placed)| {
         let elders = outlook.kin.elders(&placed.request.bead.id);
         let is_elder = |place: &usize| elders.contains(&stack.placed[*place].request.bead.id);
-        plan::Asked { risk: outlook.risk(&placed.request.mr.author), needs: (0..at).filter(is_elder).collect() }
+        plan::Asked { risk: outlook.risk(&placed.request.mr), needs: (0..at).filter(is_elder).collect() }
     };
     stack.placed.iter().enumerate().map(one).collect()
 }

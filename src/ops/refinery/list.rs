@@ -248,7 +248,7 @@ fn of_target(town: &Town, place: &RigPlace, state: &State<'_>, target: &str) -> 
         let tip = store.read_ref(&format!("refs/heads/{}", mr.branch))?.map(|tip| tip.to_string());
         one.branch_moved_to = tip.filter(|tip| *tip != mr.head);
         if one.state == MrState::Queued {
-            risks.push(outlook.risk(&mr.author));
+            risks.push(outlook.risk(mr));
             one.expected_millis = run_millis.map(|millis| estimate::millis_expected(millis, &risks));
         }
         rows.push(one);

@@ -8,13 +8,14 @@ use std::rc::Rc;
 use gix::ObjectId;
 
 use super::kin::Kin;
+use super::profile::traits;
 use crate::error::{Kind, OrFail, Result};
 use crate::ledger::{State, tree};
 use crate::model::bead::{Bead, IssueType};
 use crate::model::gate::{GateRun, Verdict};
 use crate::model::merge_request::{MergeRequest, MrState};
 use crate::model::plan::Rank;
-use crate::model::plan::risk::{Risks, Traits, permille};
+use crate::model::plan::risk::{Risks, permille};
 use crate::model::plan::width::Timed;
 use crate::name::BeadId;
 use crate::ops::gates::{Memo, Rules};
@@ -179,10 +180,10 @@ impl Outlook {
         Ok(Self { waiting, memo: Memo::of(&runs, rules, now), stacked, landed, timed: timed(&runs), kin, risks })
     }
 
-    /// How likely a request of `author` is bad, before any run.
+    /// How likely `mr` is bad, before any run.
     #[must_use]
-    pub fn risk(&self, author: &str) -> f64 {
-        self.risks.of(&traits(author))
+    pub fn risk(&self, mr: &MergeRequest) -> f64 {
+        self.risks.of(&traits(mr))
     }
 }
 
@@ -223,15 +224,10 @@ pub fn risks(requests: &[Request]) -> Risks {
         let is_red = request.mr.blame.as_ref().is_some_and(|blame| blame.cause == "red");
         let is_bad = request.mr.state == MrState::Evicted;
         if request.mr.state == MrState::Landed || (is_bad && is_red) {
-            risks.note(&traits(&request.mr.author), is_bad);
+            risks.note(&traits(&request.mr), is_bad);
         }
     }
     risks
-}
-
-/// What is counted of a request.
-fn traits(author: &str) -> Traits {
-    Traits { author: author.to_owned(), ..Traits::default() }
 }
 
 /// What orders `request` in its queue.
@@ -244,7 +240,7 @@ pub fn rank(request: &Request, risks: &Risks) -> Rank {
         submitted_at: request.mr.submitted_at,
         convoy_at: None,
         parents: request.mr.depends_on.clone(),
-        risk_permille: permille(risks.of(&traits(&request.mr.author))),
+        risk_permille: permille(risks.of(&traits(&request.mr))),
     }
 }
 

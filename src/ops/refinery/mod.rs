@@ -16,9 +16,14 @@
 //! check     commits about to land, once more   tell      words to authors before anything is sent back
 //! kin       who stands on whom                 revert    take back what has landed
 //! permit    what people said that holds a request, judged
+//! idle      gates that run again while nothing waits
 //! pull      by pull request, when nobody may push    clerk     the command that opens them
 //! losses    dropped landings, counted                 alarm     word to who watches, once of a tip
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
+//! station   the refinery as a session
+//! plugins   those that are called in before a queue is worked
+//! profile   what is known of a change before any gate
+//! resolve   tasks that bring a request onto a target with which it conflicts
 //! retry     the same head once more                             force     land without gates
 //! rights    who may say what                                    list      the queue in rows
 //! integration   branches for the children of an epic
@@ -35,6 +40,7 @@ mod evict;
 mod force;
 mod gate;
 mod hold;
+mod idle;
 pub mod integration;
 mod kin;
 mod known;
@@ -44,15 +50,19 @@ mod look;
 mod losses;
 mod origin;
 mod permit;
+mod plugins;
+mod profile;
 mod pull;
 mod recover;
 mod remote;
+mod resolve;
 mod retry;
 mod revert;
 mod review;
 mod rights;
 mod shape;
 mod stack;
+mod station;
 mod stats;
 mod submit;
 mod tell;
@@ -70,7 +80,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::{Actor, Change, Deed, tree};
 use crate::model::address::Address;
 use crate::model::gate::Gate;
-use crate::model::merge_request::Force;
+use crate::model::merge_request::{Force, OnConflict};
 use crate::model::review::Rule;
 use crate::name::{BeadId, Name};
 use crate::ops::gates::{Rules, Subject, TrialId, Trials, Yard};
@@ -87,14 +97,17 @@ pub use crate::git::patch::FileChange;
 pub use control::{Steered, hold, release, steer, withdraw};
 pub use event::{Event, Recovery};
 pub use force::{Forced, land};
+pub use idle::look_again;
 pub use integration::{Ending, Integrated, Standing};
 pub use list::{Brief, Listed, Next, brief, list, next, stopped};
 pub use look::{Request, targets, waiting};
 pub use origin::{Origin, origin};
 pub use permit::unwanted;
+pub use profile::profile;
 pub use retry::retry;
 pub use revert::{Reverted, revert};
 pub use review::{Diff, Reviewed, approve, comment, diff, reject};
+pub use station::{Started, Station, Stopped, start, station, stop};
 pub use stats::stats;
 pub use submit::{Filed, Ground, Handed, Submission, check_pin, file_mr, ground, mode_for, submit};
 pub use why::{GateStory, Overview, Story, TargetOverview, status, why};
@@ -176,6 +189,8 @@ pub(crate) struct Queue<'a> {
     review: Rule,
     /// Who opens pull requests, when the target is moved by these.
     clerk: Option<Clerk>,
+    /// What becomes of what conflicts with the target.
+    on_conflict: OnConflict,
     /// The order by which everything lands without gates.
     force: Option<Force>,
     me: Address,
@@ -209,6 +224,13 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     if let Err(error) = protect::refresh(town, place) {
         say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
     }
+    let drained = work_targets(town, place, only, say)?;
+    // Each landing and each request that leaves may free a polecat, or make a task needless.
+    resolve::hand_out(town, place, say)?;
+    Ok(drained)
+}
+
+fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     let state = place.ledger.state()?;
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
     let live = look::requests(&state)?.into_iter().filter(|request| request.mr.state.is_live());
@@ -222,6 +244,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     let rules = Rules::read(town, place, &town.machine)?;
     let is_ungated_allowed = !config::is_on(town, Some(place), "gates.require")?;
     let review = config::review(town, place)?;
+    let on_conflict = resolve::on_conflict(town, place)?;
     let me = Address::Refinery(place.rig.name.clone());
     let actor = Actor { name: me.to_string(), email: town.actor.email.clone(), model: None };
     let mut drained = Drained::default();
@@ -242,6 +265,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
             is_ungated_allowed,
             review,
             clerk,
+            on_conflict,
             force,
             me,
             actor,
@@ -282,8 +306,11 @@ pub fn serve(
     check_home(town, place)?;
     loop {
         let before = look::mark(place)?;
-        let rest_millis = match run(town, place, say) {
-            Ok(_) => REST_MILLIS,
+        let looked = run(town, place, say).and_then(|_| idle::look_again(town, place, say));
+        let rest_millis = match looked {
+            // There may be more to look at.
+            Ok(true) => 0,
+            Ok(false) => REST_MILLIS,
             Err(error) => {
                 complain(&error);
                 if error.kind == Kind::Conflict { RETRY_MILLIS } else { REST_MILLIS }

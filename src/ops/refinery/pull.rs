@@ -20,7 +20,7 @@ use crate::git::push::{Outcome, Update};
 use crate::git::{commits, fetch, push};
 use crate::ledger::tree;
 use crate::model::gate::{Intent, Landing};
-use crate::model::merge_request::MergeRequest;
+use crate::model::merge_request::{Blame, MergeRequest};
 use crate::model::notebook::Notebook;
 use crate::model::protocol::Protocol;
 use crate::name::BeadId;
@@ -189,7 +189,7 @@ impl Queue<'_> {
                 let mut blame = Self::blame("pull-request-closed", old, &state, &request)?;
                 blame.stack_commit.clone_from(&landing.commit);
                 blame.note.clone_from(&note);
-                let message = |bead: &BeadId| Protocol::MergeFailed {
+                let message = |bead: &BeadId, _: &Blame| Protocol::MergeFailed {
                     mr: landing.mr.clone(),
                     bead: bead.clone(),
                     gate: "pull request".to_owned(),

@@ -1,6 +1,8 @@
 //! The same head once more: a new request for what was sent back or withdrawn.
 
 use super::look::{self, object_id};
+use super::profile::profile;
+use super::resolve;
 use super::rights;
 use super::submit::{self, Filed, Handed, check_pin};
 use crate::error::{Error, Kind, OrFail, Result};
@@ -34,9 +36,13 @@ pub fn retry(town: &Town, place: &RigPlace, id: &BeadId, insist: Option<&str>) -
         }
         rights::check_steers(&town.me, "insist on a head that was sent back")?;
     }
-    let [source] = mr.source_beads.as_slice() else {
-        return Err(Error::refused(format!("{old} delivers several beads")).hint("hand each in anew: gt mq submit BEAD BRANCH"));
+    let [source, rest @ ..] = mr.source_beads.as_slice() else {
+        return Err(Error::new(Kind::Corrupt, format!("{old} delivers nothing")));
     };
+    // What a conflict task delivers besides comes along by itself.
+    if !rest.is_empty() && resolve::resolves(&state.bead(source)?).is_none() {
+        return Err(Error::refused(format!("{old} delivers several beads")).hint("hand each in anew: gt mq submit BEAD BRANCH"));
+    }
     let (head, base) = (request.head()?, object_id(&mr.base)?);
     if store.repo.find_header(head).is_err() {
         return Err(Error::not_found(format!("the commit of {old} is not on this machine")).hint("gt sync fetches it"));
@@ -58,6 +64,7 @@ pub fn retry(town: &Town, place: &RigPlace, id: &BeadId, insist: Option<&str>) -
         author: &author,
         message: mr.message.clone(),
         mode: mr.mode,
+        profile: mr.profile.clone().map_or_else(|| profile(place, base, head), Ok)?,
         after: mr.depends_on.clone(),
         is_alone: mr.alone,
     };

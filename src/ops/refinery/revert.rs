@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Queue;
 use super::integration::tip_of;
 use super::look::{self, Request, object_id};
+use super::profile::profile;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::commits;
 use crate::git::merge::{Merged, Stacker};
@@ -67,7 +68,6 @@ pub fn revert(town: &Town, place: &RigPlace, id: &BeadId, why: Option<&str>) -> 
     crate::env::crash_point("revert.pinned");
     let why = why.unwrap_or_default().to_owned();
     let request = MergeRequest {
-        state: MrState::Queued,
         branch: format!("revert/{}", landed.bead.id),
         target: target.clone(),
         head: head.to_string(),
@@ -78,23 +78,9 @@ pub fn revert(town: &Town, place: &RigPlace, id: &BeadId, why: Option<&str>) -> 
         submitted_at: town.now,
         message,
         mode: Mode::Squash,
-        depends_on: Vec::new(),
-        told_of: Vec::new(),
+        profile: Some(profile(place, tip, head)?),
         reverts: Some(Revert { mr: landed.bead.id.clone(), why, reopens: !landed.takes_back(), extra: Object::new() }),
-        reverted_by: None,
-        alone: false,
-        attempts: 0,
-        landed_commit: None,
-        landed_onto: None,
-        held_reason: None,
-        held_for: None,
-        waits_for: Vec::new(),
-        approvals: Vec::new(),
-        pull_request: None,
-        hold: None,
-        force: None,
-        blame: None,
-        extra: Object::new(),
+        ..MergeRequest::blank(town.now)
     };
     let filed = place.ledger.transact(&deed, |change| file(change, &new, &request, &landed));
     filed.inspect_err(|_| {

@@ -182,6 +182,7 @@ fn rejection(request: &Request, by: &str, note: &str, at: Moment) -> Blame {
         theirs: Vec::new(),
         evidence: Vec::new(),
         failing: Vec::new(),
+        task: None,
         landed_since: Vec::new(),
         reproduce: String::new(),
         by: by.to_owned(),

@@ -155,14 +155,12 @@ fn ends_with_trailers(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::bead::{Bead, IssueType};
-    use crate::model::merge_request::{MergeRequest, MrState};
-    use crate::model::record::Object;
+    use crate::model::merge_request::MergeRequest;
 
     fn message(text: &str, coauthors: &[String]) -> String {
         let now = Moment::from_millis(0);
         let bead = Bead::new("wi-mr-a".parse().unwrap(), IssueType::MergeRequest, "Mend it", "x", now).unwrap();
         let mr = MergeRequest {
-            state: MrState::Queued,
             branch: "b".into(),
             target: "main".into(),
             head: String::new(),
@@ -173,23 +171,7 @@ mod tests {
             submitted_at: now,
             message: text.into(),
             mode: Mode::Squash,
-            depends_on: vec![],
-            told_of: vec![],
-            reverts: None,
-            reverted_by: None,
-            landed_onto: None,
-            attempts: 0,
-            landed_commit: None,
-            alone: false,
-            held_reason: None,
-            held_for: None,
-            waits_for: Vec::new(),
-            approvals: Vec::new(),
-            pull_request: None,
-            hold: None,
-            force: None,
-            blame: None,
-            extra: Object::new(),
+            ..MergeRequest::blank(now)
         };
         let place = tempfile::TempDir::new().unwrap();
         let repo = place.path().join("a.git");

@@ -10,14 +10,15 @@ use crate::ledger::{Change, Deed, tree};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status, TITLE_CHARS_MAX};
 use crate::model::hook::Hook;
-use crate::model::merge_request::{MergeRequest, Mode, MrState};
+use crate::model::merge_request::{MergeRequest, Mode, MrState, Profile};
 use crate::model::protocol::Protocol;
-use crate::model::record::Object;
 use crate::name::{BeadId, Name};
 use crate::ops::post;
 use crate::ops::refinery::integration;
 use crate::ops::refinery::kin::{self, Branch};
 use crate::ops::refinery::look;
+use crate::ops::refinery::profile::profile;
+use crate::ops::refinery::resolve;
 use crate::store::Store;
 use crate::town::{RigPlace, Town};
 
@@ -46,6 +47,8 @@ pub struct Handed<'a> {
     pub message: String,
     /// The form in which it lands.
     pub mode: Mode,
+    /// What is known of its change.
+    pub profile: Profile,
     /// Requests that it stands on.
     pub after: Vec<BeadId>,
     /// Whether it goes before all others, and alone.
@@ -96,7 +99,11 @@ pub(super) fn file(change: &mut Change<'_>, handed: &Handed<'_>, is_return_force
     }
     let mut source = change.bead(handed.source)?;
     let all = look::requests(change.before())?;
-    let is_earlier = |request: &&look::Request| request.mr.source_beads.contains(handed.source) && request.mr.reverts.is_none();
+    let with = resolve::delivered_with(change, &source)?;
+    let delivered: Vec<BeadId> = std::iter::once(handed.source.clone()).chain(with.iter().map(|bead| bead.id.clone())).collect();
+    let is_earlier = |request: &&look::Request| {
+        request.mr.source_beads.iter().any(|bead| delivered.contains(bead)) && request.mr.reverts.is_none()
+    };
     let earlier: Vec<&look::Request> = all.iter().filter(is_earlier).collect();
     if !is_return_forced {
         check_return(&all, &earlier, handed)?;
@@ -116,39 +123,30 @@ pub(super) fn file(change: &mut Change<'_>, handed: &Handed<'_>, is_return_force
     bead.model.clone_from(&source.model);
     let evicted = earlier.iter().filter(|request| request.mr.state == MrState::Evicted).count();
     MergeRequest {
-        state: MrState::Queued,
         branch: handed.branch.to_owned(),
         target: handed.target.to_owned(),
         head: handed.head.clone(),
         base: handed.base.clone(),
         tree: handed.tree.clone(),
-        source_beads: vec![handed.source.clone()],
+        source_beads: delivered,
         author: author.clone(),
         submitted_at: now,
         message: handed.message.clone(),
         mode: handed.mode,
+        profile: Some(handed.profile.clone()),
         depends_on: handed.after.clone(),
-        told_of: Vec::new(),
-        reverts: None,
-        reverted_by: None,
-        landed_onto: None,
         attempts: u32::try_from(evicted).unwrap_or(u32::MAX),
-        landed_commit: None,
         alone: handed.is_alone,
-        held_reason: None,
-        held_for: None,
-        waits_for: Vec::new(),
-        approvals: Vec::new(),
-        pull_request: None,
-        hold: None,
-        force: None,
-        blame: None,
-        extra: Object::new(),
+        ..MergeRequest::blank(now)
     }
     .put_into(&mut bead);
     change.put_bead(&bead)?;
     source.become_status(Status::InReview, now)?;
     change.put_bead(&source)?;
+    for mut bead in with.into_iter().filter(|bead| bead.status == Status::Open) {
+        bead.become_status(Status::InReview, now)?;
+        change.put_bead(&bead)?;
+    }
     let message = Protocol::MergeReady {
         mr: handed.id.clone(),
         bead: handed.source.clone(),
@@ -291,6 +289,7 @@ pub fn submit(town: &Town, place: &RigPlace, submission: &Submission) -> Result<
         author: &town.me,
         message,
         mode: mode_for(town, place, submission.mode)?,
+        profile: profile(place, ground.base, head)?,
         after: with_named(ground.after, &submission.after),
         is_alone: false,
     };

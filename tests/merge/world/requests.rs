@@ -17,7 +17,6 @@ impl World {
         let id = Self::id(at, word);
         self.change(at, |change| {
             let request = MergeRequest {
-                state: MrState::Queued,
                 branch: "b".into(),
                 target: "main".into(),
                 head: "h".into(),
@@ -28,23 +27,7 @@ impl World {
                 submitted_at: change.now(),
                 message: word.to_owned(),
                 mode: Mode::Squash,
-                depends_on: vec![],
-                told_of: vec![],
-                reverts: None,
-                reverted_by: None,
-                landed_onto: None,
-                attempts: 0,
-                landed_commit: None,
-                alone: false,
-                held_reason: None,
-                held_for: None,
-                waits_for: vec![],
-                approvals: vec![],
-                pull_request: None,
-                hold: None,
-                force: None,
-                blame: None,
-                extra: Object::new(),
+                ..MergeRequest::blank(change.now())
             };
             withdraw(change, &bead.id)?;
             let mut mr = Bead::new(id.clone(), IssueType::MergeRequest, word, "overseer", change.now())?;
