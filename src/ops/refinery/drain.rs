@@ -116,10 +116,8 @@ impl Queue<'_> {
             drained.note(event, &target);
             say(event);
         };
-        let worked = match self.recover(&mut say)? {
-            true => self.call_plugins(&mut say).and_then(|()| self.work(&mut say)),
-            false => Ok(()),
-        };
+        let is_free = self.recover(&mut say)?;
+        let worked = if is_free { self.call_plugins(&mut say).and_then(|()| self.work(&mut say)) } else { Ok(()) };
         self.tidy_pull_branch(&mut say)?;
         worked?;
         self.see_out(&mut say)?;
