@@ -1,5 +1,6 @@
 //! The merge queue on real repositories, with scripted gates.
 
+mod alarms;
 mod commands;
 mod conflicts;
 mod crash;
@@ -10,6 +11,8 @@ mod idle;
 pub mod integrations;
 mod landing;
 mod modes;
+mod protect;
+mod pulls;
 mod remote;
 mod retry;
 pub mod reverts;

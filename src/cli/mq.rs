@@ -308,6 +308,7 @@ impl Show for Drained {
     fn show(&self, page: &mut Page) {
         let (landed, back, held) = (self.landed.len(), self.evicted.len(), self.held.len());
         let is_quiet = self.red_targets.is_empty() && self.waiting_for_remote.is_empty() && self.stopped.is_empty();
+        let is_quiet = is_quiet && self.waiting_for_pull_request.is_empty();
         if landed + back + held == 0 && is_quiet {
             return page.line("nothing to do: the merge queue is empty");
         }
@@ -317,6 +318,9 @@ impl Show for Drained {
         }
         for target in &self.waiting_for_remote {
             page.line(format!("{} waits for its remote; run again when it can be reached", escape(target)));
+        }
+        for (target, said) in &self.waiting_for_pull_request {
+            page.line(format!("{} waits for a pull request: {}", escape(target), escape(said)));
         }
         for said in self.stopped.values() {
             page.line(format!("{}; to open it: gt mq resume", escape(said)));
@@ -352,7 +356,10 @@ impl Show for Story {
             page.line(format!("landed as {commit}"));
         }
         if let Some(intent) = &self.intent {
-            page.line(format!("landing   {} is open; the next gt mq run --once settles it", intent.id));
+            page.line(match &intent.pull_request {
+                Some(reference) => format!("landing   {} waits for pull request {}", intent.id, escape(reference)),
+                None => format!("landing   {} is open; the next gt mq run --once settles it", intent.id),
+            });
         }
         if self.search.len() > 1 {
             page.line("search");
@@ -375,7 +382,7 @@ impl Show for Story {
 
 fn show_blame(page: &mut Page, blame: &Blame) {
     if !blame.note.is_empty() {
-        page.line(format!("{} said", escape(&blame.by)));
+        page.line(if blame.by.is_empty() { "what was wrong".to_owned() } else { format!("{} said", escape(&blame.by)) });
         page.block(2, &blame.note);
     }
     if !blame.gate.is_empty() {

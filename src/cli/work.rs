@@ -312,6 +312,9 @@ fn show_failure(page: &mut Page, bead: &Bead, failure: &Failure) {
     } else if blame.cause == "rejected" {
         page.line(format!("{} rejected it and said:", escape(&blame.by)));
         page.block(2, &prime::bounded(bead, &blame.note));
+    } else if !blame.note.is_empty() {
+        page.line("What was wrong:");
+        page.block(2, &prime::bounded(bead, &blame.note));
     } else {
         let exit = blame.exit.map(|code| format!(" (exit {code})")).unwrap_or_default();
         page.line(format!("Gate {} was red{exit}. The last lines of its log:", escape(&blame.gate)));

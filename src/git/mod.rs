@@ -8,6 +8,7 @@ pub mod commits;
 pub mod diff;
 mod fault;
 pub mod fetch;
+pub mod guard;
 pub mod hub;
 pub mod init;
 mod line;

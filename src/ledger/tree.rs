@@ -29,6 +29,8 @@ pub const TOMBSTONES: &str = "tombstones";
 
 /// Where lies what people said of targets.
 pub const CONTROLS: &str = "queue/targets";
+/// Where the queues of targets keep their notes.
+pub const NOTEBOOKS: &str = "queue/notebooks";
 
 /// `ledger.json`, which says what the ledger is.
 pub const SCOPE: &str = "ledger.json";
@@ -176,7 +178,17 @@ pub fn intent(id: &str) -> String {
 /// The path of what somebody said of a target.
 #[must_use]
 pub fn control(target: &str) -> String {
-    format!("{CONTROLS}/{}.json", target.replace('%', "%25").replace('/', "%2F"))
+    format!("{CONTROLS}/{}.json", as_component(target))
+}
+
+/// The path of what the queue of a target remembers.
+#[must_use]
+pub fn notebook(target: &str) -> String {
+    format!("{NOTEBOOKS}/{}.json", as_component(target))
+}
+
+fn as_component(branch: &str) -> String {
+    branch.replace('%', "%25").replace('/', "%2F")
 }
 
 /// The path of a report on a choice that a merge overruled.

@@ -188,6 +188,24 @@ pub const KEYS: &[Key] = &[
         default: "assign_back",
         help: "What a conflict with the target leads to: assign_back opens the work again, auto_rebase files a task for an idle polecat",
     },
+    Key {
+        name: "mq.pr.command",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command line that opens or updates a pull request and tells how it stands, for mq.strategy pr",
+    },
+    Key {
+        name: "mq.pr.timeout",
+        key_type: KeyType::Duration,
+        default: "2m",
+        help: "After this long mq.pr.command is ended, and asked again by the next run of the queue",
+    },
+    Key {
+        name: "mq.strategy",
+        key_type: KeyType::Choice(&["land", "pr"]),
+        default: "land",
+        help: "How the target comes to have what was gated: land moves it, pr opens a pull request and waits for it",
+    },
     Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
     Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
     Key {
@@ -238,6 +256,12 @@ pub const KEYS: &[Key] = &[
         default: "10m",
         help: "How often it looks at least, when nothing has changed for long or nobody can be reached",
     },
+    Key {
+        name: "target.protect",
+        key_type: KeyType::Bool,
+        default: "false",
+        help: "Whether pushes into a rig's own repository may not move what its merge queue works",
+    },
 ];
 
 /// Finds the key that `name` is an instance of.
@@ -266,7 +290,7 @@ impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        let decides = ["gates.", "review.", "mq."];
+        let decides = ["gates.", "review.", "mq.", "target."];
         self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))
     }
 

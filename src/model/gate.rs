@@ -241,6 +241,9 @@ pub struct Intent {
     pub landings: Vec<Landing>,
     /// The tree that was gated.
     pub tree: String,
+    /// The pull request that it waits for, as the command that opened it names it. Foreign text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
     /// Clock.
     #[serde(default)]
     pub rev: Rev,

@@ -155,7 +155,7 @@ pub struct Force {
 /// Why a merge request was sent back, with all that its author needs to mend it.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Blame {
-    /// `red`, `conflict`, `race` or `rejected`.
+    /// `red`, `conflict`, `race`, `pull-request-closed` or `rejected`.
     pub cause: String,
     /// The gate that failed; empty for a conflict.
     #[serde(default)]
@@ -199,7 +199,7 @@ pub struct Blame {
     /// Who rejected it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-    /// What they said.
+    /// What they said, or what was wrong where no gate and no path tells it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// When.
@@ -306,6 +306,9 @@ pub struct MergeRequest {
     /// Who approved which head.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// The pull request that it lands or landed by; the branch of it until its name is known. Foreign text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
     /// That somebody holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
@@ -349,6 +352,7 @@ impl MergeRequest {
             held_for: None,
             waits_for: Vec::new(),
             approvals: Vec::new(),
+            pull_request: None,
             hold: None,
             force: None,
             blame: None,
@@ -374,6 +378,18 @@ impl MergeRequest {
         self.held_reason = None;
         self.held_for = None;
         self.waits_for = Vec::new();
+    }
+
+    /// The pull request that it waits for, if it does.
+    #[must_use]
+    pub fn waits_for_pull_request(&self) -> Option<&str> {
+        self.pull_request.as_deref().filter(|_| self.state == MrState::Landing)
+    }
+
+    /// Whether a person sent it back, by a word or by closing its pull request: that is not another request's fault.
+    #[must_use]
+    pub fn is_turned_down(&self) -> bool {
+        self.blame.as_ref().is_some_and(|blame| matches!(blame.cause.as_str(), "rejected" | "pull-request-closed"))
     }
 
     /// Writes these fields back into their bead.

@@ -19,6 +19,7 @@ pub mod integration;
 pub mod mail;
 pub mod merge;
 pub mod merge_request;
+pub mod notebook;
 pub mod outline;
 pub mod overlap;
 pub mod pace;

@@ -146,6 +146,39 @@ pub enum Protocol {
         /// Why.
         reason: String,
     },
+    /// Refinery to witness and overseer: others move the target faster than the queue can.
+    TargetContended {
+        /// The branch.
+        target: String,
+        /// Its tip when the last race was lost.
+        tip: String,
+        /// How many were lost in a row.
+        races: u32,
+        /// How the last one was lost.
+        reason: String,
+        /// What would end it.
+        advice: String,
+    },
+    /// Refinery to witness and overseer: the target itself does not pass, and nobody is sent back for it.
+    TargetRed {
+        /// The branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// The gates that are red on it.
+        gates: Vec<String>,
+    },
+    /// Refinery to witness and overseer: the queue stops, since gates give no verdict.
+    QueueStopped {
+        /// The branch.
+        target: String,
+        /// Its tip.
+        tip: String,
+        /// How many runs in a row gave none.
+        runs: u32,
+        /// What was wrong with the last one.
+        reason: String,
+    },
     /// Town to the witness of each rig of a batch, when its first work was slung.
     SwarmStart {
         /// The convoy.
@@ -217,6 +250,9 @@ impl Protocol {
             Self::MergeHeld { mr, .. } => format!("MERGE_HELD {mr}"),
             Self::BeforeMerge { target, .. } => format!("BEFORE_MERGE {target}"),
             Self::Reverted { reverts, .. } => format!("REVERTED {reverts}"),
+            Self::TargetContended { target, .. } => format!("TARGET_CONTENDED {target}"),
+            Self::TargetRed { target, .. } => format!("TARGET_RED {target}"),
+            Self::QueueStopped { target, .. } => format!("QUEUE_STOPPED {target}"),
             Self::SwarmStart { convoy, .. } => format!("SWARM_START {convoy}"),
             Self::SwarmComplete { convoy, .. } => format!("SWARM_COMPLETE {convoy}"),
             Self::ConvoyLanded { convoy, .. } => format!("CONVOY_LANDED {convoy}"),
@@ -242,6 +278,7 @@ impl Protocol {
             }
             Self::BeforeMerge { mrs, .. } => mrs.clone(),
             Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
+            Self::TargetContended { .. } | Self::TargetRed { .. } | Self::QueueStopped { .. } => Vec::new(),
             Self::SyncConflict { record, .. } => name_of(record).parse().into_iter().collect(),
         }
     }
@@ -294,10 +331,11 @@ impl Protocol {
         for (key, text) in letter.body.lines().filter_map(|line| line.split_once(':')) {
             let (key, text) = (key.trim().to_ascii_lowercase(), text.trim());
             let value = match key.as_str() {
-                "files" | "theirs" | "evidence" | "failing" | "beads" | "workers" | "mrs" => {
+                "files" | "theirs" | "evidence" | "failing" | "beads" | "workers" | "gates" | "mrs" => {
                     text.split(',').map(|item| Value::from(item.trim())).collect()
                 }
                 "exit" if kind == "MERGE_FAILED" => text.parse::<i32>().map_or(Value::Null, Value::from),
+                "races" | "runs" => text.parse::<u32>().map_or(Value::Null, Value::from),
                 _ => Value::from(text),
             };
             payload.insert(key, value);
@@ -353,6 +391,15 @@ mod tests {
                 theirs: vec!["d".into()],
                 task: Some("wi-a2".parse().unwrap()),
             },
+            Protocol::TargetContended {
+                target: "main".into(),
+                tip: "c".into(),
+                races: 3,
+                reason: "moved".into(),
+                advice: "protect it: gt config set target.protect true".into(),
+            },
+            Protocol::TargetRed { target: "main".into(), tip: "c".into(), gates: vec!["lint".into(), "test".into()] },
+            Protocol::QueueStopped { target: "main".into(), tip: "c".into(), runs: 3, reason: "no disk".into() },
             Protocol::SwarmStart {
                 convoy: "hq-cv-a".parse().unwrap(),
                 beads: vec![bead.clone()],

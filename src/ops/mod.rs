@@ -21,6 +21,7 @@ pub mod plugin;
 pub mod polecat;
 pub mod post;
 pub mod prime;
+pub mod protect;
 pub mod redact;
 pub mod refinery;
 pub mod reindex;

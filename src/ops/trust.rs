@@ -8,7 +8,7 @@ use crate::error::{Error, OrFail, Result};
 use crate::git::program;
 use crate::model::address::Address;
 use crate::model::config_keys;
-use crate::ops::install;
+use crate::ops::{install, protect};
 use crate::town::{RigPlace, Town};
 
 /// Where a value is set.
@@ -32,6 +32,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
     if known.is_guarded() {
         check_rights(town)?;
     }
+    protect::check(place, scope, key, &value)?;
     let deed = town.deed("config", format!("set {key}"));
     let source = match (scope, place) {
         (ScopeChoice::Machine, _) => {
@@ -54,6 +55,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
     if known.is_pinned() && source != Source::Machine {
         Trust::pin(town, &config::scope_name(place, source), key, &setting.text())?;
     }
+    protect::follow(town, place, key)?;
     Ok(setting)
 }
 
@@ -71,12 +73,13 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
             let output = program::bare(town.hq.store.dir(), &["config", "--unset-all", &format!("gt.{key}")])?;
             // 5: it was not set, which is what was asked for.
             let is_unset = matches!(output.code, Some(0 | 5));
-            is_unset.then_some(()).or_fail(output.failure(), || format!("unset {key}: {}", output.last_line()))
+            is_unset.then_some(()).or_fail(output.failure(), || format!("unset {key}: {}", output.last_line()))?;
         }
-        (ScopeChoice::Rig, Some(place)) => install::set_in_ledger(&place.ledger, &deed, key, None),
-        (ScopeChoice::Rig, None) => Err(Error::usage("which rig?").hint("add --rig NAME")),
-        (ScopeChoice::Town, _) => install::set_in_ledger(&town.hq, &deed, key, None),
+        (ScopeChoice::Rig, Some(place)) => install::set_in_ledger(&place.ledger, &deed, key, None)?,
+        (ScopeChoice::Rig, None) => return Err(Error::usage("which rig?").hint("add --rig NAME")),
+        (ScopeChoice::Town, _) => install::set_in_ledger(&town.hq, &deed, key, None)?,
     }
+    protect::follow(town, place, key)
 }
 
 /// What runs on a machine is for people and the mayor to say, not for the workers it runs.

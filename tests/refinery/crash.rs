@@ -118,7 +118,7 @@ fn an_eviction_killed_after_its_evidence_was_pinned_is_done_on_another_tip() {
 }
 
 /// Works the queue in a process that is killed from outside when `file` is there.
-fn run_and_kill_when_there(world: &World, file: &std::path::Path) {
+pub fn run_and_kill_when_there(world: &World, file: &std::path::Path) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "refinery::crash::child"]).env("GT_TEST_WORLD", world.base());
     let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();

@@ -228,7 +228,10 @@ impl Show for Overview {
             let hint = if one.origin.is_pushed { "" } else { PUSHED };
             page.line(format!("  {}{hint}", escape(&one.origin.words(&one.target))));
             for intent in &one.open_intents {
-                page.line(format!("  landing {intent} is open; the next gt mq run --once settles it"));
+                page.line(match &one.pull_request {
+                    Some(reference) => format!("  landing {intent} waits for pull request {}", escape(reference)),
+                    None => format!("  landing {intent} is open; the next gt mq run --once settles it"),
+                });
             }
         }
     }

@@ -268,6 +268,9 @@ impl Show for Steered {
 
 impl Show for Forced {
     fn show(&self, page: &mut Page) {
+        if let Some(reference) = &self.pull_request {
+            return page.line(format!("{} waits for pull request {}", escape(&self.target), escape(reference)));
+        }
         let landed: Vec<&str> = self.landed.iter().map(BeadId::as_str).collect();
         let tip = self.tip.get(..8).unwrap_or(&self.tip);
         page.line(format!("landed without gates: {}", landed.join(" ")));

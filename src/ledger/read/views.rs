@@ -16,6 +16,7 @@ use crate::model::flow::Control;
 use crate::model::gate::{GateRun, Intent};
 use crate::model::hook::Hook;
 use crate::model::mail::Letter;
+use crate::model::notebook::Notebook;
 use crate::model::record::{self, Object};
 use crate::model::scope::{Machine, Parcel, Rig, Scope};
 use crate::model::tombstone::Tombstone;
@@ -299,6 +300,14 @@ impl State<'_> {
     /// Corrupt, when one cannot be read: that is never "open".
     pub fn controls(&self) -> Result<Vec<Control>> {
         self.whole(tree::CONTROLS)
+    }
+
+    /// What the queues of targets remember.
+    ///
+    /// # Errors
+    /// Corrupt, when one cannot be read: the queue would say again what it has said.
+    pub fn notebooks(&self) -> Result<Vec<Notebook>> {
+        self.whole(tree::NOTEBOOKS)
     }
 
     fn whole<T: DeserializeOwned>(&self, dir: &str) -> Result<Vec<T>> {

@@ -30,7 +30,8 @@ pub(super) fn land(town: &Town, place: &RigPlace, mr: &BeadId) -> Result<String>
             }
             MrState::Queued | MrState::Held | MrState::Landing => {
                 worked?;
-                let why = request.held_reason.unwrap_or_else(|| "the target is red or cannot be reached".to_owned());
+                let pull = request.waits_for_pull_request().map(|reference| format!("it waits for pull request {reference}"));
+                let why = request.held_reason.or(pull).unwrap_or_else(|| "the target is red or cannot be reached".to_owned());
                 return Err(Error::refused(format!("it did not land yet: {why}")).hint(format!("see: gt mq why {mr}")));
             }
             MrState::Evicted | MrState::Withdrawn | MrState::Superseded => {

@@ -185,14 +185,16 @@ fn check_target(place: &RigPlace, target: &str) -> Result<()> {
         .hint("gt mq status shows the targets"))
 }
 
-/// The request `mr`, which waits in its queue.
+/// The request `mr`, which waits in its queue or for a pull request: what is said of it then calls that landing off.
 ///
 /// # Errors
 /// As [`check_waits`].
 pub(super) fn waiting(change: &Change<'_>, mr: &BeadId) -> Result<Request> {
     let bead = change.bead(mr)?;
     let request = Request { mr: MergeRequest::of(&bead)?, bead };
-    check_waits(&request)?;
+    if request.mr.waits_for_pull_request().is_none() {
+        check_waits(&request)?;
+    }
     Ok(request)
 }
 
@@ -204,6 +206,10 @@ pub(super) fn check_waits(request: &Request) -> Result<()> {
     let (mr, state) = (&request.bead.id, request.mr.state);
     match state {
         MrState::Queued | MrState::Held => Ok(()),
+        MrState::Landing if request.mr.waits_for_pull_request().is_some() => {
+            Err(Error::conflict(format!("{mr} waits for a pull request already"))
+                .hint(format!("merge or close that one; it is named by gt mq status {mr}")))
+        }
         MrState::Landing => Err(Error::conflict(format!("{mr} is landing at this moment"))
             .hint("gt mq list shows how it ended; what a dead process left open, gt mq run --once settles")),
         MrState::Landed | MrState::Evicted | MrState::Withdrawn | MrState::Superseded => {

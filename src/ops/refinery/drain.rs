@@ -8,6 +8,7 @@ use super::event::Event;
 use super::known::{Known, asked};
 use super::land::Attempt;
 use super::look::{self, Outlook};
+use super::losses::{After, LOSSES_MAX, Loss, Losses};
 use super::permit::{self, Hindered, Permits};
 use super::stack::{self, Stack};
 use super::{Drained, Queue};
@@ -25,8 +26,6 @@ use crate::time;
 
 /// Most steps of one call; far above what a full queue takes, so reaching it is a fault.
 const ROUNDS_MAX: u32 = 10_000;
-/// After how many landings in a row that were dropped the queue gives up for now.
-const RACES_MAX: u32 = 3;
 /// After how many runs in a row without a verdict the queue stops.
 const FAILURES_MAX: u32 = 3;
 
@@ -36,8 +35,8 @@ const LOOK_MILLIS: u64 = 500;
 /// What one call of [`Queue::drain`] must remember between its rounds; none of it outlives the call.
 #[derive(Default)]
 struct Course {
-    /// Dropped landings in a row.
-    races: u32,
+    /// Dropped landings since the last one that was none.
+    losses: Losses,
     /// Runs without a verdict in a row.
     failures: u32,
     /// The tip that was gated itself in this call.
@@ -79,6 +78,11 @@ impl Drained {
             Event::RemoteAway { .. } => {
                 self.waiting_for_remote.insert(target.to_owned());
             }
+            Event::PullRequestOpened { target, reference: said, .. }
+            | Event::PullRequestWaits { target, reference: said, .. }
+            | Event::PullRequestStuck { target, reason: said } => {
+                self.waiting_for_pull_request.insert(target.clone(), said.clone());
+            }
             Event::Stopped { target, said, .. } => {
                 self.stopped.insert(target.clone(), said.clone());
             }
@@ -112,10 +116,10 @@ impl Queue<'_> {
             drained.note(event, &target);
             say(event);
         };
-        if self.recover(&mut say)? {
-            self.call_plugins(&mut say)?;
-            self.work(&mut say)?;
-        }
+        let is_free = self.recover(&mut say)?;
+        let worked = if is_free { self.call_plugins(&mut say).and_then(|()| self.work(&mut say)) } else { Ok(()) };
+        self.tidy_pull_branch(&mut say)?;
+        worked?;
         self.see_out(&mut say)?;
         let state = self.place.ledger.state()?;
         let held = look::requests(&state)?.into_iter().filter(|request| request.mr.state == MrState::Held);
@@ -254,8 +258,9 @@ impl Queue<'_> {
             }
             Action::SetAside(place) => self.set_aside(course, stack, place, memo, say),
             Action::TargetRed => {
-                let gates = memo.says(&self.gates, stack.tip_tree, stack.tip_tree).red_gates.into_iter().collect();
+                let gates: Vec<String> = memo.says(&self.gates, stack.tip_tree, stack.tip_tree).red_gates.into_iter().collect();
                 if course.said_red.replace(stack.tip) != Some(stack.tip) {
+                    self.tell_red(&stack.tip.to_string(), &gates)?;
                     say(&Event::TargetRed { target: self.target().to_owned(), tip: stack.tip.to_string(), gates });
                 }
                 Ok(Next::Rest)
@@ -272,20 +277,33 @@ impl Queue<'_> {
     fn try_to_land(&mut self, course: &mut Course, stack: &Stack, length: usize, say: &mut dyn FnMut(&Event)) -> Result<Next> {
         match self.land(stack, length, say)? {
             Attempt::Landed => {
-                course.races = 0;
+                course.losses.forget();
                 Ok(Next::Again)
             }
-            Attempt::RemoteAway(_) => Ok(Next::Rest),
-            Attempt::Dropped(reason) => {
-                say(&Event::Raced { target: self.target().to_owned(), reason: reason.clone() });
-                course.races += 1;
-                if course.races < RACES_MAX {
-                    return Ok(Next::Again);
-                }
-                let message = format!("{RACES_MAX} landings on {} in a row were dropped: {reason}", self.target());
-                Err(Error::conflict(message).hint("try again when the branch is quiet: gt mq run --once"))
+            Attempt::RemoteAway(_) | Attempt::Waiting | Attempt::Merged => Ok(Next::Rest),
+            Attempt::Closed => Ok(Next::Again),
+            Attempt::Dropped(loss) => {
+                say(&Event::Raced { target: self.target().to_owned(), reason: loss.reason.clone() });
+                self.after_loss(course, stack, &loss, say)
             }
         }
+    }
+
+    fn after_loss(&self, course: &mut Course, stack: &Stack, loss: &Loss, say: &mut dyn FnMut(&Event)) -> Result<Next> {
+        let reason = &loss.reason;
+        let lost = match course.losses.note(loss) {
+            After::Again => return Ok(Next::Again),
+            After::Evict(id) => {
+                self.evict_unfit(&id, stack.tip, reason, say)?;
+                return Ok(Next::Again);
+            }
+            After::Contended => {
+                self.tell_contended(&stack.tip.to_string(), reason)?;
+                format!("{LOSSES_MAX} landings on {} in a row were dropped: {reason}", self.target())
+            }
+            After::Enough => format!("landings on {} are dropped again and again: {reason}", self.target()),
+        };
+        Err(Error::conflict(lost).hint("try again when the branch is quiet: gt mq run --once"))
     }
 
     /// The first `length` of `stack` as a commit that can be gated.
@@ -366,6 +384,8 @@ impl Queue<'_> {
         if course.failures < FAILURES_MAX {
             return Ok(());
         }
+        let said = format!("{}: {}", failure.what(), failure.why);
+        self.tell_stopped(&subject.base.to_string(), FAILURES_MAX, said)?;
         let look_at = failure.gate.as_ref().map_or("the disk".to_owned(), |gate| format!("gates.{gate}.command"));
         Err(Error::external(format!("{} gave no verdict {FAILURES_MAX} times in a row: {}", failure.what(), failure.why))
             .hint(format!("nobody was blamed; look at {look_at}, then: gt mq run --once")))

@@ -61,9 +61,9 @@ pub enum Event {
         mr: BeadId,
         /// The work that is open again.
         beads: Vec<BeadId>,
-        /// `red` or `conflict`.
+        /// `red`, `conflict`, `race` or `pull-request-closed`.
         cause: String,
-        /// The gate that was red, or the paths that conflict.
+        /// The gate that was red, the paths that conflict, or what was wrong.
         detail: String,
         /// The task that was filed to solve the conflict.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +133,31 @@ pub enum Event {
         /// Why the landing was dropped.
         reason: String,
     },
+    /// A pull request was opened or updated for a landing, which waits for it.
+    PullRequestOpened {
+        /// The branch.
+        target: String,
+        /// The requests, bottom first.
+        mrs: Vec<BeadId>,
+        /// Its name. Foreign text.
+        reference: String,
+    },
+    /// A landing waits for its pull request, which is open.
+    PullRequestWaits {
+        /// The branch.
+        target: String,
+        /// The requests, bottom first.
+        mrs: Vec<BeadId>,
+        /// Its name. Foreign text.
+        reference: String,
+    },
+    /// A pull request could not be opened or looked at; the landing waits, and the next run tries again.
+    PullRequestStuck {
+        /// The branch.
+        target: String,
+        /// Why. Foreign text.
+        reason: String,
+    },
     /// The remote that holds the target cannot be reached; gating goes on, landing waits.
     RemoteAway {
         /// What it said.
@@ -196,6 +221,8 @@ pub enum Recovery {
     Landed,
     /// It cannot land any more; its requests are queued again.
     Cancelled,
+    /// Its pull request was closed; its requests were sent back.
+    Closed,
 }
 
 impl Event {
@@ -230,10 +257,11 @@ impl Event {
             Self::Evicted { mr, beads, cause, detail, posterior, .. } if cause == "red" => {
                 format!("sent back {mr} ({}): gate {detail} is red, {:.1} % sure", names(beads), posterior * 100.0)
             }
-            Self::Evicted { mr, beads, cause, detail, task, .. } => {
+            Self::Evicted { mr, beads, cause, detail, task, .. } if cause == "conflict" => {
                 let task = task.as_ref().map(|task| format!("; {task} is to solve it")).unwrap_or_default();
                 format!("sent back {mr} ({}): {cause} in {detail}{task}", names(beads))
             }
+            Self::Evicted { mr, beads, detail, .. } => format!("sent back {mr} ({}): {detail}", names(beads)),
             Self::TaskGiven { task, mr, agent } => format!("slung {task}, the conflict of {mr}, to {agent}"),
             Self::TaskWaits { task, reason } => format!("{task} is slung to nobody yet: {reason}"),
             Self::Held { mr, reason } => format!("held {mr}: {reason}"),
@@ -250,11 +278,19 @@ impl Event {
                 let outcome = match outcome {
                     Recovery::Finished => "finished: the target had moved",
                     Recovery::Landed => "landed now",
+                    Recovery::Closed => "called off: its pull request was closed",
                     Recovery::Cancelled => "called off; its requests are queued again",
                 };
                 format!("unfinished landing {intent} {outcome}")
             }
             Self::Raced { target, reason } => format!("landing on {target} dropped and planned again: {reason}"),
+            Self::PullRequestOpened { target, mrs, reference } => {
+                format!("pull request {reference} asks to merge {} into {target}", names(mrs))
+            }
+            Self::PullRequestWaits { target, mrs, reference } => {
+                format!("{} waits on {target} for pull request {reference}", names(mrs))
+            }
+            Self::PullRequestStuck { target, reason } => format!("the pull request for {target} waits: {reason}"),
             Self::RemoteAway { reason } => format!("waiting for the remote: {reason}"),
             Self::LeftBehind { what, reason } => format!("left {what} as it is: {reason}"),
             Self::Plugin { plugin, outcome, said } if said.is_empty() => format!("plugin {plugin}: {outcome}"),

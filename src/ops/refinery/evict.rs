@@ -7,6 +7,7 @@ use gix::ObjectId;
 use super::Queue;
 use super::event::{Event, short};
 use super::look::{self, Request, object_id};
+use super::losses::LOSSES_MAX;
 use super::resolve;
 use super::stack::{Stack, quoted, reproduce_conflict};
 use crate::env::crash_point;
@@ -126,6 +127,32 @@ impl Queue<'_> {
         self.send_back(request, &blame, message, say)
     }
 
+    /// Sends back the request `id`, which fails the last look before each landing for the same `reason`.
+    ///
+    /// # Errors
+    /// As [`crate::ledger::Ledger::transact`].
+    pub(super) fn evict_unfit(&self, id: &BeadId, tip: ObjectId, reason: &str, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        let state = self.place.ledger.state()?;
+        let Some(request) = look::find(&state, id)? else { return Ok(()) };
+        let mut blame = Self::blame("race", tip, &state, &request)?;
+        blame.stack_commit.clone_from(&request.mr.head);
+        blame.note = format!("it was green and could not land, {LOSSES_MAX} times in a row: {reason}");
+        let message = |bead: &BeadId, blame: &Blame| Protocol::MergeFailed {
+            mr: id.clone(),
+            bead: bead.clone(),
+            gate: "landing".to_owned(),
+            exit: None,
+            failing: Vec::new(),
+            log: blame.note.clone(),
+            evidence: Vec::new(),
+        };
+        self.send_back(&request, &blame, message, say)
+    }
+
+    /// An empty blame packet for `request`.
+    ///
+    /// # Errors
+    /// Corrupt, when records cannot be read.
     pub(super) fn blame(cause: &str, tip: ObjectId, state: &State<'_>, request: &Request) -> Result<Blame> {
         let landed = look::requests(state)?.into_iter().filter(|other| {
             let is_here = other.mr.state == MrState::Landed && other.mr.target == request.mr.target;
@@ -171,45 +198,56 @@ impl Queue<'_> {
         message: impl Fn(&BeadId, &Blame) -> Protocol,
         say: &mut dyn FnMut(&Event),
     ) -> Result<()> {
-        let id = &request.bead.id;
-        let sent = self.transact("evict", format!("send back {id} ({})", blame.cause), |change| {
-            let mut bead = change.bead(id)?;
-            let mut mr = MergeRequest::of(&bead)?;
-            if !mr.state.is_live() || mr.head != request.mr.head {
-                return Ok(None);
-            }
-            let (by, mut blame) = (self.me.to_string(), blame.clone());
-            // What takes work back leaves it closed when it fails.
-            if mr.reverts.is_none() {
-                mr.source_beads.iter().try_for_each(|source| reopen(change, source, id, &by, &in_words(&blame)))?;
-            }
-            if blame.cause == "conflict" && self.on_conflict == OnConflict::AutoRebase {
-                blame.task = resolve::file_task(change, request, &blame, &by)?;
-            }
-            for source in &mr.source_beads {
-                for to in self.hearers(&mr.author) {
-                    post::post(change, &message(source, &blame), &self.me, &to)?;
-                }
-            }
-            mr.become_state(MrState::Evicted);
-            mr.blame = Some(blame.clone());
-            mr.put_into(&mut bead);
-            bead.close(&by, &format!("evicted ({})", blame.cause), change.now())?;
-            change.put_bead(&bead)?;
-            Ok(Some(blame))
-        })?;
-        if let Some(blame) = sent {
-            let detail = if blame.gate.is_empty() { blame.files.join(", ") } else { blame.gate.clone() };
-            say(&Event::Evicted {
-                mr: id.clone(),
-                beads: request.mr.source_beads.clone(),
-                cause: blame.cause,
-                task: blame.task,
-                detail,
-                posterior: blame.posterior,
-            });
-        }
+        let subject = format!("send back {} ({})", request.bead.id, blame.cause);
+        let sent = self.transact("evict", subject, |change| self.put_back(change, request, blame, &message))?;
+        sent.iter().for_each(say);
         Ok(())
+    }
+
+    /// Sends `request` back in `change`, unless it ended or was replaced; what is to be told of it.
+    ///
+    /// # Errors
+    /// As [`Change::put`].
+    pub(super) fn put_back(
+        &self,
+        change: &mut Change<'_>,
+        request: &Request,
+        blame: &Blame,
+        message: &impl Fn(&BeadId, &Blame) -> Protocol,
+    ) -> Result<Option<Event>> {
+        let id = &request.bead.id;
+        let mut bead = change.bead(id)?;
+        let mut mr = MergeRequest::of(&bead)?;
+        if !mr.state.is_live() || mr.head != request.mr.head {
+            return Ok(None);
+        }
+        let (by, mut blame) = (self.me.to_string(), blame.clone());
+        // What takes work back leaves it closed when it fails.
+        if mr.reverts.is_none() {
+            mr.source_beads.iter().try_for_each(|source| reopen(change, source, id, &by, &in_words(&blame)))?;
+        }
+        if blame.cause == "conflict" && self.on_conflict == OnConflict::AutoRebase {
+            blame.task = resolve::file_task(change, request, &blame, &by)?;
+        }
+        for source in &mr.source_beads {
+            for to in self.hearers(&mr.author) {
+                post::post(change, &message(source, &blame), &self.me, &to)?;
+            }
+        }
+        mr.become_state(MrState::Evicted);
+        mr.blame = Some(blame.clone());
+        mr.put_into(&mut bead);
+        bead.close(&by, &format!("evicted ({})", blame.cause), change.now())?;
+        change.put_bead(&bead)?;
+        let detail = [&blame.note, &blame.gate].into_iter().find(|text| !text.is_empty()).cloned();
+        Ok(Some(Event::Evicted {
+            mr: id.clone(),
+            beads: request.mr.source_beads.clone(),
+            cause: blame.cause,
+            detail: detail.unwrap_or_else(|| blame.files.join(", ")),
+            task: blame.task,
+            posterior: blame.posterior,
+        }))
     }
 }
 
@@ -231,6 +269,9 @@ pub(super) fn reopen(change: &mut Change<'_>, source: &BeadId, mr: &BeadId, by: 
 
 /// What was wrong, in a few words.
 fn in_words(blame: &Blame) -> String {
+    if !blame.note.is_empty() {
+        return blame.note.clone();
+    }
     if blame.gate.is_empty() {
         return format!("it conflicts with {} in {}", short(&blame.base), blame.files.join(", "));
     }

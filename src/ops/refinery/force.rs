@@ -14,7 +14,7 @@ use super::kin::Kin;
 use super::land::Attempt;
 use super::look::{self, Request};
 use super::stack::{self, Misfit, Stack};
-use super::{Queue, Turn, check_home, control, recover, resolve, rights};
+use super::{Queue, Turn, check_home, clerk, control, recover, resolve, rights};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::git::merge::Stacker;
@@ -27,11 +27,14 @@ use crate::ops::gates::{Rules, Trials, Yard};
 use crate::ops::rig;
 use crate::town::{RigPlace, Town};
 
-/// What landed without gates.
+/// What landed without gates, or shall.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Forced {
-    /// The requests, in order.
+    /// The requests that landed, in order.
     pub landed: Vec<BeadId>,
+    /// The pull request that they wait for instead, when the target is moved by these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
     /// The branch.
     pub target: String,
     /// Its tip now, which no gate has seen.
@@ -69,12 +72,14 @@ pub fn land(town: &Town, place: &RigPlace, ids: &[BeadId], reason: &str, say: &m
     let rules = if is_open { Rules::read(town, place, &town.machine)? } else { Rules::to_look(town, place)? };
     let gates = if is_open { rules.required() } else { Vec::new() };
     let force = Force { by: town.me.to_string(), reason: reason.to_owned(), at: town.now, extra: Object::new() };
+    let clerk = clerk::clerk(town, place, &place.ledger.state()?, &target)?;
     let mut queue = Queue {
         town,
         place,
         gates,
         is_ungated_allowed: !config::is_on(town, Some(place), "gates.require")?,
         review: config::review(town, place)?,
+        clerk,
         on_conflict: resolve::on_conflict(town, place)?,
         force: Some(force),
         me: town.me.clone(),
@@ -86,11 +91,13 @@ pub fn land(town: &Town, place: &RigPlace, ids: &[BeadId], reason: &str, say: &m
         only: None,
         runs: 0,
     };
-    queue.land_forced(&requests, say)?;
+    let has_landed = queue.land_forced(&requests, say)?;
     let _ = rig::refresh_readers(place);
+    let first = look::find(&place.ledger.state()?, &requests[0].bead.id)?;
     let tip = place.ledger.store.read_ref(&queue.turn.target_ref())?;
     Ok(Forced {
-        landed: requests.into_iter().map(|request| request.bead.id).collect(),
+        landed: requests.into_iter().filter(|_| has_landed).map(|request| request.bead.id).collect(),
+        pull_request: first.and_then(|request| request.mr.pull_request).filter(|_| !has_landed),
         target,
         tip: tip.map(|tip| tip.to_string()).unwrap_or_default(),
         by: town.me.to_string(),
@@ -117,9 +124,10 @@ fn asked(place: &RigPlace, ids: &[BeadId]) -> Result<Vec<Request>> {
 }
 
 impl Queue<'_> {
-    fn land_forced(&mut self, requests: &[Request], say: &mut dyn FnMut(&Event)) -> Result<()> {
+    /// Lands them, or asks for it by a pull request; tells which.
+    fn land_forced(&mut self, requests: &[Request], say: &mut dyn FnMut(&Event)) -> Result<bool> {
         if !self.recover_unforced(say)? {
-            return Err(away());
+            return Err(self.waits_or_away()?);
         }
         let store = &self.place.ledger.store;
         let tip = self.tip(say)?;
@@ -136,10 +144,25 @@ impl Queue<'_> {
             }
         }
         match self.land(&stack, stack.placed.len(), say)? {
-            Attempt::Landed => Ok(()),
-            Attempt::Dropped(reason) => Err(Error::conflict(format!("nothing landed: {reason}")).hint("look again: gt mq list")),
+            Attempt::Landed => Ok(true),
+            Attempt::Waiting | Attempt::Merged => Ok(false),
+            Attempt::Dropped(loss) => {
+                Err(Error::conflict(format!("nothing landed: {}", loss.reason)).hint("look again: gt mq list"))
+            }
+            Attempt::Closed => Err(Error::conflict("nothing landed: the pull request was closed").hint("look again: gt mq list")),
             Attempt::RemoteAway(_) => Err(away()),
         }
+    }
+
+    /// Why what is open cannot be settled now.
+    fn waits_or_away(&self) -> Result<Error> {
+        let intents = self.place.ledger.state()?.intents()?;
+        let open = intents.into_iter().find(|intent| intent.target == self.target());
+        Ok(match open.and_then(|intent| intent.pull_request) {
+            Some(reference) => Error::conflict(format!("{} waits for the pull request {reference}", self.target()))
+                .hint("merge or close that one first, or withdraw its requests: gt mq withdraw ID"),
+            None => away(),
+        })
     }
 
     /// Landings that a dead process left open are settled by their own rules, not by this order.

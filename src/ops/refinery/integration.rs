@@ -209,6 +209,11 @@ fn of_branch(state: &State<'_>, branch: &str) -> Result<Option<(Bead, Integratio
     Ok(all.find(|(_, integration)| integration.is_open() && integration.branch == branch))
 }
 
+/// Whether `branch` is the open integration branch of an epic.
+pub(super) fn is_open_branch(state: &State<'_>, branch: &str) -> Result<bool> {
+    Ok(of_branch(state, branch)?.is_some())
+}
+
 /// Files one request for all of the epic's integration branch, to be landed as a merge. When the target has it already,
 /// the branch ends at once.
 ///

@@ -9,11 +9,12 @@ use super::check;
 use super::event::{Event, short};
 use super::kin::{Kin, Tie};
 use super::look::{self, Request, object_id};
+use super::losses::Loss;
 use super::permit::Permits;
 use super::remote::Moved;
 use super::revert::in_full;
 use super::stack::Stack;
-use super::{Queue, Turn, integration};
+use super::{Queue, Turn, integration, pull};
 use crate::env::crash_point;
 use crate::error::Result;
 use crate::git::merge::Stacker;
@@ -38,9 +39,15 @@ pub(super) enum Attempt {
     /// The target has it and the records say so.
     Landed,
     /// Something changed meanwhile; nothing landed and the intent is gone.
-    Dropped(String),
+    Dropped(Loss),
     /// The remote could not be asked; the intent stays open.
     RemoteAway(String),
+    /// It waits for a pull request; the intent stays open.
+    Waiting,
+    /// Its pull request is said to be merged: the target is to be read once more.
+    Merged,
+    /// Its pull request was closed; the requests were sent back and the intent is gone.
+    Closed,
 }
 
 impl Queue<'_> {
@@ -71,6 +78,7 @@ impl Queue<'_> {
             new: new.to_string(),
             landings: landings.collect(),
             tree: store.tree_of(new)?.to_string(),
+            pull_request: None,
             rev: Rev::default(),
             extra: Object::new(),
         };
@@ -78,7 +86,7 @@ impl Queue<'_> {
         crash_point("land.pinned");
         if let Some(reason) = self.announce(&intent)? {
             self.unpin(&intent)?;
-            return Ok(Attempt::Dropped(reason));
+            return Ok(Attempt::Dropped(Loss::records(reason)));
         }
         crash_point("land.intent");
         self.carry_out(&intent, say)
@@ -103,6 +111,7 @@ impl Queue<'_> {
                 }
                 request.mr.become_state(MrState::Landing);
                 request.mr.force.clone_from(&self.force);
+                request.mr.pull_request = self.clerk.as_ref().map(|_| pull::branch_for(&intent.target));
                 request.mr.put_into(&mut request.bead);
                 announced.push(request.bead);
             }
@@ -121,22 +130,25 @@ impl Queue<'_> {
         Ok(hindrance.map(|hindrance| format!("{}: {}", request.bead.id, hindrance.why)))
     }
 
-    /// Checks again, swaps and records; also what recovery does when the target has not moved.
+    /// Checks again, swaps and records, or asks for the swap by a pull request; also what recovery does when the target has not moved.
     ///
     /// # Errors
     /// As [`Queue::land`].
     pub(super) fn carry_out(&mut self, intent: &Intent, say: &mut dyn FnMut(&Event)) -> Result<Attempt> {
-        if let Some(reason) = self.obstacle(intent)? {
+        if let Some(loss) = self.obstacle(intent)? {
             self.call_off(intent)?;
-            return Ok(Attempt::Dropped(reason));
+            return Ok(Attempt::Dropped(loss));
         }
         crash_point("land.checked");
+        if let Some(clerk) = &self.clerk {
+            return self.by_pull_request(clerk, intent, say);
+        }
         match self.move_target(&self.turn, intent, say)? {
             Moved::Yes => {}
             Moved::Away(reason) => return Ok(Attempt::RemoteAway(reason)),
             Moved::Lost(reason) => {
                 self.call_off(intent)?;
-                return Ok(Attempt::Dropped(reason));
+                return Ok(Attempt::Dropped(Loss::race(reason)));
             }
         }
         crash_point("land.moved");
@@ -146,49 +158,50 @@ impl Queue<'_> {
 
     /// What forbids landing `intent` now, if anything: the memo no longer holds its tree green, a head moved, somebody
     /// said that it waits, or a commit changes what its request did not.
-    fn obstacle(&self, intent: &Intent) -> Result<Option<String>> {
+    fn obstacle(&self, intent: &Intent) -> Result<Option<Loss>> {
         let store = &self.place.ledger.store;
         let state = self.place.ledger.state()?;
         let (old, new) = (object_id(&intent.old)?, object_id(&intent.new)?);
         let tree = store.tree_of(new)?;
         if object_id(&intent.tree)? != tree {
-            return Ok(Some("its commit has another tree than the one that was gated".to_owned()));
+            return Ok(Some(Loss::records("its commit has another tree than the one that was gated".to_owned())));
         }
         let mut requests = Vec::new();
         for landing in &intent.landings {
             let bead = state.bead(&landing.mr)?;
             let request = Request { mr: MergeRequest::of(&bead)?, bead };
             if request.mr.state != MrState::Landing || request.mr.head != landing.head {
-                return Ok(Some(format!("{} was withdrawn or replaced", landing.mr)));
+                return Ok(Some(Loss::records(format!("{} was withdrawn or replaced", landing.mr))));
             }
             requests.push(request);
         }
         let is_forced = !requests.is_empty() && requests.iter().all(|request| request.mr.force.is_some());
         if !is_forced && let Some(why) = self.lacks_green(&state, tree)? {
-            return Ok(Some(why));
+            return Ok(Some(Loss::records(why)));
         }
         let kin = Kin::of(&state, &look::requests(&state)?)?;
         let mut stacker = Stacker::new(store)?;
         let mut below = old;
         for (at, (request, landing)) in requests.iter().zip(&intent.landings).enumerate() {
             if let Some(why) = look::unfit(store, request)? {
-                return Ok(Some(format!("{}: {why}", landing.mr)));
+                return Ok(Some(Loss::of(&landing.mr, format!("{}: {why}", landing.mr))));
             }
             if let Some(why) = self.forbids(&state, request)? {
-                return Ok(Some(why));
+                return Ok(Some(Loss::records(why)));
             }
             let is_below = |tie: &&Tie| intent.landings[..at].iter().any(|lower| lower.mr == tie.parent);
             let mut ties = kin.ties(&landing.mr).iter();
             if let Some(tie) = ties.find(|tie| tie.state != MrState::Landed && !is_below(tie)) {
-                return Ok(Some(format!("{} stands on {}, which has not landed", landing.mr, tie.parent)));
+                let why = format!("{} stands on {}, which has not landed", landing.mr, tie.parent);
+                return Ok(Some(Loss::of(&landing.mr, why)));
             }
             let (commit, elders) = (object_id(&landing.commit)?, kin.heads(&landing.mr));
             if let Some(why) = check::fault(store, &mut stacker, (request, &elders), old, (below, commit))? {
-                return Ok(Some(format!("{} {why}", landing.mr)));
+                return Ok(Some(Loss::of(&landing.mr, format!("{} {why}", landing.mr))));
             }
             below = commit;
         }
-        Ok((below != new).then(|| "its commits do not end where it says".to_owned()))
+        Ok((below != new).then(|| Loss::records("its commits do not end where it says".to_owned())))
     }
 
     /// Why `tree` does not count as gated, if so.
@@ -333,6 +346,7 @@ impl Queue<'_> {
                 if mr.state == MrState::Landing {
                     mr.become_state(MrState::Queued);
                     mr.force = None;
+                    mr.pull_request = None;
                     mr.put_into(&mut bead);
                     change.put_bead(&bead)?;
                 }
@@ -343,7 +357,11 @@ impl Queue<'_> {
         self.unpin(intent)
     }
 
-    fn unpin(&self, intent: &Intent) -> Result<()> {
+    /// Drops the pin of a landing that is settled.
+    ///
+    /// # Errors
+    /// Io, when the ref cannot be removed.
+    pub(super) fn unpin(&self, intent: &Intent) -> Result<()> {
         let (store, name) = (&self.place.ledger.store, tree::landing_pin(&intent.id));
         if let Some(pin) = store.read_ref(&name)? {
             store.remove_ref(&name, pin)?;

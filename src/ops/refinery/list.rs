@@ -66,6 +66,9 @@ pub struct Listed {
     pub submitted_at: Moment,
     /// Why it waits or how it ended.
     pub note: String,
+    /// The pull request that it waits for, or landed by. Foreign text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
     /// What people said that it waits for; not set, when it is the stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_for: Option<HeldFor>,
@@ -195,6 +198,7 @@ pub fn next(town: &Town, place: &RigPlace) -> Result<Vec<Next>> {
         let control = controls.iter().find(|control| control.target == *target).cloned();
         let may_run = |row: &Listed| match row.state {
             MrState::Held => row.held_for == Some(HeldFor::Freeze) && !alone.contains(&row.id),
+            MrState::Landing => row.pull_request.is_none(),
             _ => true,
         };
         let rows = of_target(town, place, &state, target)?;
@@ -255,7 +259,7 @@ fn of_target(town: &Town, place: &RigPlace, state: &State<'_>, target: &str) -> 
 /// Whether and why `row` waits.
 fn hold(row: &mut Listed, request: &Request, hindrance: Option<Hindrance>) {
     let mr = &request.mr;
-    if mr.state == MrState::Landing {
+    if mr.state == MrState::Landing && mr.waits_for_pull_request().is_none() {
         return;
     }
     let Some(hindrance) = hindrance else {
@@ -275,6 +279,9 @@ fn hold(row: &mut Listed, request: &Request, hindrance: Option<Hindrance>) {
 fn row(request: &Request) -> Listed {
     let (bead, mr) = (&request.bead, &request.mr);
     let note = match mr.state {
+        MrState::Landing if mr.pull_request.is_some() => {
+            format!("waits for pull request {}", mr.pull_request.as_deref().unwrap_or_default())
+        }
         MrState::Held => mr.held_reason.clone().unwrap_or_default(),
         MrState::Landed => {
             let forced = mr.force.as_ref().map(|force| format!(" without gates by {}: {}", force.by, force.reason));
@@ -311,6 +318,7 @@ fn row(request: &Request) -> Listed {
         attempts: mr.attempts,
         submitted_at: mr.submitted_at,
         note,
+        pull_request: mr.pull_request.clone(),
         held_for: None,
         release,
         conflicts_ahead: mr.waits_for.clone(),
@@ -323,6 +331,9 @@ fn row(request: &Request) -> Listed {
 fn why_evicted(blame: &Blame) -> String {
     if blame.cause == "rejected" {
         return format!("rejected by {}: {}", blame.by, blame.note);
+    }
+    if !blame.note.is_empty() {
+        return blame.note.clone();
     }
     if blame.gate.is_empty() {
         return format!("{} in {}", blame.cause, blame.files.join(", "));

@@ -59,6 +59,14 @@ pub fn requests(state: &State<'_>) -> Result<Vec<Request>> {
     Ok(beads.into_iter().filter_map(|bead| MergeRequest::of(&bead).ok().map(|mr| Request { bead, mr })).collect())
 }
 
+/// The branches that requests of the rig at `place` go to or went to.
+///
+/// # Errors
+/// Corrupt, when the ledger cannot be read.
+pub fn targets(place: &RigPlace) -> Result<BTreeSet<String>> {
+    Ok(requests(&place.ledger.state()?)?.into_iter().map(|request| request.mr.target).collect())
+}
+
 /// Live requests for `target`, in order of their turn at `now`.
 ///
 /// # Errors

@@ -17,6 +17,8 @@
 //! kin       who stands on whom                 revert    take back what has landed
 //! permit    what people said that holds a request, judged
 //! idle      gates that run again while nothing waits
+//! pull      by pull request, when nobody may push    clerk     the command that opens them
+//! losses    dropped landings, counted                 alarm     word to who watches, once of a tip
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
 //! station   the refinery as a session
 //! plugins   those that are called in before a queue is worked
@@ -27,7 +29,9 @@
 //! integration   branches for the children of an epic
 //! ```
 
+mod alarm;
 mod check;
+mod clerk;
 mod control;
 mod cut;
 mod drain;
@@ -43,10 +47,12 @@ mod known;
 mod land;
 mod list;
 mod look;
+mod losses;
 mod origin;
 mod permit;
 mod plugins;
 mod profile;
+mod pull;
 mod recover;
 mod remote;
 mod resolve;
@@ -79,10 +85,13 @@ use crate::model::review::Rule;
 use crate::name::{BeadId, Name};
 use crate::ops::gates::{Rules, Subject, TrialId, Trials, Yard};
 use crate::ops::post;
+use crate::ops::protect;
 use crate::ops::rig;
 use crate::store::lock::KernelLock;
 use crate::time;
 use crate::town::{RigPlace, Town};
+
+use clerk::Clerk;
 
 pub use crate::git::patch::FileChange;
 pub use control::{Steered, hold, release, steer, withdraw};
@@ -91,7 +100,7 @@ pub use force::{Forced, land};
 pub use idle::look_again;
 pub use integration::{Ending, Integrated, Standing};
 pub use list::{Brief, Listed, Next, brief, list, next, stopped};
-pub use look::{Request, waiting};
+pub use look::{Request, targets, waiting};
 pub use origin::{Origin, origin};
 pub use permit::unwanted;
 pub use profile::profile;
@@ -147,6 +156,9 @@ pub struct Drained {
     pub red_targets: BTreeSet<String>,
     /// Targets whose remote could not be reached.
     pub waiting_for_remote: BTreeSet<String>,
+    /// Targets whose landing waits for a pull request: its name, or why it could not be opened or looked at.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waiting_for_pull_request: BTreeMap<String, String>,
     /// Targets that somebody paused or froze, with what was said of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stopped: BTreeMap<String, String>,
@@ -175,6 +187,8 @@ pub(crate) struct Queue<'a> {
     is_ungated_allowed: bool,
     /// Which requests need review.
     review: Rule,
+    /// Who opens pull requests, when the target is moved by these.
+    clerk: Option<Clerk>,
     /// What becomes of what conflicts with the target.
     on_conflict: OnConflict,
     /// The order by which everything lands without gates.
@@ -206,6 +220,10 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
+    // A guard that cannot stand keeps nothing from landing.
+    if let Err(error) = protect::refresh(town, place) {
+        say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
+    }
     let drained = work_targets(town, place, only, say)?;
     // Each landing and each request that leaves may free a polecat, or make a task needless.
     resolve::hand_out(town, place, say)?;
@@ -216,6 +234,7 @@ fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut 
     let state = place.ledger.state()?;
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
     let live = look::requests(&state)?.into_iter().filter(|request| request.mr.state.is_live());
+    targets.extend(state.notebooks()?.into_iter().filter(|notebook| notebook.pull_branch.is_some()).map(|one| one.target));
     targets.extend(live.filter(|request| only.is_none_or(|only| *only == request.bead.id)).map(|request| request.mr.target));
     if targets.is_empty() && place.ledger.store.refs_below(tree::LANDING)?.is_empty() {
         return Ok(Drained::default());
@@ -231,6 +250,7 @@ fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut 
     let mut drained = Drained::default();
     for target in targets {
         let turn = Turn::take(place, &target)?;
+        let clerk = clerk::clerk(town, place, &state, &target)?;
         let (gates, rules, me, actor) = (rules.required(), Rc::clone(&rules), me.clone(), actor.clone());
         let (review, force) = (review.clone(), None);
         let trials = Trials::new(town, place, &rules, &yard, actor.clone(), None);
@@ -244,6 +264,7 @@ fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut 
             subjects,
             is_ungated_allowed,
             review,
+            clerk,
             on_conflict,
             force,
             me,

@@ -1,7 +1,8 @@
-//! Landings that a dead process left open: finished, done again or called off, as the target says.
+//! Landings that are open, left by a dead process or waiting for a pull request: finished, done again or called off, as the
+//! target says.
 
 use super::Queue;
-use super::event::{Event, Recovery};
+use super::event::{Event, Recovery, short};
 use super::land::Attempt;
 use super::look::object_id;
 use crate::error::{Kind, Result};
@@ -9,6 +10,9 @@ use crate::ledger::tree;
 use crate::model::gate::Intent;
 use crate::ops::gates::Yard;
 use crate::town::RigPlace;
+
+/// How often the target of a landing is read when its pull request is said to be merged: it may have been merged between.
+const LOOKS_MAX: u32 = 2;
 
 impl Queue<'_> {
     /// Settles every open intent of this target; false when one must wait for its remote.
@@ -36,31 +40,53 @@ impl Queue<'_> {
     }
 
     fn settle_intent(&mut self, intent: &Intent, say: &mut dyn FnMut(&Event)) -> Result<Option<Recovery>> {
+        for _ in 0..LOOKS_MAX {
+            if let Some(recovery) = self.settle_by_target(intent, say)? {
+                return Ok(Some(recovery));
+            }
+            match self.carry_out(intent, say)? {
+                Attempt::Landed => return Ok(Some(Recovery::Landed)),
+                Attempt::Dropped(_) => return Ok(Some(Recovery::Cancelled)),
+                Attempt::Closed => return Ok(Some(Recovery::Closed)),
+                Attempt::RemoteAway(_) | Attempt::Waiting => return Ok(None),
+                Attempt::Merged => {}
+            }
+        }
+        self.stuck(format!("it is said to be merged, but {} is still at {}", intent.target, short(&intent.old)), say);
+        Ok(None)
+    }
+
+    /// Finishes `intent` or calls it off, as the target says; nothing, when that has not moved.
+    fn settle_by_target(&mut self, intent: &Intent, say: &mut dyn FnMut(&Event)) -> Result<Option<Recovery>> {
         let store = &self.place.ledger.store;
         let (old, new) = (object_id(&intent.old)?, object_id(&intent.new)?);
         let tip = if self.place.rig.land_remote { self.remote_tip()? } else { store.read_ref(&self.turn.target_ref())? };
         let is_whole = store.repo.find_header(new).is_ok();
-        if let Some(tip) = tip.filter(|_| is_whole)
-            && store.is_ancestor(new, tip)?
-        {
-            if self.place.rig.land_remote {
-                // The local branch may not have moved before the process died.
-                self.tip(say)?;
-            } else {
-                self.move_worktrees(old, new, say)?;
-            }
-            self.finish(intent, say)?;
-            return Ok(Some(Recovery::Finished));
+        if is_whole && tip == Some(old) {
+            return Ok(None);
         }
-        if tip != Some(old) || !is_whole {
+        let Some(tip) = tip.filter(|_| is_whole) else {
             self.call_off(intent)?;
             return Ok(Some(Recovery::Cancelled));
+        };
+        let is_pulled = self.clerk.is_some() || intent.pull_request.is_some();
+        let landed = match store.is_ancestor(new, tip)? {
+            true => Some(intent.clone()),
+            false if is_pulled => self.merged_otherwise(intent, tip)?,
+            false => None,
+        };
+        let Some(landed) = landed else {
+            self.call_off(intent)?;
+            return Ok(Some(Recovery::Cancelled));
+        };
+        if self.place.rig.land_remote {
+            // The local branch may not have moved before the process died.
+            self.tip(say)?;
+        } else {
+            self.move_worktrees(old, new, say)?;
         }
-        Ok(match self.carry_out(intent, say)? {
-            Attempt::Landed => Some(Recovery::Landed),
-            Attempt::Dropped(_) => Some(Recovery::Cancelled),
-            Attempt::RemoteAway(_) => None,
-        })
+        self.finish(&landed, say)?;
+        Ok(Some(Recovery::Finished))
     }
 }
 

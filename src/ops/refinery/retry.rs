@@ -103,8 +103,7 @@ fn check_may_return(id: &BeadId, mr: &MergeRequest) -> Result<()> {
 
 /// What holds of the head goes along with it, and the word of whoever insisted is kept on the new request.
 fn take_along(change: &mut Change<'_>, town: &Town, id: &BeadId, old: &look::Request, insist: Option<&str>) -> Result<()> {
-    let is_rejected = old.mr.blame.as_ref().is_some_and(|blame| blame.cause == "rejected");
-    let approvals: Vec<Approval> = old.mr.approvals.iter().filter(|_| !is_rejected).cloned().collect();
+    let approvals: Vec<Approval> = old.mr.approvals.iter().filter(|_| !old.mr.is_turned_down()).cloned().collect();
     if approvals.is_empty() && insist.is_none() {
         return Ok(());
     }

@@ -132,6 +132,12 @@ fn between(store: &Store, landed: &Request, tip: ObjectId) -> Result<(ObjectId, 
     let id = &landed.bead.id;
     let commit = object_id(landed.mr.landed_commit.as_deref().unwrap_or_default())?;
     let from = match &landed.mr.landed_onto {
+        Some(onto) if onto == &commit.to_string() => {
+            return Err(Error::refused(format!("{id} added no commit of its own to {}", landed.mr.target)).hint(format!(
+                "it landed with others as one commit, or was there already; by hand: git revert {}",
+                commit.to_hex_with_len(8)
+            )));
+        }
         Some(onto) => object_id(onto)?,
         // Landed by an older version, or found in the target as it was handed in.
         None if commit == landed.head()? || !commits::is_commit(store, commit) => object_id(&landed.mr.base)?,

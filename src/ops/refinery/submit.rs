@@ -167,9 +167,7 @@ fn check_return(all: &[look::Request], earlier: &[&look::Request], handed: &Hand
         let is_other = !other.mr.source_beads.contains(handed.source) && other.mr.target == handed.target;
         is_other && other.bead.closed_at.is_some_and(|at| at >= last)
     });
-    // What a person rejected is not another request's fault.
-    let is_rejected = |request: &&&look::Request| request.mr.blame.as_ref().is_some_and(|blame| blame.cause == "rejected");
-    if sent_back.len() == 1 && has_changed && !sent_back.iter().any(is_rejected) {
+    if sent_back.len() == 1 && has_changed && !sent_back.iter().any(|request| request.mr.is_turned_down()) {
         return Ok(());
     }
     let mr = &sent_back[0].bead.id;
@@ -178,7 +176,7 @@ fn check_return(all: &[look::Request], earlier: &[&look::Request], handed: &Hand
 }
 
 fn supersede(change: &mut Change<'_>, request: &look::Request, handed: &Handed<'_>) -> Result<()> {
-    if request.mr.state == MrState::Landing {
+    if request.mr.state == MrState::Landing && request.mr.waits_for_pull_request().is_none() {
         return Err(Error::conflict(format!("{} is landing {} at this moment", request.bead.id, handed.source))
             .hint("try again when it has ended: gt mq list"));
     }

@@ -50,6 +50,9 @@ pub struct TargetOverview {
     pub control: Option<Control>,
     /// Landings under way or left open.
     pub open_intents: Vec<String>,
+    /// The pull request that the landing waits for. Foreign text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
     /// Whether what lands there is pushed, and how far it is from origin's branch.
     pub origin: Origin,
 }
@@ -133,6 +136,7 @@ pub fn status(town: &Town, place: &RigPlace) -> Result<Overview> {
             queued: of_target().count() - held,
             held,
             control: controls.iter().find(|control| control.target == target).cloned(),
+            pull_request: intents.iter().filter(|intent| intent.target == target).find_map(|intent| intent.pull_request.clone()),
             open_intents: intents.iter().filter(|intent| intent.target == target).map(|intent| intent.id.clone()).collect(),
             origin: origin(place, &target)?,
             target,
