@@ -8,6 +8,7 @@ mod gates;
 pub mod integrations;
 mod landing;
 mod modes;
+mod real;
 mod remote;
 mod retry;
 pub mod reverts;
