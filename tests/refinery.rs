@@ -7,6 +7,7 @@ mod forced;
 mod gates;
 pub mod integrations;
 mod landing;
+mod meanwhile;
 mod modes;
 mod real;
 mod remote;

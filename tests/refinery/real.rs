@@ -1,6 +1,6 @@
 //! A long queue of a real repository, with known culprits, whose process is killed again and again.
 //!
-//! `cargo test` does it with 48 requests; with 300, more than 200 landings and every kill several times:
+//! `cargo test` does it with 48 requests; with 325, more than 200 landings and every kill several times:
 //! `GT_TEST_LONG=1 cargo test --test main -- refinery::real --include-ignored --nocapture`. `GT_TEST_SEED=N` gives another
 //! project, other requests and other moments.
 
@@ -9,6 +9,7 @@ mod judge;
 mod project;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -17,7 +18,7 @@ use gastown::ops::refinery;
 use gastown::time::Stopwatch;
 
 use cast::{Author, Player};
-use judge::Judge;
+use judge::{Judge, Seen};
 
 use super::world::World;
 
@@ -56,17 +57,18 @@ enum Blow {
 fn child() {
     let Some(base) = std::env::var_os("GT_TEST_WORLD") else { return };
     let world = World::reopen(base.as_ref());
-    refinery::run(&world.town(), &world.rig(), &mut |_| {}).unwrap();
+    refinery::run(&world.town(), &world.rig(), &mut |event| eprintln!("{}", event.line())).unwrap();
 }
 
-/// Works the queue in a process of its own. Tells whether that was killed, and where the target was seen meanwhile.
-fn run(world: &World, blow: &Blow, number: usize) -> (bool, Vec<String>) {
+/// Works the queue in a process of its own. Tells what was seen of it.
+fn run(world: &World, blow: &Blow, number: usize) -> Seen {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "refinery::real::child"]).env("GT_TEST_WORLD", world.base());
+    command.args(["--ignored", "--nocapture", "--exact", "refinery::real::child"]).env("GT_TEST_WORLD", world.base());
     if let Blow::At(step, n) = blow {
         command.env("GT_SEED", number.to_string()).env("GT_CRASH_AT", format!("{step}:{n}"));
     }
-    let log = std::fs::File::create(world.base().join("run.log")).unwrap();
+    let log = std::fs::File::options().create(true).append(true).open(world.base().join("run.log")).unwrap();
+    writeln!(&log, "-- run {number}: {blow:?}").unwrap();
     let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
     let (watch, target) = (Stopwatch::start(), world.repo().join("refs/heads/main"));
     let mut tips: Vec<String> = Vec::new();
@@ -84,9 +86,23 @@ fn run(world: &World, blow: &Blow, number: usize) -> (bool, Vec<String>) {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     };
-    let said = || std::fs::read_to_string(world.base().join("run.log")).unwrap();
-    assert!(status.success() || status.signal().is_some(), "{blow:?}: {}", said());
-    (!status.success(), tips)
+    assert!(status.success() || status.signal().is_some(), "{blow:?}");
+    Seen { process: child.id().to_string(), was_killed: !status.success(), tips }
+}
+
+/// Tells the last of what runs and gates said, when the test fails.
+struct Witness<'w>(&'w World);
+
+impl Drop for Witness<'_> {
+    fn drop(&mut self) {
+        for file in [self.0.base().join("run.log"), self.0.tally()] {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            if std::thread::panicking() {
+                eprintln!("{}\n", lines[lines.len().saturating_sub(80)..].join("\n"));
+            }
+        }
+    }
 }
 
 /// How much was done.
@@ -117,11 +133,11 @@ fn blow(number: usize, random: &mut fastrand::Rng) -> Blow {
 fn work(world: &World, judge: &mut Judge, author: &mut Author, tally: &mut Tally, (workers, kills_max): (usize, usize)) {
     for at in 0..RUNS_MAX {
         let blow = if at < kills_max { blow(tally.runs, &mut author.random) } else { Blow::None };
-        let (was_killed, tips) = run(world, &blow, tally.runs);
+        let seen = run(world, &blow, tally.runs);
         tally.runs += 1;
         // What a kill cuts off between a gate's end and its record; beside another one that is called off it may be too.
-        judge.look(world, &tips, if was_killed || workers > 1 { workers } else { 0 });
-        if !was_killed {
+        judge.look(world, &seen, if seen.was_killed || workers > 1 { workers } else { 0 });
+        if !seen.was_killed {
             return;
         }
         let kind = match blow {
@@ -142,10 +158,11 @@ fn a_long_queue_that_is_killed_at_every_step_lands_what_is_good_and_nothing_else
     let is_long = std::env::var_os("GT_TEST_LONG").is_some();
     let seed = std::env::var("GT_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_101);
     eprintln!("GT_TEST_SEED={seed}");
-    let (waves, size, kills_max) = if is_long { (12, 25, 60) } else { (2, 24, 12) };
+    let (waves, size, kills_max) = if is_long { (13, 25, 60) } else { (2, 24, 12) };
     let watch = Stopwatch::start();
     let world = World::new();
     judge::set_gate(&world);
+    let _witness = Witness(&world);
     let mut author = Author::begin(&world, seed);
     let (mut tally, mut players, mut judge) = (Tally::default(), Vec::<Player>::new(), Judge::new(&world));
     for wave in 0..waves {
@@ -154,7 +171,7 @@ fn a_long_queue_that_is_killed_at_every_step_lands_what_is_good_and_nothing_else
         let new = author.wave(&world, size);
         judge.moved_by_hand(&world);
         work(&world, &mut judge, &mut author, &mut tally, (workers, kills_max));
-        judge.ended(&world, &new, workers);
+        judge::ended(&world, &new, workers);
         players.extend(new);
     }
     // Those of earlier waves stayed as they were.

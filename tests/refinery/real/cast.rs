@@ -45,7 +45,7 @@ pub struct Author {
 impl Author {
     /// The project is written and is the target.
     pub fn begin(world: &World, seed: u64) -> Self {
-        let text = |n: usize| (0..LINES).map(|line| format!("file {n}, line {line}\n")).collect::<String>();
+        let text = |n: usize| (0..LINES).map(|line| format!("file {n}, line {line}")).collect::<Vec<_>>().join("\n") + "\n";
         let files: Vec<(String, String)> = (0..DIRS * FILES).map(|n| (path(n), text(n))).collect();
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         world.push_main(&files);
@@ -101,11 +101,11 @@ impl Author {
             }
             _ => {
                 let (path, line) = (path(n / 3), 5 + n % 3 * 10);
-                let text: String = text_at(world, &path)
-                    .lines()
-                    .enumerate()
-                    .map(|(at, text)| if at == line { format!("{name} was here\n") } else { format!("{text}\n") })
-                    .collect();
+                let text = text_at(world, &path);
+                let mut lines: Vec<&str> = text.lines().collect();
+                let mine = format!("{name} was here");
+                lines[line] = &mine;
+                let text = lines.join("\n") + "\n";
                 world.branch(&name, "main", &[(&path, &text)]);
             }
         }
