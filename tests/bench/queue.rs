@@ -71,6 +71,11 @@ impl<'p> Stage<'p> {
         (0..count).map(|n| (bead(n), format!("b{}-{n}", self.round))).collect()
     }
 
+    /// Milliseconds of one durable write: how busy the machine is.
+    fn create(&self) -> f64 {
+        timed(&mut self.world.gt(&["create", "Beside"]))
+    }
+
     fn submit(&self, (bead, branch): &(String, String)) {
         timed(&mut self.world.gt(&["mq", "submit", bead, branch]));
     }
@@ -148,9 +153,10 @@ pub fn all(place: &Place, report: &mut Report) {
     after_a_kill(&mut stage, report);
 }
 
-fn row(report: &mut Report, what: &str, times: &[f64], bar: Bar) {
-    let row = Row::of(&format!("{what}, {FILES} files"), 0, &(times.to_vec(), times.to_vec()), "–", bar);
-    report.row(Row { beside: None, ..row });
+fn row(report: &mut Report, what: &str, times: &[f64], creates: &[f64], bar: Bar) {
+    let pair = (times.to_vec(), creates.to_vec());
+    let row = Row::of(&format!("{what}, {FILES} files"), 0, &pair, "gt create, just before", bar);
+    report.row(row);
 }
 
 /// Each handed in when nothing else waits.
@@ -161,8 +167,9 @@ fn one_by_one(stage: &mut Stage<'_>, report: &mut Report) {
         let work = stage.work(count);
         let refinery = Refinery::start(stage);
         stage.gates();
-        let (mut moves, mut waits) = (Vec::new(), Vec::new());
+        let (mut moves, mut waits, mut creates) = (Vec::new(), Vec::new(), Vec::new());
         for one in &work {
+            creates.push(stage.create());
             let (before, begin) = (stage.tip(), now());
             stage.submit(one);
             let landing = refinery.landed(stage, &before, 1);
@@ -170,20 +177,21 @@ fn one_by_one(stage: &mut Stage<'_>, report: &mut Report) {
             moves.push(landing.moved - ended);
             waits.push(landing.told - begin - ran);
         }
-        row(report, &format!("{called}: its end → target moved"), &moves, Bar::Most(50.0));
-        row(report, &format!("{called}: handed in → landed, without its time"), &waits, Bar::Most(100.0));
+        row(report, &format!("{called}: its end → target moved"), &moves, &creates, Bar::Most(50.0));
+        row(report, &format!("{called}: handed in → landed, without its time"), &waits, &creates, Bar::Most(100.0));
     }
 }
 
 /// All handed in before the first is looked at.
 fn at_once(stage: &mut Stage<'_>, report: &mut Report) {
     stage.set_gate(":");
-    let (mut stacks, mut moves, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut stacks, mut moves, mut waits, mut creates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..if stage.world.place.quick { 3 } else { 9 } {
         timed(&mut stage.world.gt(&["mq", "pause", "--rig", "widgets", "-m", "until all are here"]));
         stage.work(BRANCHES).iter().for_each(|one| stage.submit(one));
         let refinery = Refinery::start(stage);
         stage.gates();
+        creates.push(stage.create());
         let (before, begin) = (stage.tip(), now());
         timed(&mut stage.world.gt(&["mq", "resume", "--rig", "widgets"]));
         let landing = refinery.landed(stage, &before, BRANCHES);
@@ -192,15 +200,15 @@ fn at_once(stage: &mut Stage<'_>, report: &mut Report) {
         moves.push(landing.moved - ended);
         waits.push(landing.told - begin - ran);
     }
-    row(report, &format!("{BRANCHES} at once: let go → stacked, an MR"), &stacks, Bar::Most(6.0));
-    row(report, &format!("{BRANCHES} at once: the last gate's end → target moved"), &moves, Bar::Most(50.0));
-    row(report, &format!("{BRANCHES} at once: let go → all landed, without gates"), &waits, Bar::None);
+    row(report, &format!("{BRANCHES} at once: let go → stacked, an MR"), &stacks, &creates, Bar::Most(6.0));
+    row(report, &format!("{BRANCHES} at once: the last gate's end → target moved"), &moves, &creates, Bar::None);
+    row(report, &format!("{BRANCHES} at once: let go → all landed, without gates"), &waits, &creates, Bar::None);
 }
 
 /// The run after one that was killed while it landed.
 fn after_a_kill(stage: &mut Stage<'_>, report: &mut Report) {
     let once = ["mq", "run", "--once", "--rig", "widgets"];
-    let mut times = Vec::new();
+    let (mut times, mut creates) = (Vec::new(), Vec::new());
     let mut is_sound = true;
     for step in STEPS.into_iter().cycle().take(STEPS.len() * if stage.world.place.quick { 2 } else { 5 }) {
         stage.work(4).iter().for_each(|one| stage.submit(one));
@@ -209,11 +217,12 @@ fn after_a_kill(stage: &mut Stage<'_>, report: &mut Report) {
         killed.env("GT_SEED", stage.round.to_string()).env("GT_CRASH_AT", format!("{step}:1"));
         assert!(!killed.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{step} was never reached");
         let runs = stage.gates().2;
+        creates.push(stage.create());
         times.push(timed(&mut stage.world.gt(&once)));
         is_sound &= runs == 1 && stage.gates().2 == 0 && stage.tip() != before;
         let locks = walkdir::WalkDir::new(stage.world.repo().join("refs")).into_iter().filter_map(Result::ok);
         is_sound &= !locks.into_iter().any(|entry| entry.path().extension().is_some_and(|end| end == "lock"));
     }
     report.fact("after a kill at each step of landing no gate ran again and no lock was left", is_sound);
-    row(report, "killed while 4 land: the next gt mq run --once", &times, Bar::Most(1000.0));
+    row(report, "killed while 4 land: the next gt mq run --once", &times, &creates, Bar::Most(1000.0));
 }
