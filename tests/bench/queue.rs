@@ -161,7 +161,7 @@ fn row(report: &mut Report, what: &str, times: &[f64], creates: &[f64], bar: Bar
 
 /// Each handed in when nothing else waits.
 fn one_by_one(stage: &mut Stage<'_>, report: &mut Report) {
-    let count = if stage.world.place.quick { 11 } else { 41 };
+    let count = if stage.world.place.quick { 11 } else { 31 };
     for (gate, called) in [(":", "a gate that does nothing"), ("sleep 0.2", "a gate of 0.2 s")] {
         stage.set_gate(gate);
         let work = stage.work(count);
