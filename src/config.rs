@@ -5,6 +5,7 @@
 //! by `gt trust` when it came with a project or by sync.
 
 mod gates;
+mod layers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ use crate::model::record::{Object, SCHEMA_VERSION};
 use crate::model::review::{self, Rule};
 use crate::store;
 use crate::town::{RigPlace, Town};
+
+use layers::Layers;
 
 pub use gates::{Configured, configured, gates};
 
@@ -97,23 +100,7 @@ pub fn group_of(key: &str) -> &str {
 /// # Errors
 /// Usage, when there is no such key; corrupt, when configuration cannot be read.
 pub fn lookup(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option<Setting>> {
-    let known = config_keys::find(key)?;
-    let setting = |value: Value, source: Source| Setting { key: key.to_owned(), value, source };
-    if let Some(text) = town.hq.store.repo.config_snapshot().string(format!("gt.{key}").as_str()) {
-        return Ok(Some(setting(known.parse(&text.to_string())?, Source::Machine)));
-    }
-    if let Some(place) = place
-        && let Some(value) = in_ledger(&place.ledger.state()?, key)?
-    {
-        return Ok(Some(setting(known.check(value)?, Source::Rig)));
-    }
-    if let Some(value) = in_ledger(&town.hq.state()?, key)? {
-        return Ok(Some(setting(known.check(value)?, Source::Town)));
-    }
-    if known.default.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(setting(known.parse(known.default)?, Source::Default)))
+    Layers::of(town, place).lookup(key)
 }
 
 /// All values that are set or have a default, for the town or for `place`.
@@ -122,20 +109,13 @@ pub fn lookup(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option
 /// Corrupt, when configuration cannot be read.
 pub fn all(town: &Town, place: Option<&RigPlace>) -> Result<Vec<Setting>> {
     let mut keys: Vec<String> = KEYS.iter().filter(|key| !key.name.contains('*')).map(|key| key.name.to_owned()).collect();
-    let mut states = vec![town.hq.state()?];
-    if let Some(place) = place {
-        states.push(place.ledger.state()?);
-    }
-    for state in &states {
-        for group in state.all::<Group>("config")?.0 {
-            keys.extend(group.values.into_keys());
-        }
-    }
+    let layers = Layers::of(town, place);
+    keys.extend(layers.keys()?);
     keys.sort();
     keys.dedup();
     // A key of a newer version is kept in the ledger but means nothing here.
     let known = keys.iter().filter(|key| config_keys::find(key).is_ok());
-    known.filter_map(|key| lookup(town, place, key).transpose()).collect()
+    known.filter_map(|key| layers.lookup(key).transpose()).collect()
 }
 
 /// The value of `key` read as a whole number.

@@ -14,6 +14,8 @@ mod http;
 mod inner;
 #[path = "bench/memory.rs"]
 mod memory;
+#[path = "bench/queue.rs"]
+mod queue;
 #[path = "bench/reads.rs"]
 mod reads;
 #[path = "bench/report.rs"]
@@ -21,6 +23,8 @@ mod report;
 #[path = "transport/servers.rs"]
 #[expect(dead_code, reason = "the tests go more ways")]
 mod servers;
+#[path = "bench/stacks.rs"]
+mod stacks;
 #[path = "bench/syncs.rs"]
 mod syncs;
 #[path = "bench/times.rs"]
@@ -154,6 +158,12 @@ fn measure(asked: &Asked, place: &Place, report: &mut Report) {
     }
     if asked.wants("sling") {
         writes::sling(place, report);
+    }
+    if asked.wants("stacks") {
+        stacks::all(place, report);
+    }
+    if asked.wants("queue") {
+        queue::all(place, report);
     }
     report.growth();
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Setting, Source, Trust, all, command, lookup};
+use super::layers::Layers;
+use super::{Setting, Source, Trust, all, command};
 use crate::error::Result;
 use crate::model::gate::{Gate, OnTimeout};
 use crate::time::parse_millis;
@@ -23,11 +24,11 @@ pub struct Configured {
 /// # Errors
 /// Corrupt, when configuration cannot be read.
 pub fn configured(town: &Town, place: &RigPlace) -> Result<Vec<Configured>> {
-    let trust = Trust::read(town)?;
+    let (trust, layers) = (Trust::read(town)?, Layers::of(town, Some(place)));
     let mut found = Vec::new();
     for setting in all(town, Some(place))? {
         let Some(name) = setting.key.strip_prefix("gates.").and_then(|rest| rest.strip_suffix(".command")) else { continue };
-        let (gate, env) = read(town, place, name, &setting)?;
+        let (gate, env) = read(&layers, name, &setting)?;
         let pinned = [Some(&setting), env.as_ref()];
         let untrusted = pinned.into_iter().flatten().find(|one| !trust.allows(Some(place), one)).map(|one| one.key.clone());
         found.push(Configured { gate, source: setting.source, untrusted });
@@ -50,8 +51,8 @@ pub fn gates(town: &Town, place: &RigPlace) -> Result<Vec<Gate>> {
 }
 
 /// The gate `name` whose command is `setting`, and what is set for its environment.
-fn read(town: &Town, place: &RigPlace, name: &str, setting: &Setting) -> Result<(Gate, Option<Setting>)> {
-    let get = |key: &str| lookup(town, Some(place), &format!("gates.{name}.{key}"));
+fn read(layers: &Layers<'_>, name: &str, setting: &Setting) -> Result<(Gate, Option<Setting>)> {
+    let get = |key: &str| layers.lookup(&format!("gates.{name}.{key}"));
     let number = |key: &str| Ok(get(key)?.and_then(|set| set.value.as_u64()).and_then(|number| u32::try_from(number).ok()));
     let timeout = get("timeout")?.map_or(Ok(600_000), |set| parse_millis(&set.text()))?;
     let mut gate = Gate::new(name, &setting.text(), timeout);

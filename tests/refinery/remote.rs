@@ -12,7 +12,7 @@ fn of(origin: &Path, what: &str) -> String {
     git(origin, &["rev-parse", what])
 }
 
-fn write_hook(origin: &Path, text: &str) -> PathBuf {
+pub fn write_hook(origin: &Path, text: &str) -> PathBuf {
     let hook = origin.join("hooks/pre-receive");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     std::fs::write(&hook, text).unwrap();
