@@ -58,6 +58,7 @@ fn no_step_is_forgotten() {
         crate::passing::STEPS,
         crate::past::STEPS,
         crate::refinery::integrations::STEPS,
+        crate::refinery::pulls::STEPS,
         crate::refinery::reverts::STEPS,
         crate::ways::STEPS,
     ]

@@ -13,7 +13,7 @@ mod landing;
 mod meanwhile;
 mod modes;
 mod protect;
-mod pulls;
+pub mod pulls;
 mod real;
 mod remote;
 mod retry;

@@ -8,6 +8,7 @@ pub mod config;
 pub mod convoy;
 pub mod demo;
 pub mod done;
+pub mod explain;
 pub mod flatten;
 pub mod gate;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub mod queue_stats;
 pub mod redact;
 pub mod reindex;
 pub mod rig;
+pub mod salvage;
 pub mod schema;
 pub mod scopes;
 pub mod stats;
@@ -117,6 +119,9 @@ enum Command {
     Machine(machine::MachineArgs),
     Plugin(plugin::PluginArgs),
     Polecat(polecat::PolecatArgs),
+    Salvage(salvage::SalvageArgs),
+    Explain(explain::ExplainArgs),
+    Whoami(explain::WhoamiArgs),
     Session(polecat::SessionArgs),
     Mayor(polecat::MayorArgs),
     Sync(sync::SyncArgs),
@@ -268,6 +273,9 @@ fn deferred() -> clap::Command {
         later::<machine::MachineArgs>("machine"),
         later::<plugin::PluginArgs>("plugin"),
         later::<polecat::PolecatArgs>("polecat"),
+        later::<salvage::SalvageArgs>("salvage"),
+        later::<explain::ExplainArgs>("explain"),
+        later::<explain::WhoamiArgs>("whoami"),
         later::<polecat::SessionArgs>("session"),
         later::<polecat::MayorArgs>("mayor"),
         later::<sync::SyncArgs>("sync"),
@@ -416,15 +424,12 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
     if !command.is_fit_for_copies() {
         town.hq.check_own()?;
     }
+    run_in(command, town, out)
+}
+
+/// Runs a command that wants a town.
+fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
     match command {
-        Command::Demo(_)
-        | Command::Install(_)
-        | Command::Restore(_)
-        | Command::Hub(_)
-        | Command::Schema(_)
-        | Command::Mail(_) => {
-            unreachable!("handled above, without a town")
-        }
         Command::Rig(args) => args.run(town, out),
         Command::Config(args) => args.run(town, out),
         Command::Trust(args) => args.run(town, out),
@@ -440,6 +445,9 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Machine(args) => args.run(town, out),
         Command::Plugin(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
+        Command::Salvage(args) => args.run(town, out),
+        Command::Explain(args) => Ok(out.show(&args.run(town)?)),
+        Command::Whoami(args) => Ok(out.show(&args.run(town)?)),
         Command::Session(args) => args.run(town, out),
         Command::Mayor(args) => args.run(town, out),
         Command::Sync(args) => args.run(town, out),
@@ -447,6 +455,23 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
         Command::Backup(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Flatten(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Convoy(args) => args.run(town, out),
+        Command::Send(args) => args.run(town, out),
+        Command::Inbox(args) => args.run(town, out),
+        Command::Nudge(args) => Ok(out.show(&args.run(town)?)),
+        Command::Peek(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Mq(args) => args.run(town, out),
+        Command::Refinery(args) => args.run(town, out),
+        Command::Gate(args) => args.run(town, out),
+        Command::Stats(args) => args.run(town, out),
+        Command::Cv(args) => args.run(town, out),
+        other => run_on_beads(other, town, out),
+    }
+}
+
+/// The daily verbs of beads, and those that need no town, which were run before.
+fn run_on_beads(command: Command, town: &Town, out: Out) -> Result<u8> {
+    match command {
         Command::Bead(args) => args.run(town, out),
         Command::Create(args) => args.run(town, out),
         Command::Show(args) => args.run(town, out),
@@ -458,17 +483,8 @@ fn run(command: Command, start: &Start, out: Out) -> Result<u8> {
         Command::Search(args) => args.run(town, out),
         Command::Update(args) => args.run(town, out),
         Command::Close(args) => args.run(town, out),
-        Command::Convoy(args) => args.run(town, out),
         Command::Undo(args) => args.run(town, out),
-        Command::Send(args) => args.run(town, out),
-        Command::Inbox(args) => args.run(town, out),
-        Command::Nudge(args) => Ok(out.show(&args.run(town)?)),
-        Command::Peek(args) => Ok(out.show(&args.run(town, out)?)),
-        Command::Mq(args) => args.run(town, out),
-        Command::Refinery(args) => args.run(town, out),
-        Command::Gate(args) => args.run(town, out),
-        Command::Stats(args) => args.run(town, out),
-        Command::Cv(args) => args.run(town, out),
+        _ => unreachable!("run with a town, or before it"),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::store::write_file;
 /// The hook.
 const UPDATE: &str = include_str!("../../hooks/rig/update");
 /// What every version of it has in its second line.
-const MARK: &str = "gt target rules";
+const MARK: &str = "target rules of gt";
 /// The setting that lists the branches.
 const PROTECTED: &str = "gt.protected";
 

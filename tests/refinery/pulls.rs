@@ -13,6 +13,9 @@ use gastown::ops::refinery::{self, Event};
 use super::crash::{run_and_kill, run_and_kill_when_there};
 use super::world::{World, git};
 
+/// Steps of a landing by pull request.
+pub const STEPS: &[&str] = &["pull.noted", "pull.pushed", "pull.opened", "pull.recorded"];
+
 /// What stands in for the forge: `$1` is where pull requests lie. `mode` there tells it to fail.
 const CLERK: &str = r#"
 set -eu
@@ -240,7 +243,7 @@ fn a_command_that_fails_hangs_or_babbles_costs_nothing_but_time() {
 
 #[test]
 fn a_queue_killed_at_any_step_goes_on_with_the_same_pull_request() {
-    for step in ["land.intent", "land.checked", "pull.noted", "pull.pushed", "pull.opened", "pull.recorded"] {
+    for step in ["land.intent", "land.checked"].iter().chain(STEPS) {
         let mut forge = Forge::new();
         let mrs = forge.world.requests(&["a", "b"]);
         assert!(run_and_kill(&forge.world, step, 1), "{step} was never reached");

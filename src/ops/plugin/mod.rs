@@ -154,7 +154,7 @@ pub fn add(town: &Town, place: &RigPlace, name: &str) -> Result<Plugin> {
     let shipped = SHIPPED.iter().find(|(shipped, _, _)| *shipped == name);
     let (_, about, program) = shipped.ok_or_else(|| {
         let names: Vec<&str> = SHIPPED.iter().map(|(shipped, _, _)| *shipped).collect();
-        Error::not_found(format!("gt ships no plugin {}", name.escape_debug()))
+        Error::not_found(format!("no plugin {} comes with gt", name.escape_debug()))
             .hint(format!("it ships {}; one of your own is a directory below plugins/", names.join(", ")))
     })?;
     let dir = place.dir.join("plugins").join(name);
