@@ -312,7 +312,8 @@ impl Show for Drained {
         if landed + back + held == 0 && is_quiet {
             return page.line("nothing to do: the merge queue is empty");
         }
-        page.line(format!("{landed} landed, {back} sent back, {held} held; {} gate runs", self.runs));
+        let runs = if self.runs == 1 { "run" } else { "runs" };
+        page.line(format!("{landed} landed, {back} sent back, {held} held; {} gate {runs}", self.runs));
         for target in &self.red_targets {
             page.line(format!("{} is red itself: mend it; gt mq list shows who waits", escape(target)));
         }

@@ -65,7 +65,8 @@ impl Show for Told {
             self.rig, figures.landed, figures.red, figures.sent_back, figures.left
         ));
         let per = figures.per_landed.map(|per| format!(", {per} for each that landed")).unwrap_or_default();
-        page.line(format!("{} stacks gated{per}", figures.stacks_gated));
+        let stacks = if figures.stacks_gated == 1 { "stack" } else { "stacks" };
+        page.line(format!("{} {stacks} gated{per}", figures.stacks_gated));
         page.line(format!(
             "  expected of the best plan one after another {}, of any plan at least {}",
             figures.optimal_plan, figures.entropy_bound

@@ -102,7 +102,7 @@ fn every_word_about_the_queue_is_taken_as_typed_and_told_in_words() {
     assert_eq!(town.gt("--json mq freeze --floor 1").json()["floor"], 1);
     town.gt("mq freeze --floor 7").fails_with(2);
     assert!(page("mq status").contains("main is frozen by overseer") && page("mq next").contains("main is frozen"));
-    assert!(page("mq run --once").contains("0 landed, 0 sent back, 1 held; 1 gate runs"));
+    assert!(page("mq run --once").contains("0 landed, 0 sent back, 1 held; 1 gate run"));
     assert_eq!(text_at(&town.gt("--json mq resume").json(), &["/state"]), "open");
     assert_eq!(text_at(&town.gt("--json mq pause").json(), &["/state"]), "paused");
     town.gt("mq pause --target nowhere").fails_with(3);

@@ -140,7 +140,10 @@ fn check_epic(bead: &Bead) -> Result<()> {
 fn open_one(state: &State<'_>, epic: &BeadId) -> Result<(Bead, Integration)> {
     let bead = state.bead(epic)?;
     let integration = Integration::of(&bead)?.or_fail(Kind::NotFound, || format!("{epic} has no integration branch"));
-    let integration = integration.map_err(|error| error.hint(format!("make one: gt mq integration create {epic}")))?;
+    let integration = integration.map_err(|error| match bead.issue_type {
+        IssueType::Epic => error.hint(format!("make one: gt mq integration create {epic}")),
+        _ => error.hint("only an epic has one: gt list --type epic"),
+    })?;
     Ok((bead, integration))
 }
 

@@ -102,7 +102,6 @@ pub use integration::{Ending, Integrated, Standing};
 pub use list::{Brief, Listed, Next, brief, list, next, stopped};
 pub use look::{Request, targets, waiting};
 pub use origin::{Origin, origin};
-pub use permit::unwanted;
 pub use profile::profile;
 pub use retry::retry;
 pub use revert::{Reverted, revert};

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use super::look::{self, Request, object_id};
 use super::stack::quoted;
-use crate::config;
 use crate::error::Result;
 use crate::git::diff;
 use crate::ledger::State;
@@ -18,7 +17,6 @@ use crate::model::plan::{Action, Asked, Outlook, Places, Running, Trial};
 use crate::model::review::Rule;
 use crate::name::BeadId;
 use crate::store::Store;
-use crate::town::{RigPlace, Town};
 
 /// Why a request waits though nothing is wrong with it, and what would let it go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,34 +220,6 @@ impl Rest {
         };
         planned.into_iter().map(whole).collect()
     }
-}
-
-/// Of `tested` requests, each with its head, those that are not wanted in that test any more, each with why: it left the
-/// queue, was replaced, or may not be tested now.
-///
-/// # Errors
-/// Corrupt, when records or configuration cannot be read.
-pub fn unwanted(town: &Town, place: &RigPlace, tested: &[(BeadId, String)]) -> Result<Vec<(BeadId, String)>> {
-    let (state, store) = (place.ledger.state()?, &place.ledger.store);
-    let review = config::review(town, place)?;
-    let permits = Permits::of(&review, &state)?;
-    let mut unwanted = Vec::new();
-    for (id, head) in tested {
-        let Some(request) = look::find(&state, id)? else {
-            unwanted.push((id.clone(), "it is gone".to_owned()));
-            continue;
-        };
-        if !request.mr.state.is_live() {
-            unwanted.push((id.clone(), format!("it is {}", request.mr.state.word())));
-        } else if request.mr.head != *head {
-            unwanted.push((id.clone(), "it has another head".to_owned()));
-        } else if let Some(hindrance) = permits.hindrance(&state, store, &request)?
-            && hindrance.cause != HeldFor::Freeze
-        {
-            unwanted.push((id.clone(), hindrance.why));
-        }
-    }
-    Ok(unwanted)
 }
 
 #[cfg(test)]
