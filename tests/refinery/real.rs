@@ -178,6 +178,7 @@ fn a_long_queue_that_is_killed_at_every_step_lands_what_is_good_and_nothing_else
     tally.requests = players.len();
     tally.landed = players.iter().filter(|player| world.mr(&player.mr).state == MrState::Landed).count();
     eprintln!("{tally:?}, {} commits on the target, {} kills, {} ms", judge.judged, tally.kills(), watch.millis());
+    assert!(judge.begun > waves && judge.judged > waves, "what was looked for was not there to be seen");
     if is_long {
         assert!(STEPS.iter().all(|step| tally.kills.contains_key(step)), "{:?}", tally.kills);
         assert!(tally.landed >= 200, "{tally:?}");

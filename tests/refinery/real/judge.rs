@@ -61,6 +61,8 @@ pub struct Judge {
     cut: usize,
     /// Trees that were recorded as green.
     greens: BTreeSet<String>,
+    /// Gates that were begun by the run that was looked at.
+    pub begun: usize,
     /// Commits that were seen at the target's tip or below it.
     pub judged: usize,
 }
@@ -68,7 +70,7 @@ pub struct Judge {
 impl Judge {
     /// Nothing has run yet.
     pub fn new(world: &World) -> Self {
-        Self { tip: world.tip("main"), read: 0, recorded: 0, unrecorded: 0, cut: 0, greens: BTreeSet::new(), judged: 0 }
+        Self { tip: world.tip("main"), read: 0, recorded: 0, unrecorded: 0, cut: 0, greens: BTreeSet::new(), begun: 0, judged: 0 }
     }
 
     /// A person moved the target.
@@ -88,6 +90,7 @@ impl Judge {
                 ["begin", tree, by] if by == seen.process => {
                     let is_known = self.greens.contains(tree) || green_now.contains(tree);
                     assert!(!is_known, "{tree} was known to be green and is gated again");
+                    self.begun += 1;
                 }
                 ["begin", ..] => {}
                 ["end", tree, by, code] => {
