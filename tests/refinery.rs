@@ -22,5 +22,6 @@ mod review;
 mod search;
 mod stacks;
 mod steer;
+mod targets;
 mod trials;
 mod world;

@@ -29,12 +29,13 @@ const ROUNDS_MAX: u32 = 10_000;
 /// After how many runs in a row without a verdict the queue stops.
 const FAILURES_MAX: u32 = 3;
 
-/// How often it is looked whether who waits has changed, while trials run.
-const LOOK_MILLIS: u64 = 500;
-
 /// What one call of [`Queue::drain`] must remember between its rounds; none of it outlives the call.
 #[derive(Default)]
-struct Course {
+pub(super) struct Course {
+    /// Looks at the queue so far.
+    rounds: u32,
+    /// Trials started so far.
+    pub(super) started: u32,
     /// Dropped landings since the last one that was none.
     losses: Losses,
     /// Runs without a verdict in a row.
@@ -50,20 +51,33 @@ struct Course {
     /// The tip that was said to be red.
     said_red: Option<ObjectId>,
     /// Trials under way that are not decided, with what they judge.
-    under_way: Vec<(TrialId, Subject)>,
+    pub(super) under_way: Vec<(TrialId, Subject)>,
     /// Whether it was said that the target is paused or frozen.
     is_stop_said: bool,
 }
 
 /// What comes after a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Next {
+pub(super) enum Next {
     /// Nothing can move.
     Rest,
-    /// Whatever is under way is waited for.
+    /// Whatever is under way is waited for, or room for a trial.
     Wait,
     /// Something has changed: plan again.
     Again,
+}
+
+/// What was heard of trials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing in the time.
+    Nothing,
+    /// Something to tell.
+    Something,
+    /// A checkout is free again.
+    Room,
+    /// A trial is decided.
+    Verdict,
 }
 
 impl Drained {
@@ -106,74 +120,78 @@ impl Drained {
 }
 
 impl Queue<'_> {
-    /// Works the queue until nothing can move.
+    /// Settles what a dead process left, and lets plugins look at what waits; false when the target waits for its remote
+    /// or a pull request.
     ///
     /// # Errors
     /// As [`super::run`].
-    pub(super) fn drain(&mut self, drained: &mut Drained, say: &mut dyn FnMut(&Event)) -> Result<()> {
-        let target = self.target().to_owned();
-        let mut say = |event: &Event| {
-            drained.note(event, &target);
-            say(event);
-        };
-        let is_free = self.recover(&mut say)?;
-        let worked = if is_free { self.call_plugins(&mut say).and_then(|()| self.work(&mut say)) } else { Ok(()) };
-        self.tidy_pull_branch(&mut say)?;
-        worked?;
-        self.see_out(&mut say)?;
+    pub(super) fn set_out(&mut self, say: &mut dyn FnMut(&Event)) -> Result<bool> {
+        let is_free = self.recover(say)?;
+        if is_free {
+            self.call_plugins(say)?;
+        }
+        Ok(is_free)
+    }
+
+    /// Ends what the queue still has under way when nothing of it can move any more.
+    ///
+    /// # Errors
+    /// As [`super::run`].
+    pub(super) fn wind_up(&mut self, drained: &mut Drained, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        self.see_out(say)?;
         let state = self.place.ledger.state()?;
         let held = look::requests(&state)?.into_iter().filter(|request| request.mr.state == MrState::Held);
+        let target = self.target();
         drained.held.extend(held.filter(|request| request.mr.target == target).map(|request| request.bead.id));
         Ok(())
     }
 
-    fn work(&mut self, say: &mut dyn FnMut(&Event)) -> Result<()> {
+    /// Looks at the queue once and takes the steps that can be taken.
+    ///
+    /// # Errors
+    /// As [`super::run`].
+    pub(super) fn round(&mut self, course: &mut Course, stacker: &mut Stacker<'_>, say: &mut dyn FnMut(&Event)) -> Result<Next> {
+        course.rounds += 1;
+        if course.rounds > ROUNDS_MAX {
+            return Err(Error::bug(format!("the queue of {} did not come to rest", self.target())));
+        }
         let place = self.place;
         let store = &place.ledger.store;
-        let mut stacker = Stacker::new(store)?;
-        let mut course = Course::default();
-        for _ in 0..ROUNDS_MAX {
-            let tip = self.tip(say)?;
-            let state = place.ledger.state()?;
-            let outlook = Outlook::read(&state, self.target(), &self.rules, time::now()?)?;
-            let hindered = self.hindered(&state, &outlook.waiting, &mut course, say)?;
-            let waiting = outlook.waiting.iter().filter(|request| !course.unjudged.contains(&request.bead.id));
-            let waiting = waiting.filter(|request| hindered.may_be_stacked(request));
-            let waiting = look::company(waiting.cloned().collect(), &outlook.kin);
-            let is_asked = |request: &look::Request| self.only.is_none_or(|only| *only == request.bead.id);
-            if !waiting.iter().any(is_asked) {
-                // What is still judged was about those that left.
-                course.under_way.iter().for_each(|(trial, _)| self.trials.cancel(*trial));
-                return Ok(());
-            }
-            self.check_gates()?;
-            let stack = stack::build(store, &mut stacker, tip.commit, waiting, &outlook.kin)?;
-            if self.settle(&stack, say)? {
-                continue;
-            }
-            let gates = self.gates.clone();
-            let known = Known { store, outlook: &outlook, gates: &gates, stack: &stack };
-            let landable = hindered.landable(&stack.ids(stack.placed.len()));
-            let (rest, outlook) = permit::rest(self.outlook(&mut course, &known, &mut stacker)?, landable);
-            let actions = rest.actions(plan::plan(&outlook));
-            if !matches!(actions[..], [Action::SetAside(_)]) {
-                self.resume(&stack, &hindered, say)?;
-                course.say_stack(self.target(), &stack, say);
-            }
-            let mut next = if course.under_way.is_empty() { Next::Rest } else { Next::Wait };
-            for action in actions {
-                let is_off = matches!(action, Action::Land(_)) && tip.is_remote_away;
-                if !is_off {
-                    next = next.max(self.act(&mut course, &known, &mut stacker, action, say)?);
-                }
-            }
-            match next {
-                Next::Rest => return Ok(()),
-                Next::Wait => self.wait(&mut course, say)?,
-                Next::Again => {}
+        let tip = self.tip(say)?;
+        let state = place.ledger.state()?;
+        let outlook = Outlook::read(&state, self.target(), &self.rules, time::now()?)?;
+        let hindered = self.hindered(&state, &outlook.waiting, course, say)?;
+        let waiting = outlook.waiting.iter().filter(|request| !course.unjudged.contains(&request.bead.id));
+        let waiting = waiting.filter(|request| hindered.may_be_stacked(request));
+        let waiting = look::company(waiting.cloned().collect(), &outlook.kin);
+        let is_asked = |request: &look::Request| self.only.is_none_or(|only| *only == request.bead.id);
+        if !waiting.iter().any(is_asked) {
+            // What is still judged was about those that left.
+            course.under_way.drain(..).for_each(|(trial, _)| self.trials.cancel(trial));
+            return Ok(Next::Rest);
+        }
+        self.check_gates()?;
+        let stack = stack::build(store, stacker, tip.commit, waiting, &outlook.kin)?;
+        if self.settle(&stack, say)? {
+            return Ok(Next::Again);
+        }
+        let gates = self.gates.clone();
+        let known = Known { store, outlook: &outlook, gates: &gates, stack: &stack };
+        let landable = hindered.landable(&stack.ids(stack.placed.len()));
+        let (rest, outlook) = permit::rest(self.outlook(course, &known, stacker)?, landable);
+        let actions = rest.actions(plan::plan(&outlook));
+        if !matches!(actions[..], [Action::SetAside(_)]) {
+            self.resume(&stack, &hindered, say)?;
+            course.say_stack(self.target(), &stack, say);
+        }
+        let mut next = if course.under_way.is_empty() { Next::Rest } else { Next::Wait };
+        for action in actions {
+            let is_off = matches!(action, Action::Land(_)) && tip.is_remote_away;
+            if !is_off {
+                next = next.max(self.act(course, &known, stacker, action, say)?);
             }
         }
-        Err(Error::bug(format!("the queue of {} did not come to rest", self.target())))
+        Ok(next)
     }
 
     /// What the planner is told: the queue, what is known, what runs. Trials that say nothing of today's queue are called off.
@@ -190,7 +208,7 @@ impl Queue<'_> {
             }
             about.is_some()
         });
-        let workers = self.workers(known.outlook, &queue)?;
+        let workers = self.workers(known.outlook, &queue)?.min(self.share);
         Ok(plan::Outlook { queue, trials, running, workers })
     }
 
@@ -322,35 +340,35 @@ impl Queue<'_> {
         if tasks.is_empty() {
             return Ok(Next::Again);
         }
-        let is_idle = course.under_way.is_empty();
-        if let Some(trial) = self.begin(&subject, &tasks, is_idle, say)? {
+        let waits = course.under_way.is_empty() && self.is_alone;
+        if let Some(trial) = self.begin(&subject, &tasks, waits, say)? {
             course.under_way.push((trial, subject));
+            course.started += 1;
         }
         Ok(Next::Wait)
     }
 
-    /// Waits until a trial is decided, or who waits has changed.
-    fn wait(&mut self, course: &mut Course, say: &mut dyn FnMut(&Event)) -> Result<()> {
-        let before = look::mark(self.place)?;
-        let mut seen = self.place.ledger.tip()?;
-        loop {
-            match self.trials.next(LOOK_MILLIS)? {
-                Some(Happening::Decided { trial, outcome }) => {
-                    if let Some(at) = course.under_way.iter().position(|(other, _)| *other == trial) {
-                        let (_, subject) = course.under_way.swap_remove(at);
-                        return self.decided(course, &subject, outcome, say);
-                    }
-                }
-                Some(happening) => self.tell(happening, say),
-                None if course.under_way.is_empty() => return Ok(()),
-                None => {
-                    let now = self.place.ledger.tip()?;
-                    if now != seen && look::mark(self.place)? != before {
-                        return Ok(());
-                    }
-                    seen = now;
-                }
+    /// Waits for the next thing that happens to what is under way, at most `millis`; true when a trial is decided, and
+    /// there is to be planned again.
+    ///
+    /// # Errors
+    /// Io or corrupt, when a run cannot be recorded; external, after too many without a verdict.
+    pub(super) fn heed(&mut self, course: &mut Course, millis: u64, say: &mut dyn FnMut(&Event)) -> Result<Heard> {
+        match self.trials.next(millis)? {
+            Some(Happening::Decided { trial, outcome }) => {
+                let Some(at) = course.under_way.iter().position(|(other, _)| *other == trial) else {
+                    return Ok(Heard::Something);
+                };
+                let (_, subject) = course.under_way.swap_remove(at);
+                self.decided(course, &subject, outcome, say)?;
+                Ok(Heard::Verdict)
             }
+            Some(happening) => {
+                let is_over = matches!(happening, Happening::Over { .. });
+                self.tell(happening, say);
+                Ok(if is_over { Heard::Room } else { Heard::Something })
+            }
+            None => Ok(Heard::Nothing),
         }
     }
 

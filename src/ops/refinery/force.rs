@@ -89,6 +89,8 @@ pub fn land(town: &Town, place: &RigPlace, ids: &[BeadId], reason: &str, say: &m
         rules,
         subjects: BTreeMap::new(),
         only: None,
+        share: 1,
+        is_alone: true,
         runs: 0,
     };
     let has_landed = queue.land_forced(&requests, say)?;

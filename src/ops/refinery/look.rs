@@ -81,6 +81,15 @@ pub fn waiting(place: &RigPlace, target: &str, now: Moment) -> Result<Vec<Reques
     Ok(kin.in_order(waiting))
 }
 
+/// The targets that requests wait for; of `only`, when that is asked.
+///
+/// # Errors
+/// Corrupt, when a tree cannot be read.
+pub fn awaited(state: &State<'_>, only: Option<&BeadId>) -> Result<BTreeSet<String>> {
+    let live = requests(state)?.into_iter().filter(|request| request.mr.state.is_live());
+    Ok(live.filter(|request| only.is_none_or(|only| *only == request.bead.id)).map(|request| request.mr.target).collect())
+}
+
 /// The request `id`, if there is one.
 ///
 /// # Errors

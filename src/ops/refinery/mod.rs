@@ -21,6 +21,7 @@
 //! losses    dropped landings, counted                 alarm     word to who watches, once of a tip
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
 //! station   the refinery as a session
+//! turns     the targets of a rig, worked side by side
 //! plugins   those that are called in before a queue is worked
 //! profile   what is known of a change before any gate
 //! resolve   tasks that bring a request onto a target with which it conflicts
@@ -66,6 +67,7 @@ mod station;
 mod stats;
 mod submit;
 mod tell;
+mod turns;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +77,6 @@ use std::rc::Rc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Actor, Change, Deed, tree};
 use crate::model::address::Address;
@@ -197,6 +198,10 @@ pub(crate) struct Queue<'a> {
     turn: Turn,
     /// The request that is to be decided, when the others may wait.
     only: Option<&'a BeadId>,
+    /// Most trials side by side, so that other targets have room.
+    share: usize,
+    /// Whether no other target is worked beside this one, so that it may wait for a checkout.
+    is_alone: bool,
     runs: u32,
 }
 
@@ -232,53 +237,15 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
 fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     let state = place.ledger.state()?;
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
-    let live = look::requests(&state)?.into_iter().filter(|request| request.mr.state.is_live());
     targets.extend(state.notebooks()?.into_iter().filter(|notebook| notebook.pull_branch.is_some()).map(|one| one.target));
-    targets.extend(live.filter(|request| only.is_none_or(|only| *only == request.bead.id)).map(|request| request.mr.target));
+    targets.extend(look::awaited(&state, only)?);
     if targets.is_empty() && place.ledger.store.refs_below(tree::LANDING)?.is_empty() {
         return Ok(Drained::default());
     }
     let yard = Yard::take(town, place)?;
     recover::drop_stray_pins(place, &yard)?;
     let rules = Rules::read(town, place, &town.machine)?;
-    let is_ungated_allowed = !config::is_on(town, Some(place), "gates.require")?;
-    let review = config::review(town, place)?;
-    let on_conflict = resolve::on_conflict(town, place)?;
-    let me = Address::Refinery(place.rig.name.clone());
-    let actor = Actor { name: me.to_string(), email: town.actor.email.clone(), model: None };
-    let mut drained = Drained::default();
-    for target in targets {
-        let turn = Turn::take(place, &target)?;
-        let clerk = clerk::clerk(town, place, &state, &target)?;
-        let (gates, rules, me, actor) = (rules.required(), Rc::clone(&rules), me.clone(), actor.clone());
-        let (review, force) = (review.clone(), None);
-        let trials = Trials::new(town, place, &rules, &yard, actor.clone(), None);
-        let subjects = BTreeMap::new();
-        let mut queue = Queue {
-            town,
-            place,
-            gates,
-            rules,
-            trials,
-            subjects,
-            is_ungated_allowed,
-            review,
-            clerk,
-            on_conflict,
-            force,
-            me,
-            actor,
-            turn,
-            only,
-            runs: 0,
-        };
-        let result = match integration::whole_of(place, &state, &target)? {
-            Some(whole) => queue.wait_for_whole(&whole, &mut drained, say),
-            None => queue.drain(&mut drained, say),
-        };
-        drained.runs += queue.runs;
-        result?;
-    }
+    let drained = turns::Turns::new(town, place, &yard, rules, only).work(targets, say)?;
     if !drained.landed.is_empty() {
         // Readers follow when they are clean; the landing stands without them.
         let _ = rig::refresh_readers(place);
