@@ -33,6 +33,7 @@ mod passing;
 mod past;
 mod planner;
 mod plugins;
+mod presets;
 mod race;
 mod readme;
 mod ready;
