@@ -327,6 +327,14 @@ fn agents_are_listed_shown_added_chosen_and_removed() {
     place.gt(&["config", "agent", "remove", "mine", "--rig", "widgets"]).succeeds();
     place.gt(&["config", "agent", "remove", "mine", "--rig", "widgets"]).fails_with(3);
     assert!(list().contains("there is no agent 'mine'"), "{}", list());
+    // Of this machine alone, where names of keys have other signs.
+    let here = ["config", "agent", "set", "local", "mycli", "--model-flag", "-m", "--scope", "machine"];
+    place.gt(&here).succeeds();
+    assert!(row("local").contains("here"), "{}", list());
+    let shown = place.gt(&["--json", "config", "agent", "get", "local"]).json();
+    assert_eq!(shown["model_flag"], "-m");
+    place.gt(&["config", "agent", "remove", "local", "--scope", "machine"]).succeeds();
+    assert!(row("local").is_empty(), "{}", list());
     // One of gt's own is changed key by key.
     place.gt(&["config", "set", "agents.claude.args", "--permission-mode acceptEdits"]).succeeds();
     assert!(place.gt(&["config", "agent", "get", "claude"]).succeeds().stdout.contains("--permission-mode acceptEdits"));

@@ -238,11 +238,11 @@ impl TrustArgs {
     /// # Errors
     /// Not found, when no such command is configured.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
-        if let Some(name) = &self.agent {
-            if !trust::name_agent(town, name)? {
-                return Err(Error::not_found(format!("there is no agent '{}' of gt's own", name.escape_debug()))
-                    .hint("one of the configuration is trusted key by key: gt trust agents.NAME.command"));
-            }
+        if let Some(name) = &self.agent
+            && !trust::name_agent(town, name)?
+        {
+            return Err(Error::not_found(format!("there is no agent '{}' of gt's own", name.escape_debug()))
+                .hint("one of the configuration is trusted key by key: gt trust agents.NAME.command"));
         }
         let listed = match &self.key {
             Some(key) => {

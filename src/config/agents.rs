@@ -46,7 +46,11 @@ pub fn is_named_here(town: &Town, name: &str) -> Result<bool> {
 /// Corrupt, when configuration cannot be read.
 pub fn agent_names(town: &Town, place: Option<&RigPlace>) -> Result<Vec<String>> {
     let mut names: Vec<String> = preset::built_in()?.into_iter().map(|preset| preset.name).collect();
-    let own: BTreeSet<String> = all(town, place)?.iter().filter_map(|one| name_in(&one.key)).collect();
+    let mut own: BTreeSet<String> = all(town, place)?.iter().filter_map(|one| name_in(&one.key)).collect();
+    let here = town.hq.store.repo.config_snapshot();
+    let groups = here.plumbing().sections_by_name("gt").into_iter().flatten();
+    let groups = groups.filter_map(|section| Some(section.header().subsection_name()?.to_string()));
+    own.extend(groups.filter_map(|group| name_in(&group)));
     let added: Vec<String> = own.into_iter().filter(|name| !names.contains(name)).collect();
     names.extend(added);
     Ok(names)

@@ -341,6 +341,15 @@ pub fn find(name: &str) -> Result<&'static Key> {
     })
 }
 
+/// The name of `key` in git configuration, whose last words have no `_`.
+#[must_use]
+pub fn git_name(key: &str) -> String {
+    match key.rsplit_once('.') {
+        Some((group, last)) => format!("gt.{group}.{}", last.replace('_', "-")),
+        None => format!("gt.{key}"),
+    }
+}
+
 /// Whether a program may get the word: any text that is not empty and has no NUL.
 fn is_plain_text(word: &str) -> bool {
     !word.is_empty() && !word.contains('\0')

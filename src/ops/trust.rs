@@ -53,7 +53,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
     let deed = town.deed("config", format!("set {key}"));
     let source = match (scope, place) {
         (ScopeChoice::Machine, _) => {
-            let git_key = format!("gt.{key}");
+            let git_key = config_keys::git_name(key);
             let output = program::bare(town.hq.store.dir(), &["config", "--", &git_key, text])?;
             output.is_success().then_some(()).or_fail(output.failure(), || format!("set {key}: {}", output.last_line()))?;
             Source::Machine
@@ -87,7 +87,7 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
     let deed = town.deed("config", format!("unset {key}"));
     match (scope, place) {
         (ScopeChoice::Machine, _) => {
-            let output = program::bare(town.hq.store.dir(), &["config", "--unset-all", &format!("gt.{key}")])?;
+            let output = program::bare(town.hq.store.dir(), &["config", "--unset-all", &config_keys::git_name(key)])?;
             // 5: it was not set, which is what was asked for.
             let is_unset = matches!(output.code, Some(0 | 5));
             is_unset.then_some(()).or_fail(output.failure(), || format!("unset {key}: {}", output.last_line()))?;
