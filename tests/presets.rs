@@ -210,6 +210,8 @@ fn the_agent_and_model_of_a_sling_are_kept_over_a_restart() {
     assert_eq!(place.called(), codex);
     assert!(place.gt(&["hook", TOAST]).succeeds().stdout.contains("preset: codex"));
     place.stop();
+    let other = place.gt(&["sling", &bead, TOAST, "--agent", "claude"]).fails_with(4);
+    assert!(other.stderr.contains("for another agent: codex"), "{}", other.stderr);
     place.gt(&["session", "start", TOAST]).succeeds();
     assert_eq!(place.called(), codex);
     place.stop();
@@ -235,6 +237,12 @@ fn what_is_set_nearest_is_started_and_a_command_before_a_preset() {
     place.gt(&["session", "start", TOAST]).succeeds();
     assert_eq!(place.called(), format!("pi|-p|{FIRST}"));
     place.stop();
+    place.gt(&["config", "set", "agent.mayor.preset", "claude"]).succeeds();
+    place.gt(&["mayor", "start"]).succeeds();
+    let argv = place.town.root.join("mayor/argv.txt");
+    place.town.until("the mayor has written how it was called", || argv.exists());
+    assert!(std::fs::read_to_string(&argv).unwrap().starts_with("claude\n--dangerously-skip-permissions\n-p\n"));
+    place.gt(&["mayor", "stop"]).succeeds();
 }
 
 #[test]

@@ -230,6 +230,11 @@ fn already(town: &Town, plan: &Plan, target: &Target, bead: &Bead) -> Result<Opt
     let place = target.place();
     let hook = place.ledger.state()?.hook(&agent)?.filter(|hook| hook.bead == bead.id);
     let Some(hook) = hook.filter(|hook| is_same && hook.machine == town.machine) else { return Ok(None) };
+    if plan.preset.is_some() && plan.preset != hook.preset {
+        let other = hook.preset.as_deref().unwrap_or("the configured one");
+        return Err(Error::refused(format!("{} is on the hook of {agent} already, for another agent: {other}", bead.id))
+            .hint(format!("take it off first: gt unsling {}", bead.id)));
+    }
     let runs = process::find(&town.runtime_dir(), &agent)?.is_some();
     if runs || plan.no_start {
         return Ok(Some(Slung::AlreadyThere { bead: bead.id.clone(), agent }));
