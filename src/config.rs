@@ -4,6 +4,7 @@
 //! configuration. A command runs only when its text was pinned on this machine: by setting it here, or
 //! by `gt trust` when it came with a project or by sync.
 
+mod agents;
 mod gates;
 mod layers;
 
@@ -24,10 +25,11 @@ use crate::town::{RigPlace, Town};
 
 use layers::Layers;
 
+pub use agents::{Chosen, agent, agent_names, chosen, is_named_here, name_here};
 pub use gates::{Configured, configured, gates};
 
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+/// Where a value comes from, the nearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// This machine's git configuration.
@@ -139,9 +141,17 @@ pub fn is_on(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<bool> {
 /// # Errors
 /// Refused, when it came with a project or by sync and was not trusted here yet.
 pub fn command(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option<String>> {
+    Ok(trusted(town, place, key)?.map(|setting| setting.text()))
+}
+
+/// What `key` is set to, if it is, and only when this machine trusts it.
+///
+/// # Errors
+/// As [`command`].
+pub fn trusted(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option<Setting>> {
     let Some(setting) = lookup(town, place, key)? else { return Ok(None) };
     if Trust::read(town)?.allows(place, &setting) {
-        return Ok(Some(setting.text()));
+        return Ok(Some(setting));
     }
     let scope = scope_name(place, setting.source);
     let rig = place.filter(|_| setting.source == Source::Rig).map(|place| format!(" --rig {}", place.rig.name));

@@ -34,6 +34,7 @@ mod passing;
 mod past;
 mod planner;
 mod plugins;
+mod presets;
 mod race;
 mod readme;
 mod ready;

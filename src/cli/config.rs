@@ -1,5 +1,6 @@
 //! `gt config`, `gt trust`.
 
+use crate::cli::agent::{AgentArgs, DefaultArgs};
 use crate::cli::out::{Out, Page, Show, escape, shorten};
 use crate::cli::schema::Answer;
 use crate::config::{self, Setting, Source};
@@ -43,6 +44,8 @@ enum ConfigVerb {
     Unset(Unset),
     /// List all keys with their types and meaning
     Keys,
+    Agent(AgentArgs),
+    DefaultAgent(DefaultArgs),
 }
 
 #[derive(Args)]
@@ -66,6 +69,7 @@ struct Set {
     /// The key
     key: String,
     /// Its value
+    #[arg(allow_hyphen_values = true)]
     value: String,
     #[command(flatten)]
     place: Place,
@@ -80,7 +84,7 @@ struct Unset {
 }
 
 #[derive(Args)]
-struct Place {
+pub(super) struct Place {
     /// For this rig
     #[arg(long)]
     rig: Option<Name>,
@@ -90,7 +94,8 @@ struct Place {
 }
 
 impl Place {
-    fn resolve(&self, town: &Town) -> Result<(Option<RigPlace>, ScopeChoice)> {
+    /// The rig, if one is named, and where to set.
+    pub(super) fn resolve(&self, town: &Town) -> Result<(Option<RigPlace>, ScopeChoice)> {
         let rig = self.rig.as_ref().map(|rig| town.rig(rig)).transpose()?;
         let scope = self.scope.unwrap_or(if rig.is_some() { ScopeChoice::Rig } else { ScopeChoice::Town });
         if rig.is_some() && scope != ScopeChoice::Rig {
@@ -126,13 +131,15 @@ impl ConfigArgs {
                 Ok(out.show(&Removed { key: unset.key }))
             }
             ConfigVerb::Keys => Ok(out.show(&Keys::all())),
+            ConfigVerb::Agent(agent) => agent.run(town, out),
+            ConfigVerb::DefaultAgent(chosen) => chosen.run(town, out),
         }
     }
 }
 
 #[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
-struct Settings(Vec<Setting>);
+pub(super) struct Settings(pub(super) Vec<Setting>);
 
 fn source_word(source: Source) -> &'static str {
     match source {
@@ -152,7 +159,7 @@ impl Show for Settings {
 
 #[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
-struct One(Setting);
+pub(super) struct One(pub(super) Setting);
 
 impl Show for One {
     fn show(&self, page: &mut Page) {
@@ -220,6 +227,9 @@ pub struct TrustArgs {
     /// Trust all that are listed
     #[arg(long, conflicts_with = "key")]
     all: bool,
+    /// Let slings of other machines start this agent of gt's own here
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "all"])]
+    agent: Option<String>,
 }
 
 impl TrustArgs {
@@ -228,6 +238,12 @@ impl TrustArgs {
     /// # Errors
     /// Not found, when no such command is configured.
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
+        if let Some(name) = &self.agent
+            && !trust::name_agent(town, name)?
+        {
+            return Err(Error::not_found(format!("there is no agent '{}' of gt's own", name.escape_debug()))
+                .hint("one of the configuration is trusted key by key: gt trust agents.NAME.command"));
+        }
         let listed = match &self.key {
             Some(key) => {
                 let scope = self.rig.as_ref().map_or_else(|| "town".to_owned(), |rig| format!("rig {rig}"));

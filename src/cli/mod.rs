@@ -2,6 +2,7 @@
 //!
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here.
 
+pub mod agent;
 pub mod backup;
 pub mod bead;
 pub mod config;

@@ -4,6 +4,7 @@ use crate::cli::out::{Cell, Out, Page, Show};
 use crate::cli::schema::Answer;
 use crate::cli::town::state_style;
 use crate::cli::work::kept;
+use crate::cli::work::show_prompted;
 use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::word::Screen;
@@ -133,7 +134,7 @@ pub struct MayorArgs {
 
 #[derive(Subcommand)]
 enum MayorVerb {
-    /// Start the mayor with the town's agent.command, unless it runs
+    /// Start the mayor with the agent of the town, unless it runs
     Start,
     /// Show the mayor's terminal here, to look on and to type; leave it with Ctrl-B d
     Attach,
@@ -250,13 +251,14 @@ impl SessionArgs {
 /// A session that runs.
 #[derive(JsonSchema, Serialize)]
 #[serde(transparent)]
-pub(super) struct Started(pub(super) process::Session);
+pub(super) struct Started(pub(super) session::Started);
 
 impl Show for Started {
     fn show(&self, page: &mut Page) {
-        let session = &self.0;
+        let session = &self.0.session;
         let look = if session.pane.is_some() { "gt session attach" } else { "gt peek" };
         page.line(format!("{} runs as process {}: {look} {}", session.agent, session.pid, session.agent));
+        show_prompted(page, self.0.is_prompted, &session.agent);
     }
 }
 

@@ -62,6 +62,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::bead::tree::ANSWERS,
         super::bead::undo::ANSWERS,
         super::bead::update::ANSWERS,
+        super::agent::ANSWERS,
         super::config::ANSWERS,
         super::gate::ANSWERS,
         super::redact::ANSWERS,

@@ -6,12 +6,14 @@ use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::schema::Answer;
 use crate::env::{self, Var};
 use crate::error::Result;
+use crate::model::address::Address;
 use crate::model::bead::{Bead, Status};
 use crate::model::merge_request::Way;
 use crate::ops::hook::{self, Hung};
 use crate::ops::post;
 use crate::ops::prime::{self, Failure, Primed};
 use crate::ops::sling::{self, Slung, Thrown, Tracking, Tried, Unslung};
+use crate::ops::trust;
 use crate::town::Town;
 
 /// What these commands print with `--json`.
@@ -30,9 +32,12 @@ pub struct SlingArgs {
     /// Further words for the agent
     #[arg(long, default_value = "", hide_default_value = true)]
     args: String,
-    /// The model to run, for the agent command as GT_MODEL
+    /// The model to run, as the agent's model flag and as GT_MODEL
     #[arg(long)]
     model: Option<String>,
+    /// The agent to start, now and on every restart; see gt config agent list
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
     /// How the work lands when it is done; as its convoy says when not given
     #[arg(long, value_enum, value_name = "WAY")]
     merge: Option<Way>,
@@ -57,11 +62,16 @@ impl SlingArgs {
     /// As [`sling::throw`].
     pub fn run(&self, town: &Town) -> Result<Thrown> {
         let (beads, target) = sling::parse(town, &self.words)?;
+        let is_here = !target.as_deref().is_some_and(|target| target.contains(':'));
+        if let Some(name) = self.agent.as_deref().filter(|_| is_here) {
+            trust::name_agent(town, name)?;
+        }
         let plan = sling::Plan {
             bead: String::new(),
             target,
             args: self.args.clone(),
             model: self.model.clone(),
+            preset: self.agent.clone(),
             merge: self.merge,
             force: self.force,
             no_start: self.no_start,
@@ -111,7 +121,9 @@ fn tried(one: &Tried) -> Vec<String> {
             let session = pid.map_or("not started".to_owned(), |pid| format!("process {pid}"));
             (bead.to_string(), "slung", format!("{agent}, {session}"))
         }
-        Tried::Slung(Slung::Restarted { bead, agent, pid }) => (bead.to_string(), "restarted", format!("{agent}, process {pid}")),
+        Tried::Slung(Slung::Restarted { bead, agent, pid, .. }) => {
+            (bead.to_string(), "restarted", format!("{agent}, process {pid}"))
+        }
         Tried::Slung(Slung::AlreadyThere { bead, agent }) => (bead.to_string(), "already there", agent.to_string()),
         Tried::Failed { bead, error, .. } => (bead.clone(), "failed", error.message.clone()),
     };
@@ -125,7 +137,7 @@ impl Show for Slung {
                 let there = if target.is_empty() { String::new() } else { format!(" to {}", escape(target)) };
                 page.line(format!("machine {} is asked to sling {bead}{there}; it does when it has synced", escape(machine)));
             }
-            Self::Assigned { bead, agent, branch, pid, salvage } => {
+            Self::Assigned { bead, agent, branch, pid, is_prompted, salvage } => {
                 page.line(format!("slung {bead} to {agent} on branch {branch}"));
                 if let Some(salvage) = salvage {
                     page.line(format!("what its sandbox still held is kept at {salvage}"));
@@ -134,12 +146,21 @@ impl Show for Slung {
                     Some(pid) => page.line(format!("its session runs as process {pid}")),
                     None => page.line(format!("not started; gt sling {bead} {agent} starts it")),
                 }
+                show_prompted(page, *is_prompted, agent);
             }
-            Self::Restarted { bead, agent, pid } => {
+            Self::Restarted { bead, agent, pid, is_prompted } => {
                 page.line(format!("{bead} was on the hook of {agent}; its session runs again as process {pid}"));
+                show_prompted(page, *is_prompted, agent);
             }
             Self::AlreadyThere { bead, agent } => page.line(format!("{bead} is on the hook of {agent} already")),
         }
+    }
+}
+
+/// Says when an agent's first words were typed but not seen.
+pub(super) fn show_prompted(page: &mut Page, is_prompted: Option<bool>, agent: &Address) {
+    if is_prompted == Some(false) {
+        page.line(format!("its first words were typed, but its terminal was not seen to take them: gt session capture {agent}"));
     }
 }
 
@@ -209,6 +230,9 @@ impl Show for Hung {
             page.line(format!("  branch: {} → {}", escape(&hook.branch), escape(&hook.target)));
         }
         page.line(format!("  slung:  by {} at {}", escape(&hook.slung_by), hook.slung_at));
+        if let Some(preset) = &hook.preset {
+            page.line(format!("  preset: {}", escape(preset)));
+        }
         if let Some(model) = &hook.model {
             page.line(format!("  model:  {}", escape(model)));
         }

@@ -41,7 +41,7 @@ impl<'s> Layers<'s> {
     pub fn lookup(&self, key: &str) -> Result<Option<Setting>> {
         let known = config_keys::find(key)?;
         let setting = |value: Value, source: Source| Setting { key: key.to_owned(), value, source };
-        if let Some(text) = self.town.hq.store.repo.config_snapshot().string(format!("gt.{key}").as_str()) {
+        if let Some(text) = self.town.hq.store.repo.config_snapshot().string(config_keys::git_name(key).as_str()) {
             return Ok(Some(setting(known.parse(&text.to_string())?, Source::Machine)));
         }
         for layer in &self.layers {

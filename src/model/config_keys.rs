@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::agent::Backend;
 use crate::model::gate::OnTimeout;
 use crate::model::merge_request::{Mode, OnConflict};
+use crate::model::preset::Prompt;
 use crate::time::parse_millis;
 
 /// What a key holds.
@@ -31,6 +32,10 @@ pub enum KeyType {
     Globs,
     /// `NAME=value` pairs for an environment; they reach what runs only on machines that trust them.
     Pairs,
+    /// The words of a command line, run without a shell; only on machines that trust them.
+    Words,
+    /// The name of an agent; it runs only on machines that trust it.
+    Agent,
 }
 
 /// A configuration key.
@@ -54,6 +59,62 @@ pub const KEYS: &[Key] = &[
         default: "",
         help: "Command line that starts an agent in its worktree",
     },
+    Key {
+        name: "agent.mayor.preset",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that the mayor is, when another than agent.preset: gt config agent list",
+    },
+    Key {
+        name: "agent.model",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The model that agents run unless gt sling says --model",
+    },
+    Key {
+        name: "agent.polecat.preset",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that polecats are, when another than agent.preset: gt config agent list",
+    },
+    Key {
+        name: "agent.preset",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that is started where no agent.command is set: gt config agent list",
+    },
+    Key {
+        name: "agents.*.args",
+        key_type: KeyType::Words,
+        default: "",
+        help: "Arguments that let this agent work without asking",
+    },
+    Key {
+        name: "agents.*.command",
+        key_type: KeyType::Words,
+        default: "",
+        help: "Program of this agent, with arguments that stand before all others; no shell reads them",
+    },
+    Key { name: "agents.*.env", key_type: KeyType::Pairs, default: "", help: "NAME=value pairs in this agent's environment" },
+    Key {
+        name: "agents.*.model_flag",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The flag of this agent that a model's name follows",
+    },
+    Key {
+        name: "agents.*.prompt",
+        key_type: KeyType::Choice(Prompt::WORDS),
+        default: "",
+        help: "How this agent gets its first words: argument, stdin, or typed into its terminal",
+    },
+    Key {
+        name: "agents.*.ready",
+        key_type: KeyType::Text,
+        default: "",
+        help: "What the terminal of this agent shows when it can be typed into",
+    },
+    Key { name: "agents.*.terminal", key_type: KeyType::Bool, default: "", help: "Whether this agent works in a terminal only" },
     Key {
         name: "decay.closed",
         key_type: KeyType::Duration,
@@ -280,6 +341,20 @@ pub fn find(name: &str) -> Result<&'static Key> {
     })
 }
 
+/// The name of `key` in git configuration, whose last words have no `_`.
+#[must_use]
+pub fn git_name(key: &str) -> String {
+    match key.rsplit_once('.') {
+        Some((group, last)) => format!("gt.{group}.{}", last.replace('_', "-")),
+        None => format!("gt.{key}"),
+    }
+}
+
+/// Whether a program may get the word: any text that is not empty and has no NUL.
+fn is_plain_text(word: &str) -> bool {
+    !word.is_empty() && !word.contains('\0')
+}
+
 fn is_word(word: &str) -> bool {
     !word.is_empty()
         && word.len() <= 40
@@ -290,14 +365,15 @@ impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        let decides = ["gates.", "review.", "mq.", "target."];
+        let decides = ["agent.", "agents.", "gates.", "review.", "mq.", "target."];
         self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))
     }
 
     /// Whether its value takes effect on a machine only when its text was trusted there.
     #[must_use]
     pub fn is_pinned(&self) -> bool {
-        matches!(self.key_type, KeyType::Command | KeyType::Pairs)
+        let runs = matches!(self.key_type, KeyType::Command | KeyType::Pairs | KeyType::Words | KeyType::Agent);
+        runs || self.name.starts_with("agents.")
     }
 
     /// Checks a value that another program may have written.
@@ -320,6 +396,8 @@ impl Key {
             KeyType::Choice(choices) => value.as_str().is_some_and(|text| choices.contains(&text)),
             KeyType::Globs => words(is_glob),
             KeyType::Pairs => words(is_pair),
+            KeyType::Words => words(is_plain_text),
+            KeyType::Agent => value.as_str().is_some_and(is_word),
         };
         if fits {
             return Ok(value);
@@ -353,6 +431,11 @@ impl Key {
                 wrong("a list of NAME=value")
                     .hint("quote what has spaces, for example 'MODE=ci GREETING=\"a b\"'; GT_… are gt's own")
             }),
+            KeyType::Words => list_of(text, is_plain_text).ok_or_else(|| {
+                wrong("a list of words").hint("separate them by spaces and quote what has spaces; nothing is expanded")
+            }),
+            KeyType::Agent if is_word(text) => Ok(Value::from(text)),
+            KeyType::Agent => Err(wrong("the name of an agent").hint("gt config agent list shows them")),
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Hook {
     /// The model asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The agent asked for, by the name of its preset; as configured when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// The way of the work when it is done; that of the convoy when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Way>,
@@ -59,6 +62,7 @@ impl Hook {
             target: String::new(),
             args: String::new(),
             model: None,
+            preset: None,
             merge: None,
             slung_by: slung_by.to_owned(),
             slung_at: now,

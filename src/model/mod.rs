@@ -25,6 +25,7 @@ pub mod overlap;
 pub mod pace;
 pub mod plan;
 pub mod plugin;
+pub mod preset;
 pub mod protocol;
 pub mod queue_figures;
 pub mod record;

@@ -25,6 +25,9 @@ pub struct SlingRequest {
     /// The model to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The agent to start, by the name of its preset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// The way of the work when it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Way>,

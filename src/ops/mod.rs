@@ -1,5 +1,6 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
+pub mod agents;
 pub mod backup;
 pub mod convoy;
 pub mod decay;

@@ -1,9 +1,13 @@
 //! Sessions: the agent program of an assignment, started with its identity and nothing it should not inherit.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::config;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::config::{self, Chosen};
 use crate::env::{self, Var};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::address::Address;
@@ -11,29 +15,111 @@ use crate::model::agent::Backend;
 use crate::model::hook::Hook;
 use crate::name::base36;
 use crate::ops::{install, polecat};
-use crate::runtime::launch::{self, Launch};
+use crate::runtime::launch::{self, Launch, Line};
 use crate::runtime::process::{self, Session};
 use crate::runtime::tmux::Pane;
 use crate::town::{RigPlace, Town};
 
-/// The command line that starts an agent of the rig, trusted here and with its program present.
+/// What is to be started, and how.
+#[derive(Clone, Debug)]
+pub struct Run {
+    line: Line,
+    backend: Backend,
+    /// The model, by flag when the agent has one, and as `GT_MODEL`.
+    model: Option<String>,
+    /// The agent by name, and the variables of its preset.
+    agent: Option<(String, BTreeMap<String, String>)>,
+    /// What is typed when the terminal shows the sign.
+    typed: Option<(String, String)>,
+}
+
+/// A session that runs.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Started {
+    /// It.
+    #[serde(flatten)]
+    pub session: Session,
+    /// Whether its first words were seen in its terminal, when they were typed there by this start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_prompted: Option<bool>,
+}
+
+/// The agent for a polecat of the rig: the one that is `named` by a sling or its hook, else what is configured and
+/// trusted here.
 ///
 /// # Errors
-/// Refused, when none is configured or it is not trusted here; external, when its program does not exist.
-pub fn command(town: &Town, place: &RigPlace) -> Result<String> {
-    let command = config::command(town, Some(place), "agent.command")?.ok_or_else(|| {
-        Error::refused("no agent command is configured")
-            .hint("set one, for example: gt config set agent.command 'claude -p \"$(gt prime)\"', or only assign with --no-start")
-    })?;
-    launch::check_program(&command, &place.dir, &[("PATH".to_owned(), search_path(town)?)])?;
-    Ok(command)
+/// Refused, when none is configured or it is not trusted here, or does not run on the rig's backend or with the model.
+pub fn choose(town: &Town, place: &RigPlace, named: Option<&str>, model: Option<&str>) -> Result<Run> {
+    let run = choose_for(town, Some(place), "polecat", named, model)?;
+    run.ok_or_else(|| {
+        Error::refused("no agent command is configured").hint(format!(
+            "choose an agent: gt config set agent.preset claude --rig {0}, or set a line of your own: gt config set agent.command '…' --rig {0}; or only assign with --no-start",
+            place.rig.name
+        ))
+    })
+}
+
+fn choose_for(
+    town: &Town,
+    place: Option<&RigPlace>,
+    role: &str,
+    named: Option<&str>,
+    model: Option<&str>,
+) -> Result<Option<Run>> {
+    let Some(chosen) = config::chosen(town, place, role, named)? else { return Ok(None) };
+    let backend = Backend::of(&config::word(town, place, "session.backend")?);
+    let usual = config::word(town, place, "agent.model")?;
+    let model = model.map(str::to_owned).or(Some(usual).filter(|usual| !usual.is_empty()));
+    Ok(Some(match chosen {
+        Chosen::Command(line) => Run { line: Line::Shell(line), backend, model, agent: None, typed: None },
+        Chosen::Agent(preset) => {
+            let start = preset.start(backend, model.as_deref())?;
+            Run {
+                line: Line::Words { agent: preset.name.clone(), words: start.words, input: start.input },
+                backend,
+                model,
+                typed: start.typed.map(|text| (preset.ready.clone(), text)),
+                agent: Some((preset.name, preset.env)),
+            }
+        }
+    }))
+}
+
+impl Run {
+    /// Refuses a program that is not there, before anything is assigned to it.
+    ///
+    /// # Errors
+    /// External, naming the program and how to choose another.
+    pub fn check_program(&self, town: &Town, dir: &Path) -> Result<()> {
+        launch::check_program(&self.line, dir, &[("PATH".to_owned(), search_path(town)?)])
+    }
+
+    /// Starts it, or answers the session that runs; types the first words of a new one into its terminal.
+    fn start(&self, town: &Town, launch: &Launch) -> Result<Started> {
+        let session = launch::start(&town.runtime_dir(), launch)?;
+        let is_new = session.id == launch.session;
+        let is_prompted = match (&session.pane, &self.typed) {
+            (Some(pane), Some((ready, text))) if is_new => Some(first_words(pane, ready, text)?),
+            _ => None,
+        };
+        Ok(Started { session, is_prompted })
+    }
+}
+
+/// Types the first words when the terminal is ready, or looks long enough as if it were; tells whether they were seen.
+fn first_words(pane: &Pane, ready: &str, text: &str) -> Result<bool> {
+    match pane.settle(ready).and_then(|is_ready| pane.type_line(text).map(|is_shown| is_ready && is_shown)) {
+        // It ended before it could be told anything; that it did is seen where sessions are listed.
+        Err(error) if error.kind == Kind::NotFound => Ok(false),
+        told => told,
+    }
 }
 
 /// Starts the session of an assignment in its sandbox.
 ///
 /// # Errors
 /// External, when the program cannot be started; the assignment stands.
-pub fn start(town: &Town, place: &RigPlace, hook: &Hook, command: &str) -> Result<Session> {
+pub fn start(town: &Town, place: &RigPlace, hook: &Hook, run: &Run) -> Result<Started> {
     let Address::Polecat(_, name) = &hook.agent else {
         return Err(Error::refused(format!("{} has no sandbox to run in", hook.agent)));
     };
@@ -47,21 +133,21 @@ pub fn start(town: &Town, place: &RigPlace, hook: &Hook, command: &str) -> Resul
         agent: hook.agent.clone(),
         session: session.clone(),
         bead: hook.bead.to_string(),
-        command: command.to_owned(),
+        line: run.line.clone(),
         dir,
-        env: environment(town, place, hook, &session)?,
+        env: environment(town, place, hook, &session, run)?,
         log: process::log_path(&town.runtime_dir(), &hook.agent, &session),
-        backend: Backend::of(&config::word(town, Some(place), "session.backend")?),
+        backend: run.backend,
         now: town.now,
     };
-    launch::start(&town.runtime_dir(), &launch)
+    run.start(town, &launch)
 }
 
 /// Starts the session of the agent whose work hangs on its hook, or answers the one that runs.
 ///
 /// # Errors
 /// Not found, when nothing hangs on its hook here; as [`start`].
-pub fn start_hooked(town: &Town, agent: &Address) -> Result<Session> {
+pub fn start_hooked(town: &Town, agent: &Address) -> Result<Started> {
     let nothing = || {
         Error::not_found(format!("nothing is on the hook of {agent}, so there is nothing to start it for"))
             .hint("give it work: gt sling BEAD RIG")
@@ -70,35 +156,37 @@ pub fn start_hooked(town: &Town, agent: &Address) -> Result<Session> {
     let hook = place.ledger.state()?.hook(agent)?.filter(|hook| hook.machine == town.machine).ok_or_else(nothing)?;
     // As a sling does, so that of two that start it one waits and finds it running.
     let _turn = polecat::turn_of(&place, &hook.bead)?;
-    start(town, &place, &hook, &command(town, &place)?)
+    let run = choose(town, &place, hook.preset.as_deref(), hook.model.as_deref())?;
+    run.check_program(town, &place.dir)?;
+    start(town, &place, &hook, &run)
 }
 
 /// Starts the mayor's session in its directory, or answers the one that runs.
 ///
 /// # Errors
-/// Refused, when no agent command is configured for the town or it is not trusted here; as [`launch::start`].
-pub fn start_mayor(town: &Town) -> Result<Session> {
+/// Refused, when no agent is configured for the town or it is not trusted here; as [`launch::start`].
+pub fn start_mayor(town: &Town) -> Result<Started> {
     let agent = Address::Mayor;
     let dir = town.root.join("mayor");
-    let command = config::command(town, None, "agent.command")?.ok_or_else(|| {
-        Error::refused("no agent command is configured for the town")
-            .hint("set one, for example: gt config set agent.command claude; then: gt mayor start")
+    let run = choose_for(town, None, "mayor", None, None)?.ok_or_else(|| {
+        Error::refused("no agent command is configured for the town").hint(
+            "choose an agent: gt config set agent.preset claude, or set a line of your own: gt config set agent.command '…'; then: gt mayor start",
+        )
     })?;
-    let pairs = pairs(town, &agent, "")?;
-    launch::check_program(&command, &dir, &pairs[..1])?;
+    run.check_program(town, &dir)?;
     let session = format!("mayor-{}", base36(u64::try_from(town.now.millis()).unwrap_or(0)));
     let launch = Launch {
         log: process::log_path(&town.runtime_dir(), &agent, &session),
-        env: finished(pairs, &session, None),
+        env: finished(pairs(town, &agent, "")?, &session, &run),
         agent,
         session,
         bead: String::new(),
-        command,
+        line: run.line.clone(),
         dir,
-        backend: Backend::of(&config::word(town, None, "session.backend")?),
+        backend: run.backend,
         now: town.now,
     };
-    launch::start(&town.runtime_dir(), &launch)
+    run.start(town, &launch)
 }
 
 /// The terminal in which `agent` runs on this machine.
@@ -116,11 +204,11 @@ pub fn terminal(town: &Town, agent: &Address) -> Result<Pane> {
     })
 }
 
-fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str) -> Result<Vec<(String, OsString)>> {
+fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str, run: &Run) -> Result<Vec<(String, OsString)>> {
     let mut pairs = pairs(town, &hook.agent, place.rig.name.as_str())?;
     // git must not find an enclosing repository when the sandbox is gone.
     pairs.push(("GIT_CEILING_DIRECTORIES".into(), place.dir.join("polecats").into()));
-    Ok(finished(pairs, session, hook.model.as_deref()))
+    Ok(finished(pairs, session, run))
 }
 
 /// Who an agent is; where its programs are comes first.
@@ -146,10 +234,16 @@ fn pairs(town: &Town, agent: &Address, rig: &str) -> Result<Vec<(String, OsStrin
 }
 
 /// `pairs` with the session, the model and what goes on from a story.
-fn finished(mut pairs: Vec<(String, OsString)>, session: &str, model: Option<&str>) -> Vec<(String, OsString)> {
+fn finished(mut pairs: Vec<(String, OsString)>, session: &str, run: &Run) -> Vec<(String, OsString)> {
     pairs.push(("GT_SESSION".into(), session.into()));
-    if let Some(model) = model {
+    if let Some(model) = &run.model {
         pairs.push(("GT_MODEL".into(), model.into()));
+    }
+    if let Some((name, env)) = &run.agent {
+        // What says who the agent is stays as it is.
+        let own: Vec<(String, OsString)> = env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+        pairs.splice(..0, own.into_iter().filter(|(name, _)| !is_ours(name)));
+        pairs.push(("GT_AGENT".into(), name.into()));
     }
     // The story of a demo or test goes on under its clock and plan in the agents it starts, each with a seed of its own.
     pairs.extend(
@@ -161,6 +255,11 @@ fn finished(mut pairs: Vec<(String, OsString)>, session: &str, model: Option<&st
         pairs.push(("GT_SEED".into(), seed_for(seed, session).to_string().into()));
     }
     pairs
+}
+
+/// Whether a variable says who an agent is, or where its programs are.
+fn is_ours(name: &str) -> bool {
+    name == "PATH" || ["GT_", "BD_", "GIT_"].iter().any(|group| name.starts_with(group))
 }
 
 /// A seed that no other session of the same story has: agents side by side must not draw the same ids.

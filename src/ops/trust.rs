@@ -7,7 +7,8 @@ use crate::config::{self, Setting, Source, Trust};
 use crate::error::{Error, OrFail, Result};
 use crate::git::program;
 use crate::model::address::Address;
-use crate::model::config_keys;
+use crate::model::config_keys::{self, KeyType};
+use crate::model::preset;
 use crate::ops::{install, protect};
 use crate::town::{RigPlace, Town};
 
@@ -22,6 +23,18 @@ pub enum ScopeChoice {
     Town,
 }
 
+impl ScopeChoice {
+    /// Where what is set there comes from.
+    #[must_use]
+    pub const fn source(self) -> Source {
+        match self {
+            Self::Machine => Source::Machine,
+            Self::Rig => Source::Rig,
+            Self::Town => Source::Town,
+        }
+    }
+}
+
 /// Sets `key`; a command set here is trusted here.
 ///
 /// # Errors
@@ -32,11 +45,15 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
     if known.is_guarded() {
         check_rights(town)?;
     }
+    if known.key_type == KeyType::Agent && !config::agent_names(town, place)?.iter().any(|name| name == text) {
+        // Tells what is wrong with it, if not that nobody has the name.
+        config::agent(town, place, text)?;
+    }
     protect::check(place, scope, key, &value)?;
     let deed = town.deed("config", format!("set {key}"));
     let source = match (scope, place) {
         (ScopeChoice::Machine, _) => {
-            let git_key = format!("gt.{key}");
+            let git_key = config_keys::git_name(key);
             let output = program::bare(town.hq.store.dir(), &["config", "--", &git_key, text])?;
             output.is_success().then_some(()).or_fail(output.failure(), || format!("set {key}: {}", output.last_line()))?;
             Source::Machine
@@ -70,7 +87,7 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
     let deed = town.deed("config", format!("unset {key}"));
     match (scope, place) {
         (ScopeChoice::Machine, _) => {
-            let output = program::bare(town.hq.store.dir(), &["config", "--unset-all", &format!("gt.{key}")])?;
+            let output = program::bare(town.hq.store.dir(), &["config", "--unset-all", &config_keys::git_name(key)])?;
             // 5: it was not set, which is what was asked for.
             let is_unset = matches!(output.code, Some(0 | 5));
             is_unset.then_some(()).or_fail(output.failure(), || format!("unset {key}: {}", output.last_line()))?;
@@ -144,4 +161,18 @@ pub fn allow(town: &Town, chosen: impl Fn(&Listed) -> bool) -> Result<Vec<Listed
         one.is_trusted = true;
     }
     Ok(allowed)
+}
+
+/// Lets records name the agent `name` on this machine, if it is one of gt's own; tells whether it is. What configuration
+/// says of others is trusted key by key.
+///
+/// # Errors
+/// Refused, when the identity may not; io, when the pins cannot be written.
+pub fn name_agent(town: &Town, name: &str) -> Result<bool> {
+    let is_own = preset::built_in()?.iter().any(|preset| preset.name == name);
+    if is_own && !config::is_named_here(town, name)? {
+        check_rights(town)?;
+        config::name_here(town, name)?;
+    }
+    Ok(is_own)
 }

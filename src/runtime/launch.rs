@@ -23,16 +23,93 @@ use crate::time::{Moment, Stopwatch};
 const WATCH_FOUND_MILLIS: u64 = 30;
 /// How long when the command line is too much for looking its program up.
 const WATCH_UNKNOWN_MILLIS: u64 = 300;
-/// Waits for the word that the record is written, then becomes the command. When the starter dies before
+/// Waits for the word that the record is written, then becomes the program. When the starter dies before
 /// that, `read` meets the end of the pipe and nothing ever ran.
-const GATE_KEEPER: &str = r#"IFS= read -r go || exit 0; exec </dev/null; exec sh -c "$1""#;
+const GATE_KEEPER: &str = r#"IFS= read -r go || exit 0; exec </dev/null; exec "$@""#;
 
-/// The same in a terminal: `$2` is there when the record is written, `$1` sets the environment, `$3` is the command, and
-/// `$4` is told how it ended.
+/// The same for a program that reads what follows the word: `read` takes no byte beyond its line.
+const FEEDING_KEEPER: &str = r#"IFS= read -r go || exit 0; exec "$@""#;
+
+/// The same in a terminal: `$2` is there when the record is written, `$1` sets the environment, `$3` is told how it
+/// ended, and the program's words follow.
 const TERMINAL_KEEPER: &str = r#"n=0
 until [ -e "$2" ]; do n=$((n + 1)); [ "$n" -gt 500 ] && exit 0; sleep 0.02; done
-rm -f "$2"; . "$1"; rm -f "$1"; trap : INT QUIT
-sh -c "$3"; code=$?; printf %s "$code" >"$4"; exit "$code""#;
+rm -f "$2"; . "$1"; rm -f "$1"; exit=$3; shift 3; trap : INT QUIT
+"$@"; code=$?; printf %s "$code" >"$exit"; exit "$code""#;
+
+/// The most that is given on standard input: what a pipe holds though nobody reads it yet.
+const INPUT_BYTES_MAX: usize = 4096;
+
+/// What a session runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A line for `sh -c`. Nothing foreign may be pasted into it: what is foreign goes by `env`.
+    Shell(String),
+    /// A program and its arguments, no shell between.
+    Words {
+        /// The agent that they start, by the name of its preset.
+        agent: String,
+        /// The program and its arguments.
+        words: Vec<String>,
+        /// What it reads from standard input; without a terminal only.
+        input: Option<String>,
+    },
+}
+
+impl Line {
+    /// The words that run it.
+    fn words(&self) -> Vec<OsString> {
+        match self {
+            Self::Shell(line) => ["sh", "-c", line].map(OsString::from).into(),
+            Self::Words { words, .. } => words.iter().map(OsString::from).collect(),
+        }
+    }
+
+    /// The program, as far as it can be told.
+    fn program(&self) -> String {
+        match self {
+            Self::Shell(line) => line.split_whitespace().next().unwrap_or_default().to_owned(),
+            Self::Words { words, .. } => words.first().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Whether the program is the one that would be run, and no assignment, quote or expansion of a shell.
+    fn is_plain(&self) -> bool {
+        match self {
+            Self::Shell(_) => is_plain(&self.program()),
+            Self::Words { .. } => true,
+        }
+    }
+
+    /// As people read it, and could type it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let quoted = |word: &String| if is_plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) };
+        match self {
+            Self::Shell(line) => line.clone(),
+            Self::Words { words, .. } => words.iter().map(quoted).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    /// How another is named.
+    fn hint(&self, rig: &str) -> String {
+        match self {
+            Self::Shell(_) => format!("name another: gt config set agent.command '…'{rig}"),
+            Self::Words { agent, .. } => format!(
+                "install it, or say where it is: gt config set agents.{agent}.command '…'{rig}; or choose another of gt config agent list: gt config set agent.preset NAME{rig}"
+            ),
+        }
+    }
+
+    /// How messages name the program.
+    fn subject(&self) -> String {
+        let program = self.program();
+        match self {
+            Self::Shell(_) => format!("the agent program '{}'", program.escape_debug()),
+            Self::Words { agent, .. } => format!("the program '{}' of agent {agent}", program.escape_debug()),
+        }
+    }
+}
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -43,8 +120,8 @@ pub struct Launch {
     pub session: String,
     /// What it works on; empty when nothing.
     pub bead: String,
-    /// The command line, run by `sh -c`. Nothing foreign may be pasted into it: data goes by `env`.
-    pub command: String,
+    /// What it runs.
+    pub line: Line,
     /// Where it runs.
     pub dir: PathBuf,
     /// Variables besides the allow-listed ones.
@@ -71,8 +148,14 @@ pub fn start(runtime_dir: &Path, launch: &Launch) -> Result<Session> {
         return Err(Error::conflict(format!("{} has a running session for '{}'", launch.agent, session.bead))
             .hint("let it end, or stop it, then start the new one"));
     }
+    if let Line::Words { agent, input: Some(input), .. } = &launch.line
+        && (launch.backend == Backend::Tmux || input.len() > INPUT_BYTES_MAX)
+    {
+        return Err(Error::refused(format!("agent {agent} cannot be given its first words on standard input here"))
+            .hint("let it run without a terminal: gt config set session.backend process"));
+    }
     let watch_millis = look_up(launch)?;
-    tracing::debug!(agent = %launch.agent, bead = launch.bead, command = launch.command, "session");
+    tracing::debug!(agent = %launch.agent, bead = launch.bead, line = launch.line.text(), "session");
     let mark = group::fresh_mark(&launch.dir);
     let deed = || format!("start the session of {} in {}", launch.agent, launch.dir.display());
     if let Some(dir) = launch.log.parent() {
@@ -93,7 +176,7 @@ fn recorded(runtime_dir: &Path, launch: &Launch, mark: &str, pid: u32, pane: Opt
         boot: boot(),
         started_at: launch.now,
         log: launch.log.clone(),
-        command: launch.command.clone(),
+        command: launch.line.text(),
         bead: launch.bead.clone(),
         mark: mark.to_owned(),
         pane,
@@ -107,11 +190,15 @@ fn start_process(runtime_dir: &Path, launch: &Launch, mark: &str, watch_millis: 
     let mut child = spawn(launch, mark)?;
     let session = recorded(runtime_dir, launch, mark, child.id(), None)?;
     let keeper = child.stdin.take();
-    let go = keeper.map_or(Ok(()), |mut pipe| pipe.write_all(b"go\n"));
+    let mut word = b"go\n".to_vec();
+    if let Line::Words { input: Some(input), .. } = &launch.line {
+        word.extend_from_slice(format!("{input}\n").as_bytes());
+    }
+    let go = keeper.map_or(Ok(()), |mut pipe| pipe.write_all(&word));
     go.or_fail(Kind::External, || format!("start the session of {}", launch.agent))?;
     let status = exit_within(&mut child, watch_millis);
     if let Some(code @ (126 | 127)) = status.and_then(|status| status.code()) {
-        return Err(not_startable(launch, &first_word(&launch.command), code));
+        return Err(not_startable(launch, code));
     }
     // Somebody has to take the exit status; in a short-lived command that is init in the end.
     std::thread::spawn(move || child.wait());
@@ -137,8 +224,8 @@ fn start_terminal(runtime_dir: &Path, launch: &Launch, mark: &str, watch_millis:
     server.end(&name)?;
     write_env(&env, &group::environment(For::Agent, &launch.env, mark))?;
     let words = ["sh".into(), "-c".into(), TERMINAL_KEEPER.into(), "sh".into()];
-    let given = [env.into_os_string(), go.clone().into(), launch.command.clone().into(), exit.clone().into()];
-    let words: Vec<OsString> = words.into_iter().chain(given).collect();
+    let given = [env.into_os_string(), go.clone().into(), exit.clone().into()];
+    let words: Vec<OsString> = words.into_iter().chain(given).chain(launch.line.words()).collect();
     let title = format!("{}  {}", launch.agent, launch.bead);
     let look = Look { title: title.trim_end(), style: style_of(&launch.agent) };
     let pid = server.start(&name, &launch.dir, &words, look, &launch.log)?;
@@ -149,7 +236,7 @@ fn start_terminal(runtime_dir: &Path, launch: &Launch, mark: &str, watch_millis:
         std::thread::sleep(Duration::from_millis(5));
     }
     match std::fs::read_to_string(&exit).unwrap_or_default().parse() {
-        Ok(code @ (126 | 127)) if !session.is_alive() => Err(not_startable(launch, &first_word(&launch.command), code)),
+        Ok(code @ (126 | 127)) if !session.is_alive() => Err(not_startable(launch, code)),
         _ => Ok(session),
     }
 }
@@ -196,8 +283,10 @@ fn spawn(launch: &Launch, mark: &str) -> Result<Child> {
     let deed = || format!("start the session of {} in {}", launch.agent, launch.dir.display());
     let log = File::options().append(true).create(true).open(&launch.log).or_fail(Kind::Io, deed)?;
     let also = log.try_clone().or_fail(Kind::Io, deed)?;
+    let is_fed = matches!(launch.line, Line::Words { input: Some(_), .. });
     std::process::Command::new("sh")
-        .args(["-c", GATE_KEEPER, "sh", &launch.command])
+        .args(["-c", if is_fed { FEEDING_KEEPER } else { GATE_KEEPER }, "sh"])
+        .args(launch.line.words())
         .current_dir(&launch.dir)
         .env_clear()
         .envs(group::environment(For::Agent, &launch.env, mark))
@@ -209,19 +298,18 @@ fn spawn(launch: &Launch, mark: &str) -> Result<Child> {
         .or_fail(Kind::External, deed)
 }
 
-/// Refuses a command line whose program is not there, before anything is assigned to it. What only the
+/// Refuses a line whose program is not there, before anything is assigned to it. What only the
 /// sandbox can tell (a relative path, an expansion) is left to [`start`].
 ///
 /// # Errors
 /// External, naming the program and how to set another.
-pub fn check_program(command: &str, dir: &Path, env: &[(String, OsString)]) -> Result<()> {
-    let word = first_word(command);
-    let is_relative = word.contains('/') && !word.starts_with('/');
-    if !is_plain(&word) || is_relative || is_found(&word, dir, env)? {
+pub fn check_program(line: &Line, dir: &Path, env: &[(String, OsString)]) -> Result<()> {
+    let program = line.program();
+    let is_relative = program.contains('/') && !program.starts_with('/');
+    if !line.is_plain() || is_relative || is_found(&program, dir, env)? {
         return Ok(());
     }
-    Err(Error::external(format!("the agent program '{}' was not found", word.escape_debug()))
-        .hint("name another: gt config set agent.command '…'"))
+    Err(Error::external(format!("{} was not found", line.subject())).hint(line.hint("")))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the runtime owns processes")]
@@ -241,21 +329,16 @@ fn is_found(word: &str, dir: &Path, env: &[(String, OsString)]) -> Result<bool> 
 
 /// Looks the command's program up where the session would, and answers how long the start is to be watched.
 fn look_up(launch: &Launch) -> Result<u64> {
-    let word = first_word(&launch.command);
-    if !is_plain(&word) {
+    if !launch.line.is_plain() {
         return Ok(WATCH_UNKNOWN_MILLIS);
     }
     if !launch.dir.is_dir() {
         return Err(Error::not_found(format!("start a session in {}, which is no directory", launch.dir.display())));
     }
-    if is_found(&word, &launch.dir, &launch.env)? {
+    if is_found(&launch.line.program(), &launch.dir, &launch.env)? {
         return Ok(WATCH_FOUND_MILLIS);
     }
-    Err(not_startable(launch, &word, 127))
-}
-
-fn first_word(command: &str) -> String {
-    command.split_whitespace().next().unwrap_or_default().to_owned()
+    Err(not_startable(launch, 127))
 }
 
 /// Whether the shell takes the word as it stands, and not as an assignment, quote or expansion.
@@ -263,11 +346,10 @@ fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./+-".contains(&b))
 }
 
-fn not_startable(launch: &Launch, word: &str, code: i32) -> Error {
+fn not_startable(launch: &Launch, code: i32) -> Error {
     let why = if code == 126 { "cannot be run" } else { "was not found" };
     let rig = launch.agent.rig().map(|rig| format!(" --rig {rig}")).unwrap_or_default();
-    Error::external(format!("the agent program '{}' of {} {why}", word.escape_debug(), launch.agent))
-        .hint(format!("name another: gt config set agent.command '…'{rig}"))
+    Error::external(format!("{} of {} {why}", launch.line.subject(), launch.agent)).hint(launch.line.hint(&rig))
 }
 
 /// How the child exited, when it did within `millis`.

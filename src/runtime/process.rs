@@ -181,7 +181,7 @@ pub(super) fn boot() -> String {
 mod tests {
     use super::*;
     use crate::model::agent::Backend;
-    use crate::runtime::launch::{Launch, start};
+    use crate::runtime::launch::{Launch, Line, start};
     use tempfile::TempDir;
 
     /// Every test runs with terminals and without.
@@ -217,7 +217,7 @@ mod tests {
             agent,
             session: "s1".into(),
             bead: "wi-1".into(),
-            command: command.into(),
+            line: Line::Shell(command.into()),
             dir: dir.path().to_owned(),
             env: vec![("GT_SLOT".into(), "4".into())],
             backend,

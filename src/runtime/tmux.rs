@@ -22,6 +22,10 @@ const SIZE: (&str, &str) = ("200", "50");
 pub const LINE_CHARS_MAX: usize = 4_000;
 /// How long it is waited for that what was typed shows.
 const SHOWN_MILLIS_MAX: u64 = 2_000;
+/// How long it is waited for that a terminal can be typed into.
+const READY_MILLIS_MAX: u64 = 15_000;
+/// A terminal that has shown the same for so long is taken to wait for what is typed.
+const QUIET_MILLIS: u64 = 800;
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// So much of the end of a line is looked for: a prompt may cut or wrap what goes before.
@@ -187,6 +191,29 @@ impl Pane {
         let is_shown = self.shows(&line)?;
         let entered = server.run(&words_of(&["send-keys", "-t", &pane(&self.name), "Enter"]))?;
         Ok(is_shown && entered.status.success())
+    }
+
+    /// Waits until it can be typed into: until it shows `sign`, or without one until what it shows stays the same.
+    /// Tells whether that came in time.
+    ///
+    /// # Errors
+    /// Not found, when the session is gone.
+    pub fn settle(&self, sign: &str) -> Result<bool> {
+        let (watch, mut quiet, mut before) = (Stopwatch::start(), Stopwatch::start(), Vec::new());
+        while watch.millis() < READY_MILLIS_MAX {
+            let shown = self.capture(50)?;
+            if !sign.is_empty() && shown.iter().any(|line| line.contains(sign)) {
+                return Ok(true);
+            }
+            if shown != before || shown.is_empty() {
+                (before, quiet) = (shown, Stopwatch::start());
+            }
+            if sign.is_empty() && quiet.millis() >= QUIET_MILLIS {
+                return Ok(true);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(false)
     }
 
     /// Whether the end of `line` shows before long, wherever it is broken.

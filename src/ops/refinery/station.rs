@@ -12,7 +12,7 @@ use crate::model::agent::Backend;
 use crate::name::base36;
 use crate::ops::gates::Yard;
 use crate::ops::session;
-use crate::runtime::launch::{self, Launch};
+use crate::runtime::launch::{self, Launch, Line};
 use crate::runtime::process::{self, Session};
 use crate::town::{RigPlace, Town};
 
@@ -80,7 +80,7 @@ pub fn start(town: &Town, place: &RigPlace) -> Result<Started> {
         session,
         bead: String::new(),
         // A name has no sign that means something to a shell.
-        command: format!("exec gt refinery run --rig {}", place.rig.name),
+        line: Line::Shell(format!("exec gt refinery run --rig {}", place.rig.name)),
         dir: place.dir.clone(),
         env: env.map(|(name, value)| (name.to_owned(), value)).into(),
         // It takes no words, and its log is what is read.

@@ -43,6 +43,8 @@ pub struct Plan {
     pub args: String,
     /// The model to run.
     pub model: Option<String>,
+    /// The agent to start, by the name of its preset; as configured when not given.
+    pub preset: Option<String>,
     /// The way of the work when it is done; that of its convoy when not given.
     pub merge: Option<Way>,
     /// Sling though it is blocked.
@@ -74,6 +76,9 @@ pub enum Slung {
         branch: String,
         /// The process that runs, unless only assigned.
         pid: Option<u32>,
+        /// Whether its first words were seen in its terminal, when they were typed there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        is_prompted: Option<bool>,
         /// What the reused sandbox held, saved.
         salvage: Option<String>,
     },
@@ -85,6 +90,9 @@ pub enum Slung {
         agent: Address,
         /// The process that runs now.
         pid: u32,
+        /// Whether its first words were seen in its terminal, when they were typed there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        is_prompted: Option<bool>,
     },
     /// It is on that hook and its session runs, or was not to be started.
     AlreadyThere {
@@ -144,18 +152,36 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
         return Ok(there);
     }
     check(town, plan, &bead)?;
-    let command = if plan.no_start { None } else { Some(session::command(town, place)?) };
+    let run = agent_for(town, plan, place)?;
     let taken = match &target {
         Target::AnyOf(place) => polecat::take_any(town, place)?,
         Target::One(place, address) => polecat::take(town, place, address)?,
     };
     let (hook, saved) = assign(town, plan, place, &taken, &bead)?;
     crate::env::crash_point("sling.assigned");
-    let pid = match command {
-        Some(command) => Some(session::start(town, place, &hook, &command)?.pid),
-        None => None,
-    };
-    Ok(Slung::Assigned { bead: bead_id, agent: hook.agent, branch: hook.branch, pid, salvage: saved.map(|saved| saved.ref_name) })
+    let started = run.map(|run| session::start(town, place, &hook, &run)).transpose()?;
+    Ok(Slung::Assigned {
+        bead: bead_id,
+        agent: hook.agent,
+        branch: hook.branch,
+        pid: started.as_ref().map(|started| started.session.pid),
+        is_prompted: started.and_then(|started| started.is_prompted),
+        salvage: saved.map(|saved| saved.ref_name),
+    })
+}
+
+/// What is to be started; asked before anything is made.
+fn agent_for(town: &Town, plan: &Plan, place: &RigPlace) -> Result<Option<session::Run>> {
+    // Whoever only assigns needs no agent, but one that is named has to be one.
+    if plan.no_start && plan.preset.is_none() {
+        return Ok(None);
+    }
+    let run = session::choose(town, place, plan.preset.as_deref(), plan.model.as_deref())?;
+    if plan.no_start {
+        return Ok(None);
+    }
+    run.check_program(town, &place.dir)?;
+    Ok(Some(run))
 }
 
 impl Target {
@@ -204,13 +230,20 @@ fn already(town: &Town, plan: &Plan, target: &Target, bead: &Bead) -> Result<Opt
     let place = target.place();
     let hook = place.ledger.state()?.hook(&agent)?.filter(|hook| hook.bead == bead.id);
     let Some(hook) = hook.filter(|hook| is_same && hook.machine == town.machine) else { return Ok(None) };
+    if plan.preset.is_some() && plan.preset != hook.preset {
+        let other = hook.preset.as_deref().unwrap_or("the configured one");
+        return Err(Error::refused(format!("{} is on the hook of {agent} already, for another agent: {other}", bead.id))
+            .hint(format!("take it off first: gt unsling {}", bead.id)));
+    }
     let runs = process::find(&town.runtime_dir(), &agent)?.is_some();
     if runs || plan.no_start {
         return Ok(Some(Slung::AlreadyThere { bead: bead.id.clone(), agent }));
     }
-    let command = session::command(town, place)?;
-    let started = session::start(town, place, &hook, &command)?;
-    Ok(Some(Slung::Restarted { bead: bead.id.clone(), agent, pid: started.pid }))
+    let run = session::choose(town, place, hook.preset.as_deref(), hook.model.as_deref())?;
+    run.check_program(town, &place.dir)?;
+    let started = session::start(town, place, &hook, &run)?;
+    let (pid, is_prompted) = (started.session.pid, started.is_prompted);
+    Ok(Some(Slung::Restarted { bead: bead.id.clone(), agent, pid, is_prompted }))
 }
 
 /// Whether the bead may be slung at all; asked before the worktree and again in the transaction.
@@ -264,6 +297,7 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
     hook.target = target;
     hook.args.clone_from(&plan.args);
     hook.model.clone_from(&plan.model);
+    hook.preset.clone_from(&plan.preset);
     hook.merge = plan.merge;
     let deed = town.deed("sling", format!("sling {} → {}", bead.id, taken.address));
     let recorded = place.ledger.transact(&deed, |change| {
