@@ -30,6 +30,7 @@ pub mod restore;
 pub mod rig;
 pub mod scopes;
 pub mod session;
+pub mod shims;
 pub mod sling;
 pub mod stats;
 pub mod status;
