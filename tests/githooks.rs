@@ -89,6 +89,25 @@ fn a_commit_of_an_agent_names_it_and_its_bead_once() {
 }
 
 #[test]
+fn a_commit_marks_the_heartbeat_of_its_agent_and_of_nobody_else() {
+    let yard = Yard::new();
+    let beat = || yard.town.gt("--json polecat list").json()[0]["beat_at"].clone();
+    yard.theirs("post-commit.local", "echo \"${GT_ACTOR-nobody}\" >>seen");
+    for actor in ["", "overseer", "widgets/crew/tess"] {
+        yard.git_as(actor, &yard.sandbox, &["commit", "-q", "--allow-empty", "-m", "Look"]).succeeds();
+        assert!(beat().is_null(), "{actor}");
+    }
+    yard.git_as(TOAST, &yard.sandbox, &["commit", "-q", "--allow-empty", "-m", "Work"]).succeeds();
+    assert!(beat().is_string());
+    let files = std::fs::read_dir(yard.town.root.join(".runtime/heartbeats")).unwrap();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["widgets%2Fcrew%2Ftess", "widgets%2Fpolecats%2Ftoast"]);
+    let seen = std::fs::read_to_string(yard.sandbox.join("seen")).unwrap();
+    assert_eq!(seen, format!("nobody\noverseer\nwidgets/crew/tess\n{TOAST}\n"));
+}
+
+#[test]
 fn a_merge_and_a_picked_commit_name_who_makes_them() {
     let yard = Yard::new();
     yard.town.git(&yard.on_main, &["commit", "-q", "--allow-empty", "-m", "Elsewhere"]);
@@ -228,7 +247,7 @@ fn without_gt_or_its_list_nothing_is_in_the_way() {
 #[test]
 fn a_rig_of_an_older_version_gets_them_and_hooks_from_elsewhere_are_told() {
     let yard = Yard::new();
-    let names = ["prepare-commit-msg", "pre-push", "reference-transaction"];
+    let names = ["post-commit", "prepare-commit-msg", "pre-push", "reference-transaction"];
     let remove = || names.iter().for_each(|name| std::fs::remove_file(yard.hook(name)).unwrap());
     let stand =
         || names.iter().all(|name| yard.hook(name).metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 == 0o111));

@@ -24,6 +24,7 @@ pub(crate) struct Shim {
 
 /// The hooks of every rig; each leaves at once for people.
 pub(crate) const ALL: &[Shim] = &[
+    Shim { name: "post-commit", text: include_str!("../../hooks/git/post-commit"), mark: "gt git hook" },
     Shim { name: "prepare-commit-msg", text: include_str!("../../hooks/git/prepare-commit-msg"), mark: "gt git hook" },
     Shim { name: "pre-push", text: include_str!("../../hooks/git/pre-push"), mark: "gt git hook" },
     Shim { name: "reference-transaction", text: include_str!("../../hooks/git/reference-transaction"), mark: "gt git hook" },
