@@ -19,6 +19,7 @@ mod federation;
 mod filters;
 mod flatten;
 mod gates;
+mod githooks;
 mod hands;
 mod hub;
 mod index;

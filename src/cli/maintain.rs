@@ -93,6 +93,9 @@ fn line(done: &Maintained) -> String {
     if done.after != Sizes::default() {
         line.push_str(&format!("; {} → {}", told(&done.before), told(&done.after)));
     }
+    if let Some(reason) = &done.hooks {
+        line.push_str(&format!("; {reason}"));
+    }
     if let Some(error) = &done.error {
         line.push_str(&format!("; {error}"));
     }

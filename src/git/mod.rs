@@ -25,6 +25,7 @@ pub mod push;
 pub mod reach;
 pub mod remote;
 pub mod salvage;
+pub mod shims;
 mod side_door;
 pub mod status;
 pub mod worktree;

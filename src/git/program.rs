@@ -9,7 +9,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::env;
+use crate::env::{self, Var};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::store::lock::KernelLock;
 
@@ -166,8 +166,8 @@ pub fn talking_with(git_dir: &Path, args: &[&str], variables: &[(&str, OsString)
 
 /// Whether somebody can be asked: there is a terminal, and `GIT_TERMINAL_PROMPT` does not forbid it.
 pub(crate) fn may_ask() -> bool {
-    let is_forbidden = env::text(env::Var::TerminalPrompt)
-        .is_some_and(|value| ["0", "false", "no", "off"].contains(&value.to_lowercase().as_str()));
+    let is_forbidden =
+        env::text(Var::TerminalPrompt).is_some_and(|value| ["0", "false", "no", "off"].contains(&value.to_lowercase().as_str()));
     !is_forbidden && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
@@ -205,11 +205,13 @@ pub(crate) fn named(words: &OsStr, is_plain: bool) -> Command {
     command
 }
 
-/// Takes foreign variables away and sets one language, so that what is said can be shown beside ours and looked up.
+/// Takes foreign variables away, with who acts, and sets one language, so that what is said can be shown beside ours and looked up.
 fn cleaned(command: &mut Command) {
     for name in foreign_variables() {
         command.env_remove(name);
     }
+    // Hooks of repositories at the other end on this machine must not take what gt pushes for a polecat's own doing.
+    command.env_remove(Var::Actor.name()).env_remove(Var::Role.name());
     command.env("LC_ALL", "C").env("LANG", "C");
 }
 

@@ -226,6 +226,12 @@ pub const KEYS: &[Key] = &[
         help: "How many stacks a merge queue gates side by side; 0: as many as pay by what was measured, from 1 up",
     },
     Key {
+        name: "git.hooks",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Whether git in a rig's worktrees names agent and bead in agents' commits and keeps polecats off targets",
+    },
+    Key {
         name: "maintenance.auto",
         key_type: KeyType::Bool,
         default: "true",
@@ -365,7 +371,7 @@ impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        let decides = ["agent.", "agents.", "gates.", "review.", "mq.", "target."];
+        let decides = ["agent.", "agents.", "gates.", "git.", "review.", "mq.", "target."];
         self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))
     }
 

@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::config;
 use crate::error::{Error, Kind, Result};
+use crate::git;
 use crate::git::maintenance::{self, How, Packing, Sizes};
 use crate::git::mend;
 use crate::ledger::Ledger;
 use crate::ops::decay::{self, Decayed};
 use crate::ops::install;
 use crate::ops::scopes::Which;
+use crate::ops::shims;
 use crate::ops::upkeep;
 use crate::store::leftovers;
 use crate::store::lock::KernelLock;
@@ -42,6 +45,9 @@ pub struct Maintained {
     pub left_overs: Vec<String>,
     /// Records whose time was up; `None` when that could not be told.
     pub decayed: Option<Decayed>,
+    /// Why git does not run the hooks of gt here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
     /// The exit code of what went wrong.
@@ -88,6 +94,7 @@ impl Maintained {
             mended: Vec::new(),
             left_overs: Vec::new(),
             decayed: None,
+            hooks: None,
             error: None,
             kind: None,
         }
@@ -105,8 +112,20 @@ fn scope(town: &Town, place: Option<&RigPlace>, how: How) -> Maintained {
         done.error = Some(error.line());
         done.kind = Some(error.kind);
     }
+    if let Some(place) = place.filter(|_| how != How::Behind) {
+        done.hooks = hooks(town, place, &done).err().map(|error| error.line());
+    }
     done.after = maintenance::sizes(&ledger.store);
     done
+}
+
+/// Renews the git hooks of a rig, and tells when git would not run them.
+fn hooks(town: &Town, place: &RigPlace, done: &Maintained) -> Result<()> {
+    shims::refresh(town, place)?;
+    if done.packing == Some(Packing::NoGit) || !config::is_on(town, Some(place), shims::KEY)? {
+        return Ok(());
+    }
+    git::shims::check_place(place.ledger.store.dir())
 }
 
 fn work(ledger: &Ledger, home: &Path, how: How, now: Moment, done: &mut Maintained) -> Result<(), Error> {

@@ -33,6 +33,7 @@ pub mod rig;
 pub mod salvage;
 pub mod scopes;
 pub mod session;
+pub mod shims;
 pub mod sling;
 pub mod stats;
 pub mod status;

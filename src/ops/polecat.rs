@@ -18,8 +18,9 @@ use crate::model::agent::{AgentState, pool_name};
 use crate::model::bead::Status;
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Name};
-use crate::runtime::process;
+use crate::runtime::{heartbeat, process};
 use crate::store::lock::KernelLock;
+use crate::time::Moment;
 use crate::town::{RigPlace, Town};
 
 /// A polecat that nobody else can take while this value lives.
@@ -290,6 +291,8 @@ pub struct Listed {
     pub pid: Option<u32>,
     /// Its session's log.
     pub log: Option<PathBuf>,
+    /// When it last made a commit here, as far as that was seen.
+    pub beat_at: Option<Moment>,
 }
 
 /// All polecats of a rig, by address.
@@ -309,6 +312,7 @@ pub fn list(town: &Town, place: &RigPlace) -> Result<Vec<Listed>> {
             branch: hook.map(|hook| hook.branch.clone()),
             pid: session.as_ref().map(|session| session.pid),
             log: session.map(|session| session.log),
+            beat_at: heartbeat::last(&town.runtime_dir(), &agent.address),
             address: agent.address,
         });
     }

@@ -13,7 +13,7 @@ use crate::git::progress::Progress;
 use crate::git::promised::{self, Filter, Promise};
 use crate::git::remote::Place;
 use crate::git::worktree::{self, Head};
-use crate::git::{clone, diff, fetch, program};
+use crate::git::{self, clone, diff, fetch, program};
 use crate::ledger::{Ledger, sync, tree};
 use crate::model::address::Address;
 use crate::model::cone::{self, Cone};
@@ -22,6 +22,7 @@ use crate::model::scope::{LocalMachine, Rig, Scope, ScopeKind};
 use crate::name::{Name, Prefix, Slot};
 use crate::ops::install;
 use crate::ops::remote;
+use crate::ops::shims;
 use crate::ops::track::import::{self, source};
 use crate::store::{self, Store};
 use crate::town::{PUSH_URL, RigPlace, SPARSE, Town, UNFINISHED, is_whole, read_machine};
@@ -159,6 +160,7 @@ fn finish(town: &Town, rig: Rig, dir: &Path, adopted: Vec<String>) -> Result<Add
     crate::env::crash_point("rig.registered");
     unmark(dir)?;
     let place = town.rig(&rig.name)?;
+    shims::refresh(town, &place)?;
     let sync = remote::list(&place.ledger.store).into_iter().next().map(|remote| remote.url);
     let part = Part::of(&place)?;
     let is_new = rig.home == town.machine;
@@ -406,6 +408,7 @@ pub(crate) fn lay_out(place: &RigPlace) -> Result<()> {
     for role in ROLE_WORKTREES {
         worktree::add_within(&place.ledger.store, &place.dir.join(role), Head::Detached(tip), &cone)?;
     }
+    git::shims::lay_all(place.ledger.store.dir(), &[place.rig.target.clone()].into())?;
     write_view(&place.dir, &place.rig)
 }
 

@@ -208,6 +208,8 @@ fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str, run: &
     let mut pairs = pairs(town, &hook.agent, place.rig.name.as_str())?;
     // git must not find an enclosing repository when the sandbox is gone.
     pairs.push(("GIT_CEILING_DIRECTORIES".into(), place.dir.join("polecats").into()));
+    // For the git hook that names it in commits.
+    pairs.push(("GT_BEAD".into(), hook.bead.to_string().into()));
     Ok(finished(pairs, session, run))
 }
 

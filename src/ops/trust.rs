@@ -9,7 +9,7 @@ use crate::git::program;
 use crate::model::address::Address;
 use crate::model::config_keys::{self, KeyType};
 use crate::model::preset;
-use crate::ops::{install, protect};
+use crate::ops::{install, protect, shims};
 use crate::town::{RigPlace, Town};
 
 /// Where a value is set.
@@ -73,6 +73,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
         Trust::pin(town, &config::scope_name(place, source), key, &setting.text())?;
     }
     protect::follow(town, place, key)?;
+    shims::follow(town, place, key)?;
     Ok(setting)
 }
 
@@ -96,7 +97,8 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
         (ScopeChoice::Rig, None) => return Err(Error::usage("which rig?").hint("add --rig NAME")),
         (ScopeChoice::Town, _) => install::set_in_ledger(&town.hq, &deed, key, None)?,
     }
-    protect::follow(town, place, key)
+    protect::follow(town, place, key)?;
+    shims::follow(town, place, key)
 }
 
 /// What runs on a machine is for people and the mayor to say, not for the workers it runs.

@@ -7,6 +7,7 @@ pub mod background;
 pub mod command;
 pub mod editor;
 mod group;
+pub mod heartbeat;
 pub mod launch;
 mod log;
 pub mod nudge;

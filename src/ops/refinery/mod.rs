@@ -88,6 +88,7 @@ use crate::ops::gates::{Rules, Subject, TrialId, Trials, Yard};
 use crate::ops::post;
 use crate::ops::protect;
 use crate::ops::rig;
+use crate::ops::shims;
 use crate::store::lock::KernelLock;
 use crate::time;
 use crate::town::{RigPlace, Town};
@@ -227,6 +228,9 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     // A guard that cannot stand keeps nothing from landing.
     if let Err(error) = protect::refresh(town, place) {
         say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
+    }
+    if let Err(error) = shims::refresh(town, place) {
+        say(&Event::LeftBehind { what: "the git hooks".to_owned(), reason: error.line() });
     }
     let drained = work_targets(town, place, only, say)?;
     // Each landing and each request that leaves may free a polecat, or make a task needless.

@@ -25,6 +25,7 @@ use crate::name::{BeadId, base36};
 use crate::ops::polecat::{self, Ground, Taken};
 use crate::ops::refinery;
 use crate::ops::session;
+use crate::ops::shims;
 use crate::ops::track::reach::Reach;
 use crate::ops::track::ready;
 use crate::runtime::process;
@@ -290,6 +291,7 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
     };
     let stamp = base36(u64::try_from(town.now.millis()).unwrap_or(0));
     let branch = format!("polecat/{name}/{}@{stamp}{}", bead.id, base36(fastrand::u64(..36 * 36)));
+    shims::before_work(town, place, &target);
     let saved = taken.prepare(town, place, &branch, base)?;
     crate::env::crash_point("sling.worktree");
     let mut hook = Hook::new(taken.address.clone(), bead.id.clone(), &town.actor.name, &town.machine, town.now);

@@ -1,0 +1,173 @@
+//! Shell scripts that git runs in a repository of ours: laid beside what others have there, and taken away.
+//!
+//! A hook that was there before is kept as `NAME.local`, which our script runs, and is put back when ours goes. At no
+//! moment is there none. Does not promise that git runs them: `core.hooksPath` may name another directory.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::program;
+use crate::store::write_file;
+
+/// A hook of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shim {
+    /// Its file name, see githooks(5).
+    pub(crate) name: &'static str,
+    /// The script.
+    pub(crate) text: &'static str,
+    /// What every version of it has in its second line.
+    pub(crate) mark: &'static str,
+}
+
+/// The hooks of every rig; each leaves at once for people.
+pub(crate) const ALL: &[Shim] = &[
+    Shim { name: "post-commit", text: include_str!("../../hooks/git/post-commit"), mark: "gt git hook" },
+    Shim { name: "prepare-commit-msg", text: include_str!("../../hooks/git/prepare-commit-msg"), mark: "gt git hook" },
+    Shim { name: "pre-push", text: include_str!("../../hooks/git/pre-push"), mark: "gt git hook" },
+    Shim { name: "reference-transaction", text: include_str!("../../hooks/git/reference-transaction"), mark: "gt git hook" },
+];
+
+/// The file, in our private directory, that tells the scripts which refs polecats do not move, one a line.
+const TARGETS: &str = "gt/targets";
+
+/// What stands where a hook goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing.
+    Nothing,
+    /// A version of ours.
+    Ours,
+    /// Somebody's.
+    Other,
+}
+
+impl Shim {
+    fn path(self, dir: &Path) -> PathBuf {
+        dir.join("hooks").join(self.name)
+    }
+
+    fn local(self, dir: &Path) -> PathBuf {
+        dir.join("hooks").join(format!("{}.local", self.name))
+    }
+
+    /// Whose hook the repository `dir` has.
+    ///
+    /// # Errors
+    /// Io, when it cannot be read.
+    pub(crate) fn look(self, dir: &Path) -> Result<Found> {
+        let path = self.path(dir);
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                let is_ours = text.lines().nth(1).is_some_and(|line| line.contains(self.mark));
+                Ok(if is_ours { Found::Ours } else { Found::Other })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(error) => Err(error).or_fail(Kind::Io, || format!("read {}", path.display())),
+        }
+    }
+
+    /// Lays the newest version into the repository `dir`. Done again it changes nothing.
+    ///
+    /// # Errors
+    /// Refused, when there are two hooks of others already; io, when nothing can be written.
+    pub(crate) fn lay(self, dir: &Path) -> Result<()> {
+        let (hook, other) = (self.path(dir), self.local(dir));
+        let found = self.look(dir)?;
+        if found == Found::Other {
+            // A second name and then our own file over the first: at no moment is there no hook.
+            std::fs::hard_link(&hook, &other).or_fail(Kind::Refused, || {
+                format!("keep the hook {} as {}.local, of which there is one", hook.display(), self.name)
+            })?;
+        }
+        let is_newest = std::fs::read(&hook).is_ok_and(|bytes| bytes == self.text.as_bytes());
+        if !is_newest {
+            std::fs::create_dir_all(dir.join("hooks")).or_fail(Kind::Io, || format!("make {}/hooks", dir.display()))?;
+            write_file(&hook, self.text.as_bytes())?;
+        }
+        let deed = || format!("make {} executable", hook.display());
+        let mode = std::fs::metadata(&hook).or_fail(Kind::Io, deed)?.permissions().mode();
+        if mode & 0o111 != 0o111 {
+            std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).or_fail(Kind::Io, deed)?;
+        }
+        Ok(())
+    }
+
+    /// Takes it out of the repository `dir`, puts back the hook that was there, and tells whether there was one of ours.
+    ///
+    /// # Errors
+    /// Io, when nothing can be written.
+    pub(crate) fn lift(self, dir: &Path) -> Result<bool> {
+        if self.look(dir)? != Found::Ours {
+            return Ok(false);
+        }
+        let (hook, other) = (self.path(dir), self.local(dir));
+        let gone = if other.exists() { std::fs::rename(&other, &hook) } else { std::fs::remove_file(&hook) };
+        gone.or_fail(Kind::Io, || format!("take {} away", hook.display()))?;
+        Ok(true)
+    }
+}
+
+/// Lays all hooks into `dir` and keeps polecats from moving `branches`, and no others. Done again it changes nothing.
+///
+/// # Errors
+/// As [`Shim::lay`].
+pub fn lay_all(dir: &Path, branches: &BTreeSet<String>) -> Result<()> {
+    if targets(dir)? != *branches {
+        let lines: Vec<String> = branches.iter().map(|branch| format!("refs/heads/{branch}\n")).collect();
+        write_file(&dir.join(TARGETS), lines.concat().as_bytes())?;
+    }
+    ALL.iter().try_for_each(|shim| shim.lay(dir))
+}
+
+/// Takes all of them away, with the list of branches.
+///
+/// # Errors
+/// Io, when nothing can be written.
+pub fn lift_all(dir: &Path) -> Result<()> {
+    for shim in ALL {
+        shim.lift(dir)?;
+    }
+    let path = dir.join(TARGETS);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).or_fail(Kind::Io, || format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The branches that polecats do not move in `dir`.
+///
+/// # Errors
+/// Io, when the list is there and cannot be read.
+pub fn targets(dir: &Path) -> Result<BTreeSet<String>> {
+    let path = dir.join(TARGETS);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text.lines().filter_map(|line| line.strip_prefix("refs/heads/")).map(str::to_owned).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error).or_fail(Kind::Io, || format!("read {}", path.display())),
+    }
+}
+
+/// Refuses a repository in which git does not look for hooks where ours lie, by whosever configuration.
+///
+/// # Errors
+/// Refused, when it is so; external, when git cannot be started.
+pub fn check_place(dir: &Path) -> Result<()> {
+    let text = program::bare(dir, &["config", "--show-scope", "--get-all", "core.hooksPath"])?.text();
+    // What our own children are told is nobody's setting.
+    let Some((scope, path)) = text.lines().rev().filter_map(|line| line.split_once('\t')).find(|(scope, _)| *scope != "command")
+    else {
+        return Ok(());
+    };
+    Err(Error::refused(format!(
+        "git takes the hooks of {} from {} (core.hooksPath, {scope}), so those of gt do not run",
+        dir.display(),
+        path.escape_debug()
+    ))
+    .hint("unset core.hooksPath there, or go without them: gt config set git.hooks false"))
+}
