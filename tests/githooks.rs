@@ -257,7 +257,7 @@ fn a_rig_of_an_older_version_gets_them_and_hooks_from_elsewhere_are_told() {
     yard.town.gt_args(&["sling", &bead, "widgets", "--no-start"]).succeeds();
     assert!(stand());
     remove();
-    std::fs::write(yard.hook("pre-push"), "#!/bin/sh\n# gt git hook, version 0.\nexit 1\n").unwrap();
+    std::fs::write(yard.hook("pre-push"), "#!/bin/sh\n# git hook of gt, version 0.\nexit 1\n").unwrap();
     let told = yard.town.gt("maintain --rig widgets").succeeds();
     assert!(stand() && !told.stdout.contains("hooksPath"), "{}", told.stdout);
     assert!(!std::fs::read_to_string(yard.hook("pre-push")).unwrap().contains("version 0"));

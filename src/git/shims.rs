@@ -24,10 +24,10 @@ pub(crate) struct Shim {
 
 /// The hooks of every rig; each leaves at once for people.
 pub(crate) const ALL: &[Shim] = &[
-    Shim { name: "post-commit", text: include_str!("../../hooks/git/post-commit"), mark: "gt git hook" },
-    Shim { name: "prepare-commit-msg", text: include_str!("../../hooks/git/prepare-commit-msg"), mark: "gt git hook" },
-    Shim { name: "pre-push", text: include_str!("../../hooks/git/pre-push"), mark: "gt git hook" },
-    Shim { name: "reference-transaction", text: include_str!("../../hooks/git/reference-transaction"), mark: "gt git hook" },
+    Shim { name: "post-commit", text: include_str!("../../hooks/git/post-commit"), mark: "git hook of gt" },
+    Shim { name: "prepare-commit-msg", text: include_str!("../../hooks/git/prepare-commit-msg"), mark: "git hook of gt" },
+    Shim { name: "pre-push", text: include_str!("../../hooks/git/pre-push"), mark: "git hook of gt" },
+    Shim { name: "reference-transaction", text: include_str!("../../hooks/git/reference-transaction"), mark: "git hook of gt" },
 ];
 
 /// The file, in our private directory, that tells the scripts which refs polecats do not move, one a line.
@@ -165,7 +165,7 @@ pub fn check_place(dir: &Path) -> Result<()> {
         return Ok(());
     };
     Err(Error::refused(format!(
-        "git takes the hooks of {} from {} (core.hooksPath, {scope}), so those of gt do not run",
+        "git takes the hooks of {} from {} (core.hooksPath, {scope}), so those that gt laid do not run",
         dir.display(),
         path.escape_debug()
     ))
