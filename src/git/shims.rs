@@ -165,7 +165,7 @@ pub fn check_place(dir: &Path) -> Result<()> {
         return Ok(());
     };
     Err(Error::refused(format!(
-        "git takes the hooks of {} from {} (core.hooksPath, {scope}), so those that gt laid do not run",
+        "git takes the hooks of {} from {} (core.hooksPath, {scope}), so none of gt's runs",
         dir.display(),
         path.escape_debug()
     ))
