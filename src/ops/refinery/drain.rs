@@ -24,7 +24,7 @@ use crate::runtime::room;
 use crate::store::batch::Batch;
 use crate::time;
 
-/// Most steps of one call; far above what a full queue takes, so reaching it is a fault.
+/// Most steps on end without a wait; far above what a full queue takes, so reaching it is a fault.
 const ROUNDS_MAX: u32 = 10_000;
 /// After how many runs in a row without a verdict the queue stops.
 const FAILURES_MAX: u32 = 3;
@@ -32,7 +32,7 @@ const FAILURES_MAX: u32 = 3;
 /// What one call of [`Queue::drain`] must remember between its rounds; none of it outlives the call.
 #[derive(Default)]
 pub(super) struct Course {
-    /// Looks at the queue so far.
+    /// Looks at the queue on end, without a wait.
     rounds: u32,
     /// Trials started so far.
     pub(super) started: u32,
@@ -155,6 +155,14 @@ impl Queue<'_> {
         if course.rounds > ROUNDS_MAX {
             return Err(Error::bug(format!("the queue of {} did not come to rest", self.target())));
         }
+        let next = self.look_and_act(course, stacker, say)?;
+        if next != Next::Again {
+            course.rounds = 0;
+        }
+        Ok(next)
+    }
+
+    fn look_and_act(&mut self, course: &mut Course, stacker: &mut Stacker<'_>, say: &mut dyn FnMut(&Event)) -> Result<Next> {
         let place = self.place;
         let store = &place.ledger.store;
         let tip = self.tip(say)?;

@@ -14,6 +14,7 @@ use crate::ledger::Actor;
 use crate::model::address::Address;
 use crate::name::BeadId;
 use crate::ops::gates::{Rules, Trials, Yard};
+use crate::time::Stopwatch;
 use crate::town::{RigPlace, Town};
 
 /// How often it is looked whether who waits has changed, while trials run.
@@ -186,6 +187,7 @@ impl<'a> Turns<'a> {
     /// Waits until a trial of one is decided, there may be room for one that lacks it, or who waits has changed.
     fn wait(&mut self, say: &mut dyn FnMut(&Event)) -> Result<()> {
         let (before, mut seen) = (look::mark(self.place)?, self.place.ledger.tip()?);
+        let watch = Stopwatch::start();
         loop {
             let is_active = |side: &&Side<'_>| side.queue.trials.under_way().next().is_some();
             let slice_millis = match self.sides.iter().filter(is_active).count() {
@@ -226,11 +228,13 @@ impl<'a> Turns<'a> {
                 return Ok(());
             }
             seen = now;
-            // One without a trial waits for room, or has none to wait for any more.
-            let lacking = self.sides.iter_mut().filter(|side| side.stand == Stand::Waits && side.course.under_way.is_empty());
-            let is_lacking = lacking.map(|side| side.stand = Stand::Due).count() > 0;
-            if is_due || is_lacking {
-                return Ok(());
+            if is_due || watch.millis() >= LOOK_MILLIS {
+                // One without a trial waits for room, or has none to wait for any more.
+                let lacks = |side: &&mut Side<'_>| side.stand == Stand::Waits && side.course.under_way.is_empty();
+                let is_lacking = self.sides.iter_mut().filter(lacks).map(|side| side.stand = Stand::Due).count() > 0;
+                if is_due || is_lacking {
+                    return Ok(());
+                }
             }
         }
     }
