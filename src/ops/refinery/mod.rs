@@ -78,7 +78,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Actor, Change, Deed, tree};
+use crate::ledger::{Actor, Change, Deed};
 use crate::model::address::Address;
 use crate::model::gate::Gate;
 use crate::model::merge_request::{Force, OnConflict};
@@ -225,6 +225,8 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
+    // Before anything is told of a ledger that cannot be read.
+    place.ledger.state()?;
     // A guard that cannot stand keeps nothing from landing.
     if let Err(error) = protect::refresh(town, place) {
         say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
@@ -243,7 +245,7 @@ fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut 
     let mut targets: BTreeSet<String> = state.intents()?.into_iter().map(|intent| intent.target).collect();
     targets.extend(state.notebooks()?.into_iter().filter(|notebook| notebook.pull_branch.is_some()).map(|one| one.target));
     targets.extend(look::awaited(&state, only)?);
-    if targets.is_empty() && place.ledger.store.refs_below(tree::LANDING)?.is_empty() {
+    if targets.is_empty() && !recover::is_strewn(place)? {
         return Ok(Drained::default());
     }
     let yard = Yard::take(town, place)?;

@@ -1,6 +1,8 @@
 //! Landings that are open, left by a dead process or waiting for a pull request: finished, done again or called off, as the
 //! target says.
 
+use gix::ObjectId;
+
 use super::Queue;
 use super::event::{Event, Recovery, short};
 use super::land::Attempt;
@@ -9,6 +11,7 @@ use crate::error::{Kind, Result};
 use crate::ledger::tree;
 use crate::model::gate::Intent;
 use crate::ops::gates::Yard;
+use crate::store::Store;
 use crate::town::RigPlace;
 
 /// How often the target of a landing is read when its pull request is said to be merged: it may have been merged between.
@@ -90,6 +93,22 @@ impl Queue<'_> {
     }
 }
 
+/// Whether pins of landings stand, or files of locks on them.
+///
+/// # Errors
+/// Io, when they cannot be looked for.
+pub(super) fn is_strewn(place: &RigPlace) -> Result<bool> {
+    let store = &place.ledger.store;
+    Ok(!locks_of_pins(store).is_empty() || !store.refs_below(tree::LANDING)?.is_empty())
+}
+
+/// The pins of landings whose locks have files.
+fn locks_of_pins(store: &Store) -> Vec<String> {
+    let entries = std::fs::read_dir(store.dir().join(tree::LANDING)).into_iter().flatten();
+    let names = entries.filter_map(std::result::Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| Some(format!("{}{}", tree::LANDING, name.strip_suffix(".lock")?))).collect()
+}
+
 /// Drops pins of landings that have no intent: their process died just before or after it stood. Holding the yard
 /// means that no other process of this rig is about to record one.
 ///
@@ -97,6 +116,10 @@ impl Queue<'_> {
 /// Io, when a ref cannot be removed.
 pub(super) fn drop_stray_pins(place: &RigPlace, _yard: &Yard) -> Result<()> {
     let store = &place.ledger.store;
+    // A killed process leaves the file of its lock, which goes with the next hold of that lock.
+    for name in locks_of_pins(store) {
+        store.remove_ref(&name, ObjectId::null(gix::hash::Kind::Sha1))?;
+    }
     let intents = place.ledger.state()?.intents()?;
     for (name, commit) in store.refs_below(tree::LANDING)? {
         if !intents.iter().any(|intent| tree::landing_pin(&intent.id) == name) {

@@ -1,6 +1,7 @@
 //! The refinery as a session of its own: started, looked after, and ended with the gates that it runs.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::ops::gates::Yard;
 use crate::ops::session;
 use crate::runtime::launch::{self, Launch, Line};
 use crate::runtime::process::{self, Session};
+use crate::time::Stopwatch;
 use crate::town::{RigPlace, Town};
 
 /// How long the refinery has to end in good order.
@@ -98,9 +100,15 @@ pub fn stop(town: &Town, place: &RigPlace) -> Result<Stopped> {
     rights::check_steers(&town.me, "stop the refinery")?;
     let was_running = process::stop(&town.runtime_dir(), &Address::Refinery(place.rig.name.clone()), GRACE_MILLIS)?;
     if was_running {
-        // Gates have process groups of their own; another queue that has started meanwhile sees to them itself.
-        if let Ok(yard) = Yard::take(town, place) {
-            yard.end_strays()?;
+        // Gates have process groups of their own. The kernel may take a moment to give a dead process's lock back; another
+        // queue that has started meanwhile sees to them itself.
+        let watch = Stopwatch::start();
+        loop {
+            match Yard::take(town, place) {
+                Ok(yard) => break yard.end_strays()?,
+                Err(_) if watch.millis() >= GRACE_MILLIS => break,
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
         }
     }
     Ok(Stopped { rig: place.rig.name.to_string(), was_running })
