@@ -1,20 +1,19 @@
-//! `gt mq` and `gt refinery`: the merge queue.
+//! `gt mq`: the merge queue.
 
 mod integration;
 mod review;
 mod rows;
 mod steer;
+mod story;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::oracle::OracleArgs;
-use crate::cli::out::ago::minute;
 use crate::cli::out::{Out, Page, Show, escape};
 use crate::cli::queue_stats::StatsArgs;
 use crate::cli::schema::Answer;
 use crate::error::{Error, Result};
-use crate::model::merge_request::{Blame, Mode};
-use crate::model::search_tree::branches;
+use crate::model::merge_request::Mode;
 use crate::name::{BeadId, Name};
 use crate::ops::post;
 use crate::ops::refinery::{
@@ -22,7 +21,6 @@ use crate::ops::refinery::{
 };
 use crate::town::{RigPlace, Town};
 use integration::IntegrationArgs;
-use rows::state_style;
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[
@@ -44,10 +42,6 @@ pub const ANSWERS: &[Answer] = &[
     Answer::of::<steer::Said>("mq resume"),
     Answer::of::<Forced>("mq land"),
     Answer::of::<Drained>("mq run"),
-    Answer::of::<Drained>("refinery run"),
-    Answer::of::<refinery::Station>("refinery status"),
-    Answer::of::<refinery::Started>("refinery start"),
-    Answer::of::<refinery::Stopped>("refinery stop"),
     Answer::of::<Story>("mq why"),
     Answer::of::<Reverted>("mq revert"),
     Answer::of::<Integrated>("mq integration create"),
@@ -115,7 +109,7 @@ struct Submit {
 ///
 /// Example: gt mq run --once
 #[derive(Args)]
-struct Run {
+pub(super) struct Run {
     /// The rig; the one here when not given
     #[arg(long)]
     rig: Option<Name>,
@@ -141,33 +135,6 @@ struct Revert {
     /// Why, for the commit and for whoever takes the work up again
     #[arg(short, long, value_name = "WHY")]
     message: Option<String>,
-}
-
-/// Work the merge queue of a rig as its refinery
-#[derive(Args)]
-pub struct RefineryArgs {
-    #[command(subcommand)]
-    verb: RefineryVerb,
-}
-
-#[derive(Subcommand)]
-enum RefineryVerb {
-    Run(Run),
-    /// Tell whether the refinery of a rig runs here, and how its queues stand
-    Status(OfRig),
-    /// Start the refinery of a rig: it works the queues as work comes, until gt refinery stop
-    ///
-    /// Example: gt refinery start --rig widgets
-    Start(OfRig),
-    /// End the refinery of a rig and the gates that it runs; the next one takes up what it was at
-    Stop(OfRig),
-}
-
-#[derive(Args)]
-struct OfRig {
-    /// The rig; the one here when not given
-    #[arg(long)]
-    rig: Option<Name>,
 }
 
 impl MqArgs {
@@ -218,50 +185,8 @@ impl MqArgs {
     }
 }
 
-impl RefineryArgs {
-    /// Runs the verb and tells the exit code.
-    ///
-    /// # Errors
-    /// As the verb.
-    pub fn run(self, town: &Town, out: Out) -> Result<u8> {
-        match self.verb {
-            RefineryVerb::Run(run) => run.run(town, out),
-            RefineryVerb::Status(of) => Ok(out.show(&refinery::station(town, &town.rig_or_here(of.rig.as_ref())?)?)),
-            RefineryVerb::Start(of) => Ok(out.show(&refinery::start(town, &town.rig_or_here(of.rig.as_ref())?)?)),
-            RefineryVerb::Stop(of) => Ok(out.show(&refinery::stop(town, &town.rig_or_here(of.rig.as_ref())?)?)),
-        }
-    }
-}
-
-impl Show for refinery::Station {
-    fn show(&self, page: &mut Page) {
-        match &self.session {
-            Some(session) => {
-                page.line(format!("the refinery runs as process {}; its log: {}", session.pid, session.log.display()));
-            }
-            None => page.line(format!("no refinery runs here: gt refinery start --rig {}", self.queue.rig)),
-        }
-        self.queue.show(page);
-    }
-}
-
-impl Show for refinery::Started {
-    fn show(&self, page: &mut Page) {
-        let session = &self.session;
-        let how = if self.was_running { "runs already" } else { "started" };
-        page.line(format!("{} {how}, process {}; its log: {}", session.agent, session.pid, session.log.display()));
-    }
-}
-
-impl Show for refinery::Stopped {
-    fn show(&self, page: &mut Page) {
-        let how = if self.was_running { "has ended" } else { "was not running" };
-        page.line(format!("the refinery of {} {how}", self.rig));
-    }
-}
-
 impl Run {
-    fn run(&self, town: &Town, out: Out) -> Result<u8> {
+    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let place = town.rig_or_here(self.rig.as_ref())?;
         let mut say = |event: &refinery::Event| out.tell(&event.line());
         if !self.once {
@@ -326,93 +251,5 @@ impl Show for Drained {
         for said in self.stopped.values() {
             page.line(format!("{}; to open it: gt mq resume", escape(said)));
         }
-    }
-}
-
-impl Show for Story {
-    fn show(&self, page: &mut Page) {
-        let listed = &self.listed;
-        let beads: Vec<&str> = listed.beads.iter().map(BeadId::as_str).collect();
-        page.line(format!("{} ({}): {}", listed.id, beads.join(" "), escape(&listed.title)));
-        let place = listed.position.map(|position| format!(", number {position} in its queue")).unwrap_or_default();
-        page.line(format!("state     {}{place}", page.paint(state_style(listed.state), listed.state.word())));
-        page.line(format!("way       {} → {} by {}", escape(&listed.branch), escape(&listed.target), escape(&listed.author)));
-        page.line(format!("mode      {}", listed.mode.word()));
-        if !listed.after.is_empty() {
-            let after: Vec<&str> = listed.after.iter().map(BeadId::as_str).collect();
-            page.line(format!("stands on {}", after.join(" ")));
-        }
-        if let Some(reverts) = &listed.reverts {
-            page.line(format!("takes back {reverts}"));
-        }
-        if let Some(by) = &listed.reverted_by {
-            page.line(format!("taken back by {by}"));
-        }
-        page.line(format!("head      {}", self.head));
-        page.line(format!("handed in {}, sent back {} times before", minute(listed.submitted_at), listed.attempts));
-        if !listed.note.is_empty() && self.landed_commit.is_none() {
-            page.line(format!("why       {}", escape(&listed.note)));
-        }
-        if let Some(commit) = &self.landed_commit {
-            page.line(format!("landed as {commit}"));
-        }
-        if let Some(intent) = &self.intent {
-            page.line(match &intent.pull_request {
-                Some(reference) => format!("landing   {} waits for pull request {}", intent.id, escape(reference)),
-                None => format!("landing   {} is open; the next gt mq run --once settles it", intent.id),
-            });
-        }
-        if self.search.len() > 1 {
-            page.line("search");
-            for (branch, node) in branches(&self.search).iter().zip(&self.search) {
-                let stack: Vec<&str> = node.step.stack.iter().map(BeadId::as_str).collect();
-                page.line(format!("  {branch}{}: {} ({})", stack.join(" + "), node.step.verdict.word(), escape(&node.step.note)));
-            }
-        }
-        if !self.runs.is_empty() {
-            page.line("gate runs");
-            for run in &self.runs {
-                page.line(format!("  {}; gt gate log {}", escape(&run.line), escape(&run.run)));
-            }
-        }
-        if let Some(blame) = &self.blame {
-            show_blame(page, blame);
-        }
-    }
-}
-
-fn show_blame(page: &mut Page, blame: &Blame) {
-    if !blame.note.is_empty() {
-        page.line(if blame.by.is_empty() { "what was wrong".to_owned() } else { format!("{} said", escape(&blame.by)) });
-        page.block(2, &blame.note);
-    }
-    if !blame.gate.is_empty() {
-        page.line(format!(
-            "gate {} on {}, {:.2} % sure; its last lines",
-            escape(&blame.gate),
-            blame.stack_commit,
-            blame.posterior * 100.0
-        ));
-        page.block(2, &blame.log_tail);
-    }
-    if !blame.failing.is_empty() {
-        page.line("tests that failed");
-        page.block(2, &blame.failing.join("\n"));
-    }
-    if !blame.files.is_empty() {
-        page.line(format!("conflicts with {} in", blame.base));
-        page.block(2, &blame.files.join("\n"));
-    }
-    if !blame.theirs.is_empty() {
-        page.line("commits of the other side there");
-        page.block(2, &blame.theirs.join("\n"));
-    }
-    if !blame.landed_since.is_empty() {
-        let landed: Vec<&str> = blame.landed_since.iter().map(BeadId::as_str).collect();
-        page.line(format!("landed since it was handed in: {}", landed.join(" ")));
-    }
-    if !blame.reproduce.is_empty() {
-        page.line("to see it again");
-        page.block(2, &blame.reproduce);
     }
 }

@@ -66,6 +66,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::config::ANSWERS,
         super::gate::ANSWERS,
         super::redact::ANSWERS,
+        super::refinery::ANSWERS,
         super::convoy::ANSWERS,
         super::mail::ANSWERS,
         super::mq::ANSWERS,

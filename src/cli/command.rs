@@ -1,0 +1,262 @@
+//! All commands: each one's words, whether it wants a town, and where it goes.
+
+use clap::Subcommand;
+
+use super::bead::Question as _;
+use super::out::Out;
+use super::{
+    backup, bead, config, convoy, demo, done, explain, flatten, gate, hub, machine, mail, maintain, mq, nudge, plugin, polecat,
+    redact, refinery, reindex, rig, salvage, schema, stats, sync, town, work,
+};
+use crate::error::Result;
+use crate::town::{Start, Town};
+
+/// What to do.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    Demo(demo::DemoArgs),
+    Install(town::Install),
+    Rig(rig::RigArgs),
+    Config(config::ConfigArgs),
+    Trust(config::TrustArgs),
+    Redact(redact::RedactArgs),
+    Reindex(reindex::ReindexArgs),
+    Status(town::StatusArgs),
+    Log(town::LogArgs),
+    Sling(work::SlingArgs),
+    Unsling(work::UnslingArgs),
+    Hook(work::HookArgs),
+    Prime(work::PrimeArgs),
+    Done(done::DoneArgs),
+    Machine(machine::MachineArgs),
+    Plugin(plugin::PluginArgs),
+    Polecat(polecat::PolecatArgs),
+    Salvage(salvage::SalvageArgs),
+    Explain(explain::ExplainArgs),
+    Whoami(explain::WhoamiArgs),
+    Session(polecat::SessionArgs),
+    Mayor(polecat::MayorArgs),
+    Sync(sync::SyncArgs),
+    Remote(sync::RemoteArgs),
+    Hub(hub::HubArgs),
+    Maintain(maintain::MaintainArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    Flatten(flatten::FlattenArgs),
+    Schema(schema::SchemaArgs),
+    #[command(alias = "bd")]
+    Bead(bead::BeadArgs),
+    Create(bead::Create),
+    Show(bead::Show),
+    List(bead::List),
+    Ready(bead::Ready),
+    Blocked(bead::Blocked),
+    Count(bead::Count),
+    Stale(bead::Stale),
+    Search(bead::Search),
+    Update(bead::Update),
+    Close(bead::Close),
+    Convoy(convoy::ConvoyArgs),
+    Undo(bead::Undo),
+    Mail(mail::MailArgs),
+    Send(mail::Send),
+    Inbox(mail::Inbox),
+    Nudge(nudge::NudgeArgs),
+    Peek(nudge::PeekArgs),
+    Mq(mq::MqArgs),
+    Refinery(refinery::RefineryArgs),
+    Gate(gate::GateArgs),
+    Stats(stats::StatsArgs),
+    Cv(stats::CvArgs),
+}
+
+impl Command {
+    /// The arguments of `gt stats` or `gt bead stats`, if this is one of them.
+    pub(super) fn stats(&mut self) -> Option<&mut stats::StatsArgs> {
+        match self {
+            Self::Stats(args) => Some(args),
+            Self::Bead(args) => args.stats(),
+            _ => None,
+        }
+    }
+
+    /// Whether it may be run in a copy of a town: it reads, writes ledgers and nothing else, which the copy's refuse, or gives
+    /// the copy what it lacks. Others might end the sessions of the town that was copied.
+    const fn is_fit_for_copies(&self) -> bool {
+        matches!(
+            self,
+            Self::Machine(_)
+                | Self::Maintain(_)
+                | Self::Backup(_)
+                | Self::Status(_)
+                | Self::Log(_)
+                | Self::Show(_)
+                | Self::List(_)
+                | Self::Ready(_)
+                | Self::Blocked(_)
+                | Self::Count(_)
+                | Self::Stale(_)
+                | Self::Search(_)
+                | Self::Bead(_)
+                | Self::Inbox(_)
+                | Self::Explain(_)
+                | Self::Whoami(_)
+                | Self::Stats(_)
+                | Self::Cv(_)
+        )
+    }
+
+    /// Runs it and tells the exit code.
+    ///
+    /// # Errors
+    /// As the command.
+    pub(super) fn run(self, start: &Start, out: Out) -> Result<u8> {
+        match &self {
+            Self::Demo(demo) => return Ok(out.show(&demo.run(out)?)),
+            Self::Install(install) => return Ok(out.show(&install.run(out)?)),
+            Self::Restore(restore) => return Ok(out.show(&restore.run(start)?)),
+            Self::Hub(hub) => return hub.run(out),
+            Self::Schema(schema) => return schema.run(out),
+            // What a prompt is told of its mail must not fail with the town.
+            Self::Mail(mail) => return mail.run(|| find_town(start, out), out),
+            _ => {}
+        }
+        let town = &find_town(start, out)?;
+        if !self.is_fit_for_copies() {
+            town.hq.check_own()?;
+        }
+        run_in(self, town, out)
+    }
+}
+
+/// The town, with a warning when environment and directory name two identities.
+fn find_town(start: &Start, out: Out) -> Result<Town> {
+    let town = Town::find(start)?;
+    if let Some(other) = &town.contradiction {
+        out.note(&format!("warning: acting as {}, but this directory belongs to {other}", town.me));
+    }
+    Ok(town)
+}
+
+/// Runs a command that wants a town.
+fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
+    match command {
+        Command::Rig(args) => args.run(town, out),
+        Command::Config(args) => args.run(town, out),
+        Command::Trust(args) => args.run(town, out),
+        Command::Redact(args) => args.run(town, out),
+        Command::Reindex(args) => args.run(town, out),
+        Command::Status(args) => Ok(out.show(&args.run(town)?)),
+        Command::Log(args) => Ok(out.show(&args.run(town)?)),
+        Command::Sling(args) => Ok(out.show(&args.run(town)?)),
+        Command::Unsling(args) => Ok(out.show(&args.run(town)?)),
+        Command::Hook(args) => Ok(out.show(&args.run(town)?)),
+        Command::Prime(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Done(args) => args.run(town, out),
+        Command::Machine(args) => args.run(town, out),
+        Command::Plugin(args) => args.run(town, out),
+        Command::Polecat(args) => args.run(town, out),
+        Command::Salvage(args) => args.run(town, out),
+        Command::Explain(args) => Ok(out.show(&args.run(town)?)),
+        Command::Whoami(args) => Ok(out.show(&args.run(town)?)),
+        Command::Session(args) => args.run(town, out),
+        Command::Mayor(args) => args.run(town, out),
+        Command::Sync(args) => args.run(town, out),
+        Command::Remote(args) => args.run(town, out),
+        Command::Maintain(args) => Ok(out.show(&args.run(town)?)),
+        Command::Backup(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Flatten(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Convoy(args) => args.run(town, out),
+        Command::Send(args) => args.run(town, out),
+        Command::Inbox(args) => args.run(town, out),
+        Command::Nudge(args) => Ok(out.show(&args.run(town)?)),
+        Command::Peek(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Mq(args) => args.run(town, out),
+        Command::Refinery(args) => args.run(town, out),
+        Command::Gate(args) => args.run(town, out),
+        Command::Stats(args) => args.run(town, out),
+        Command::Cv(args) => args.run(town, out),
+        other => run_on_beads(other, town, out),
+    }
+}
+
+/// The daily verbs of beads, and those that need no town, which were run before.
+fn run_on_beads(command: Command, town: &Town, out: Out) -> Result<u8> {
+    match command {
+        Command::Bead(args) => args.run(town, out),
+        Command::Create(args) => args.run(town, out),
+        Command::Show(args) => args.run(town, out),
+        Command::List(args) => args.run(town, out),
+        Command::Ready(args) => args.run(town, out),
+        Command::Blocked(args) => args.run(town, out),
+        Command::Count(args) => args.run(town, out),
+        Command::Stale(args) => args.run(town, out),
+        Command::Search(args) => args.run(town, out),
+        Command::Update(args) => args.run(town, out),
+        Command::Close(args) => args.run(town, out),
+        Command::Undo(args) => args.run(town, out),
+        _ => unreachable!("run with a town, or before it"),
+    }
+}
+
+/// The commands, each left to be built when it is named.
+pub(super) fn deferred() -> Vec<clap::Command> {
+    fn later<A: clap::Args>(name: &'static str) -> clap::Command {
+        clap::Command::new(name).defer(A::augment_args)
+    }
+    vec![
+        later::<demo::DemoArgs>("demo"),
+        later::<town::Install>("install"),
+        later::<rig::RigArgs>("rig"),
+        later::<config::ConfigArgs>("config"),
+        later::<config::TrustArgs>("trust"),
+        later::<redact::RedactArgs>("redact"),
+        later::<reindex::ReindexArgs>("reindex"),
+        later::<town::StatusArgs>("status"),
+        later::<town::LogArgs>("log"),
+        later::<work::SlingArgs>("sling"),
+        later::<work::UnslingArgs>("unsling"),
+        later::<work::HookArgs>("hook"),
+        later::<work::PrimeArgs>("prime"),
+        later::<done::DoneArgs>("done"),
+        later::<machine::MachineArgs>("machine"),
+        later::<plugin::PluginArgs>("plugin"),
+        later::<polecat::PolecatArgs>("polecat"),
+        later::<salvage::SalvageArgs>("salvage"),
+        later::<explain::ExplainArgs>("explain"),
+        later::<explain::WhoamiArgs>("whoami"),
+        later::<polecat::SessionArgs>("session"),
+        later::<polecat::MayorArgs>("mayor"),
+        later::<sync::SyncArgs>("sync"),
+        later::<sync::RemoteArgs>("remote"),
+        later::<hub::HubArgs>("hub"),
+        later::<maintain::MaintainArgs>("maintain"),
+        later::<backup::BackupArgs>("backup"),
+        later::<backup::RestoreArgs>("restore"),
+        later::<flatten::FlattenArgs>("flatten"),
+        later::<schema::SchemaArgs>("schema"),
+        later::<bead::BeadArgs>("bead").alias("bd"),
+        later::<bead::Create>("create"),
+        later::<bead::Show>("show"),
+        later::<bead::List>("list"),
+        later::<bead::Ready>("ready"),
+        later::<bead::Blocked>("blocked"),
+        later::<bead::Count>("count"),
+        later::<bead::Stale>("stale"),
+        later::<bead::Search>("search"),
+        later::<bead::Update>("update"),
+        later::<bead::Close>("close"),
+        later::<convoy::ConvoyArgs>("convoy"),
+        later::<bead::Undo>("undo"),
+        later::<mail::MailArgs>("mail"),
+        later::<mail::Send>("send"),
+        later::<mail::Inbox>("inbox"),
+        later::<nudge::NudgeArgs>("nudge"),
+        later::<nudge::PeekArgs>("peek"),
+        later::<mq::MqArgs>("mq"),
+        later::<refinery::RefineryArgs>("refinery"),
+        later::<gate::GateArgs>("gate"),
+        later::<stats::StatsArgs>("stats"),
+        later::<stats::CvArgs>("cv"),
+    ]
+}

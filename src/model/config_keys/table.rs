@@ -1,0 +1,287 @@
+//! The table of configuration keys: type, default and one line of help each.
+
+use super::{Key, KeyType};
+use crate::model::agent::Backend;
+use crate::model::gate::OnTimeout;
+use crate::model::merge_request::{Mode, OnConflict};
+use crate::model::preset::Prompt;
+
+/// All keys.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "agent.command",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command line that starts an agent in its worktree",
+    },
+    Key {
+        name: "agent.mayor.preset",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that the mayor is, when another than agent.preset: gt config agent list",
+    },
+    Key {
+        name: "agent.model",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The model that agents run unless gt sling says --model",
+    },
+    Key {
+        name: "agent.polecat.preset",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that polecats are, when another than agent.preset: gt config agent list",
+    },
+    Key {
+        name: "agent.preset",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that is started where no agent.command is set: gt config agent list",
+    },
+    Key {
+        name: "agents.*.args",
+        key_type: KeyType::Words,
+        default: "",
+        help: "Arguments that let this agent work without asking",
+    },
+    Key {
+        name: "agents.*.command",
+        key_type: KeyType::Words,
+        default: "",
+        help: "Program of this agent, with arguments that stand before all others; no shell reads them",
+    },
+    Key { name: "agents.*.env", key_type: KeyType::Pairs, default: "", help: "NAME=value pairs in this agent's environment" },
+    Key {
+        name: "agents.*.model_flag",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The flag of this agent that a model's name follows",
+    },
+    Key {
+        name: "agents.*.prompt",
+        key_type: KeyType::Choice(Prompt::WORDS),
+        default: "",
+        help: "How this agent gets its first words: argument, stdin, or typed into its terminal",
+    },
+    Key {
+        name: "agents.*.ready",
+        key_type: KeyType::Text,
+        default: "",
+        help: "What the terminal of this agent shows when it can be typed into",
+    },
+    Key { name: "agents.*.terminal", key_type: KeyType::Bool, default: "", help: "Whether this agent works in a terminal only" },
+    Key {
+        name: "decay.closed",
+        key_type: KeyType::Duration,
+        default: "30d",
+        help: "So long after it was closed a bead moves to the archive",
+    },
+    Key {
+        name: "decay.error",
+        key_type: KeyType::Duration,
+        default: "7d",
+        help: "So long after it was closed an ephemeral bead of an error goes",
+    },
+    Key {
+        name: "decay.heartbeat",
+        key_type: KeyType::Duration,
+        default: "6h",
+        help: "So long after it was closed an ephemeral bead of a heartbeat goes",
+    },
+    Key { name: "decay.mail", key_type: KeyType::Duration, default: "7d", help: "So long after it was read a letter goes" },
+    Key {
+        name: "decay.patrol",
+        key_type: KeyType::Duration,
+        default: "24h",
+        help: "So long after it was closed an ephemeral bead of a patrol, or of no special kind, goes",
+    },
+    Key {
+        name: "gates.*.command",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command line of a merge gate; exit code 0 passes",
+    },
+    Key {
+        name: "gates.*.cpu_weight",
+        key_type: KeyType::Between(1, 10_000),
+        default: "100",
+        help: "The gate's share of the processor beside others, as a cgroup counts it",
+    },
+    Key {
+        name: "gates.*.env",
+        key_type: KeyType::Pairs,
+        default: "",
+        help: "NAME=value pairs in the gate's environment; write 'A=1 B=\"x y\"'",
+    },
+    Key {
+        name: "gates.*.inputs",
+        key_type: KeyType::Globs,
+        default: "",
+        help: "The files that the gate reads, as globs of .gitignore; the whole tree when unset",
+    },
+    Key {
+        name: "gates.*.on_timeout",
+        key_type: KeyType::Choice(OnTimeout::WORDS),
+        default: "red",
+        help: "What a gate that is too slow says of the tree: red or inconclusive",
+    },
+    Key {
+        name: "gates.*.phase",
+        key_type: KeyType::Between(0, 9),
+        default: "",
+        help: "When the gate runs: phases one after the other, those of 0 prepare the checkout; by its name when unset",
+    },
+    Key {
+        name: "gates.*.required",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Whether a tree must pass the gate to land; others are only reported",
+    },
+    Key {
+        name: "gates.*.retries",
+        key_type: KeyType::Between(0, 9),
+        default: "0",
+        help: "How often a red run of the gate is repeated before it counts",
+    },
+    Key { name: "gates.*.timeout", key_type: KeyType::Duration, default: "10m", help: "After this long the gate is ended" },
+    Key {
+        name: "gates.fingerprint",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command whose output names what gates run with, such as versions of tools; the machine when unset",
+    },
+    Key {
+        name: "gates.free_min",
+        key_type: KeyType::Number,
+        default: "64",
+        help: "Below so many free megabytes a gate that fails is the disk's fault",
+    },
+    Key {
+        name: "gates.max_age",
+        key_type: KeyType::Duration,
+        default: "7d",
+        help: "So long a gate run counts; then it leaves the ledger and its log the disk",
+    },
+    Key {
+        name: "gates.require",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Refuse to land anything when no gate is configured",
+    },
+    Key {
+        name: "gates.worktrees",
+        key_type: KeyType::Between(1, 64),
+        default: "4",
+        help: "Most checkouts that gates of a rig run in side by side; the first is the queue's alone when there are more",
+    },
+    Key {
+        name: "mq.workers",
+        key_type: KeyType::Between(0, 64),
+        default: "0",
+        help: "How many stacks a merge queue gates side by side; 0: as many as pay by what was measured, from 1 up",
+    },
+    Key {
+        name: "git.hooks",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Whether git in a rig's worktrees names agent and bead in agents' commits and keeps polecats off targets",
+    },
+    Key {
+        name: "maintenance.auto",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Let commands start packing in the background after they have answered",
+    },
+    Key {
+        name: "mq.idle_runs",
+        key_type: KeyType::Between(0, 1000),
+        default: "0",
+        help: "How many gate runs an hour gt mq run may spend while nothing waits: gates that flaked, then the target's tip",
+    },
+    Key {
+        name: "mq.mode",
+        key_type: KeyType::Choice(Mode::WORDS),
+        default: "squash",
+        help: "How a request lands unless it says otherwise: squash, merge, rebase or ff",
+    },
+    Key {
+        name: "mq.on_conflict",
+        key_type: KeyType::Choice(OnConflict::WORDS),
+        default: "assign_back",
+        help: "What a conflict with the target leads to: assign_back opens the work again, auto_rebase files a task for an idle polecat",
+    },
+    Key {
+        name: "mq.pr.command",
+        key_type: KeyType::Command,
+        default: "",
+        help: "Command line that opens or updates a pull request and tells how it stands, for mq.strategy pr",
+    },
+    Key {
+        name: "mq.pr.timeout",
+        key_type: KeyType::Duration,
+        default: "2m",
+        help: "After this long mq.pr.command is ended, and asked again by the next run of the queue",
+    },
+    Key {
+        name: "mq.strategy",
+        key_type: KeyType::Choice(&["land", "pr"]),
+        default: "land",
+        help: "How the target comes to have what was gated: land moves it, pr opens a pull request and waits for it",
+    },
+    Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
+    Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
+    Key {
+        name: "review.approvals",
+        key_type: KeyType::Number,
+        default: "0",
+        help: "How many must approve a merge request before it is tested",
+    },
+    Key {
+        name: "review.by",
+        key_type: KeyType::Text,
+        default: "overseer */crew/*",
+        help: "Whose approvals count: addresses, * for any word of one; never the author's own",
+    },
+    Key {
+        name: "review.labels",
+        key_type: KeyType::Text,
+        default: "",
+        help: "Only requests for work with one of these labels, or that review.paths covers, need approval",
+    },
+    Key {
+        name: "review.paths",
+        key_type: KeyType::Text,
+        default: "",
+        help: "Only requests that change a path under one of these globs, or that review.labels covers, need approval",
+    },
+    Key {
+        name: "session.backend",
+        key_type: KeyType::Choice(Backend::WORDS),
+        default: "process",
+        help: "What agents run in: process, without a terminal, or tmux, each in a terminal of its own",
+    },
+    Key {
+        name: "sync.debounce",
+        key_type: KeyType::Duration,
+        default: "2s",
+        help: "So long after a change here gt sync --watch exchanges it",
+    },
+    Key {
+        name: "sync.interval",
+        key_type: KeyType::Duration,
+        default: "30s",
+        help: "How often gt sync --watch looks for what changed elsewhere while something does",
+    },
+    Key {
+        name: "sync.interval_max",
+        key_type: KeyType::Duration,
+        default: "10m",
+        help: "How often it looks at least, when nothing has changed for long or nobody can be reached",
+    },
+    Key {
+        name: "target.protect",
+        key_type: KeyType::Bool,
+        default: "false",
+        help: "Whether pushes into a rig's own repository may not move what its merge queue works",
+    },
+];
