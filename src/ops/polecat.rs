@@ -2,11 +2,12 @@
 //!
 //! Nothing is reset or removed before what it holds is saved under a salvage ref, which is named to the user.
 
+mod leave;
+mod list;
+
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -14,14 +15,15 @@ use crate::git::salvage::{self, Salvaged};
 use crate::git::worktree::{self, Head};
 use crate::ledger::tree;
 use crate::model::address::Address;
-use crate::model::agent::{AgentState, pool_name};
-use crate::model::bead::Status;
+use crate::model::agent::pool_name;
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Name};
-use crate::runtime::{heartbeat, process};
+use crate::runtime::process;
 use crate::store::lock::KernelLock;
-use crate::time::Moment;
 use crate::town::{RigPlace, Town};
+
+pub use leave::{Nuked, nuke, release};
+pub use list::{Listed, list};
 
 /// A polecat that nobody else can take while this value lives.
 pub struct Taken {
@@ -274,133 +276,4 @@ pub fn naming(mut error: Error, saved: Option<&Salvaged>) -> Error {
         error.message = format!("{}; unsaved work is kept at {}", error.message, saved.ref_name);
     }
     error
-}
-
-/// A polecat as lists show it.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub struct Listed {
-    /// Who.
-    pub address: Address,
-    /// What it is doing, derived from hook and session.
-    pub state: AgentState,
-    /// What is on its hook.
-    pub bead: Option<BeadId>,
-    /// The branch of its assignment.
-    pub branch: Option<String>,
-    /// Its session's process, when it runs here.
-    pub pid: Option<u32>,
-    /// Its session's log.
-    pub log: Option<PathBuf>,
-    /// When it last made a commit here, as far as that was seen.
-    pub beat_at: Option<Moment>,
-}
-
-/// All polecats of a rig, by address.
-///
-/// # Errors
-/// Corrupt, when hooks or agents cannot be read.
-pub fn list(town: &Town, place: &RigPlace) -> Result<Vec<Listed>> {
-    let hooks: Vec<Hook> = place.ledger.state()?.hooks()?;
-    let mut listed = Vec::new();
-    for agent in town.agents_of(place)?.into_iter().filter(|agent| matches!(agent.address, Address::Polecat(..))) {
-        let hook = hooks.iter().find(|hook| hook.agent == agent.address);
-        let session = process::find(&town.runtime_dir(), &agent.address)?;
-        let is_here = agent.machine == town.machine;
-        listed.push(Listed {
-            state: if is_here { AgentState::of(hook.is_some(), session.is_some()) } else { AgentState::Elsewhere },
-            bead: hook.map(|hook| hook.bead.clone()),
-            branch: hook.map(|hook| hook.branch.clone()),
-            pid: session.as_ref().map(|session| session.pid),
-            log: session.map(|session| session.log),
-            beat_at: heartbeat::last(&town.runtime_dir(), &agent.address),
-            address: agent.address,
-        });
-    }
-    listed.sort_by(|a, b| a.address.cmp(&b.address));
-    Ok(listed)
-}
-
-/// What `gt polecat nuke` did.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub struct Nuked {
-    /// Whose sandbox.
-    pub address: Address,
-    /// Whether there was one.
-    pub was_there: bool,
-    /// The ref that keeps what it held, when it held something unsaved.
-    pub salvage: Option<String>,
-    /// The bead that is open again.
-    pub released: Option<BeadId>,
-}
-
-/// Ends the session, saves what the sandbox holds, and removes it. The identity stays.
-///
-/// # Errors
-/// Refused, when work is on its hook and `force` is not set.
-pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Result<Nuked> {
-    let Address::Polecat(_, name) = address else {
-        return Err(Error::usage(format!("{address} is no polecat")).hint("gt polecat list shows them"));
-    };
-    let held = hold(place, address)?;
-    if let Some(hook) = held.hook.as_ref().filter(|hook| hook.machine != town.machine) {
-        return Err(
-            Error::refused(format!("{address} works on {} on another machine ({})", hook.bead, hook.machine)).hint("do it there")
-        );
-    }
-    if let Some(hook) = held.hook.as_ref().filter(|_| !force) {
-        return Err(Error::refused(format!("{address} has {} on its hook", hook.bead))
-            .hint("add --force to give the bead back; what is unsaved is salvaged first"));
-    }
-    let dir = sandbox(place, name);
-    let ground = ground(place, &dir)?;
-    if ground == Ground::Foreign {
-        return Err(not_ours(&dir));
-    }
-    process::stop(&town.runtime_dir(), address, 5_000)?;
-    let was_there = ground == Ground::Worktree;
-    let saved = if was_there { save(town, place, address, &dir)? } else { None };
-    crate::env::crash_point("nuke.salvaged");
-    let mut released = None;
-    if let Some(hook) = &held.hook {
-        let status = release(town, place, address, &hook.bead, saved.as_ref()).map_err(|error| naming(error, saved.as_ref()))?;
-        released = status.filter(|status| *status == Status::Open).map(|_| hook.bead.clone());
-    }
-    if was_there {
-        worktree::remove(&place.ledger.store, &dir).map_err(|error| naming(error, saved.as_ref()))?;
-    } else {
-        worktree::clear_begun(&place.ledger.store, &dir)?;
-    }
-    Ok(Nuked { address: address.clone(), was_there, salvage: saved.map(|saved| saved.ref_name), released })
-}
-
-/// Gives a bead back: open again, hook empty, in one transaction; the salvage is noted on it. Tells the bead's status
-/// then; `None`, when it is no longer on that hook.
-///
-/// # Errors
-/// Conflict or io, when nothing was written.
-pub fn release(
-    town: &Town,
-    place: &RigPlace,
-    address: &Address,
-    bead_id: &BeadId,
-    saved: Option<&Salvaged>,
-) -> Result<Option<Status>> {
-    let deed = town.deed("release", format!("release {bead_id} from {address}"));
-    place.ledger.transact(&deed, |change| {
-        let path = tree::hook(address);
-        if change.get::<Hook>(&path)?.is_none_or(|hook| hook.bead != *bead_id) {
-            return Ok(None);
-        }
-        change.remove(&path);
-        let mut bead = change.bead(bead_id)?;
-        if bead.status.is_assigned_work() && bead.assignee.as_deref() == Some(&address.to_string()) {
-            bead.become_status(Status::Open, change.now())?;
-            if let Some(saved) = saved {
-                let text = format!("Unsaved work of {address} is kept at {}.", saved.ref_name);
-                bead.comment(format!("salvage-{}", change.rev()), town.actor.name.as_str(), &text, change.now());
-            }
-            change.put_bead(&bead)?;
-        }
-        Ok(Some(bead.status))
-    })
 }

@@ -1,4 +1,4 @@
-//! Works one queue off: look, stack, ask the planner, take the step, look again.
+//! One look at a queue: who waits, what they come to when stacked, and what the planner makes of it.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +6,8 @@ use gix::ObjectId;
 
 use super::event::Event;
 use super::known::{Known, asked};
-use super::land::Attempt;
 use super::look::{self, Outlook};
-use super::losses::{After, LOSSES_MAX, Loss, Losses};
+use super::losses::Losses;
 use super::permit::{self, Hindered, Permits};
 use super::stack::{self, Stack};
 use super::{Drained, Queue};
@@ -21,7 +20,6 @@ use crate::model::plan::{self, Action, Places, Running, Trial, width};
 use crate::name::BeadId;
 use crate::ops::gates::{Happening, Memo, Outcome, Subject, TrialId};
 use crate::runtime::room;
-use crate::store::batch::Batch;
 use crate::time;
 
 /// Most steps on end without a wait; far above what a full queue takes, so reaching it is a fault.
@@ -29,31 +27,31 @@ const ROUNDS_MAX: u32 = 10_000;
 /// After how many runs in a row without a verdict the queue stops.
 const FAILURES_MAX: u32 = 3;
 
-/// What one call of [`Queue::drain`] must remember between its rounds; none of it outlives the call.
+/// What working a target must remember between its rounds; none of it outlives the run.
 #[derive(Default)]
 pub(super) struct Course {
     /// Looks at the queue on end, without a wait.
-    rounds: u32,
+    pub(super) rounds: u32,
     /// Trials started so far.
     pub(super) started: u32,
     /// Dropped landings since the last one that was none.
-    losses: Losses,
+    pub(super) losses: Losses,
     /// Runs without a verdict in a row.
-    failures: u32,
+    pub(super) failures: u32,
     /// The tip that was gated itself in this call.
-    baseline: Option<ObjectId>,
+    pub(super) baseline: Option<ObjectId>,
     /// Requests that the gates cannot judge on this tip.
-    unjudged: BTreeSet<BeadId>,
+    pub(super) unjudged: BTreeSet<BeadId>,
     /// Sets that cannot be stacked, by the tip.
-    absent: Vec<(ObjectId, Vec<BeadId>)>,
+    pub(super) absent: Vec<(ObjectId, Vec<BeadId>)>,
     /// What was said last of the stack.
-    said: Option<(ObjectId, Vec<BeadId>)>,
+    pub(super) said: Option<(ObjectId, Vec<BeadId>)>,
     /// The tip that was said to be red.
-    said_red: Option<ObjectId>,
+    pub(super) said_red: Option<ObjectId>,
     /// Trials under way that are not decided, with what they judge.
     pub(super) under_way: Vec<(TrialId, Subject)>,
     /// Whether it was said that the target is paused or frozen.
-    is_stop_said: bool,
+    pub(super) is_stop_said: bool,
 }
 
 /// What comes after a round.
@@ -243,119 +241,6 @@ impl Queue<'_> {
         )))
     }
 
-    /// Does one action of the plan.
-    fn act(
-        &mut self,
-        course: &mut Course,
-        known: &Known<'_>,
-        stacker: &mut Stacker<'_>,
-        action: Action,
-        say: &mut dyn FnMut(&Event),
-    ) -> Result<Next> {
-        let (stack, memo) = (known.stack, &known.outlook.memo);
-        match action {
-            Action::Land(set) if set == Places::first(set.len()) => self.try_to_land(course, stack, set.len(), say),
-            Action::Land(set) => match known.restacked(stacker, set)? {
-                Some(green) => self.try_to_land(course, &green, green.placed.len(), say),
-                None => Err(Error::bug("what was green together does not stack")),
-            },
-            Action::Test(Places::NONE) => {
-                course.baseline = Some(stack.tip);
-                let subject = Subject { stack: Vec::new(), commit: stack.tip, tree: stack.tip_tree, base: stack.tip };
-                self.test(course, subject, memo, say)
-            }
-            Action::Test(set) if set == Places::first(set.len()) => {
-                let subject = self.subject(stack, set.len())?;
-                self.test(course, subject, memo, say)
-            }
-            Action::Test(set) => match known.restacked(stacker, set)? {
-                Some(part) => {
-                    let subject = self.subject(&part, part.placed.len())?;
-                    self.test(course, subject, memo, say)
-                }
-                None => {
-                    course.absent.push((stack.tip, stack.of(set)));
-                    Ok(Next::Again)
-                }
-            },
-            Action::Evict { place, posterior } => {
-                self.evict_red(stack, place, posterior, say)?;
-                Ok(Next::Again)
-            }
-            Action::SetAside(place) => self.set_aside(course, stack, place, memo, say),
-            Action::TargetRed => {
-                let gates: Vec<String> = memo.says(&self.gates, stack.tip_tree, stack.tip_tree).red_gates.into_iter().collect();
-                if course.said_red.replace(stack.tip) != Some(stack.tip) {
-                    self.tell_red(&stack.tip.to_string(), &gates)?;
-                    say(&Event::TargetRed { target: self.target().to_owned(), tip: stack.tip.to_string(), gates });
-                }
-                Ok(Next::Rest)
-            }
-            Action::Cancel(run) => {
-                for (trial, _) in course.under_way.extract_if(.., |(trial, _)| trial.number() == run) {
-                    self.trials.cancel(trial);
-                }
-                Ok(Next::Wait)
-            }
-        }
-    }
-
-    fn try_to_land(&mut self, course: &mut Course, stack: &Stack, length: usize, say: &mut dyn FnMut(&Event)) -> Result<Next> {
-        match self.land(stack, length, say)? {
-            Attempt::Landed => {
-                course.losses.forget();
-                Ok(Next::Again)
-            }
-            Attempt::RemoteAway(_) | Attempt::Waiting | Attempt::Merged => Ok(Next::Rest),
-            Attempt::Closed => Ok(Next::Again),
-            Attempt::Dropped(loss) => {
-                say(&Event::Raced { target: self.target().to_owned(), reason: loss.reason.clone() });
-                self.after_loss(course, stack, &loss, say)
-            }
-        }
-    }
-
-    fn after_loss(&self, course: &mut Course, stack: &Stack, loss: &Loss, say: &mut dyn FnMut(&Event)) -> Result<Next> {
-        let reason = &loss.reason;
-        let lost = match course.losses.note(loss) {
-            After::Again => return Ok(Next::Again),
-            After::Evict(id) => {
-                self.evict_unfit(&id, stack.tip, reason, say)?;
-                return Ok(Next::Again);
-            }
-            After::Contended => {
-                self.tell_contended(&stack.tip.to_string(), reason)?;
-                format!("{LOSSES_MAX} landings on {} in a row were dropped: {reason}", self.target())
-            }
-            After::Enough => format!("landings on {} are dropped again and again: {reason}", self.target()),
-        };
-        Err(Error::conflict(lost).hint("try again when the branch is quiet: gt mq run --once"))
-    }
-
-    /// The first `length` of `stack` as a commit that can be gated.
-    fn subject(&self, stack: &Stack, length: usize) -> Result<Subject> {
-        let store = &self.place.ledger.store;
-        let mut batch = Batch::default();
-        let made = stack.commits(store, &mut batch, length, self.committer(), true)?;
-        store.write(&batch)?;
-        let commit = made.last().copied().unwrap_or(stack.tip);
-        Ok(Subject { stack: stack.ids(length), commit, tree: stack.tree_at(length), base: stack.tip })
-    }
-
-    /// Starts the gates that `subject` still lacks, if there is room for that.
-    fn test(&mut self, course: &mut Course, subject: Subject, memo: &Memo, say: &mut dyn FnMut(&Event)) -> Result<Next> {
-        let tasks = memo.tasks(subject.tree);
-        if tasks.is_empty() {
-            return Ok(Next::Again);
-        }
-        let waits = course.under_way.is_empty() && self.is_alone;
-        if let Some(trial) = self.begin(&subject, &tasks, waits, say)? {
-            course.under_way.push((trial, subject));
-            course.started += 1;
-        }
-        Ok(Next::Wait)
-    }
-
     /// Waits for the next thing that happens to what is under way, at most `millis`; true when a trial is decided, and
     /// there is to be planned again.
     ///
@@ -415,22 +300,6 @@ impl Queue<'_> {
         let look_at = failure.gate.as_ref().map_or("the disk".to_owned(), |gate| format!("gates.{gate}.command"));
         Err(Error::external(format!("{} gave no verdict {FAILURES_MAX} times in a row: {}", failure.what(), failure.why))
             .hint(format!("nobody was blamed; look at {look_at}, then: gt mq run --once")))
-    }
-
-    /// Holds a request, which no gate can judge, and goes on without it.
-    fn set_aside(
-        &mut self,
-        course: &mut Course,
-        stack: &Stack,
-        place: usize,
-        memo: &Memo,
-        say: &mut dyn FnMut(&Event),
-    ) -> Result<Next> {
-        let placed = &stack.placed[place];
-        let gates: Vec<String> = memo.says(&self.gates, placed.tree, stack.tip_tree).silent_gates.into_iter().collect();
-        self.hold(&placed.request, &format!("gate {} cannot judge it (exit code 125)", gates.join(", ")), say)?;
-        course.unjudged.insert(placed.request.bead.id.clone());
-        Ok(Next::Again)
     }
 
     /// What people said that holds which of `waiting`; noted and told.

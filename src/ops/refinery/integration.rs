@@ -4,8 +4,7 @@
 //! target the branch ends: what still waited for it, or is being worked on for it, goes to the target instead.
 
 mod look;
-
-use std::collections::BTreeSet;
+mod whole;
 
 use gix::ObjectId;
 use schemars::JsonSchema;
@@ -13,24 +12,23 @@ use serde::Serialize;
 
 use super::event::Event;
 use super::look as requests;
-use super::profile::profile;
-use super::submit::{Handed, check_pin, file_mr};
 use super::{Drained, Queue, resolve};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::merge::merge_base;
 use crate::git::progress::Progress;
 use crate::git::push::{self, Outcome, Update};
-use crate::git::{commits, fetch, init, worktree};
-use crate::ledger::{Change, State, tree};
+use crate::git::{fetch, init, worktree};
+use crate::ledger::State;
 use crate::model::bead::{Bead, IssueType};
 use crate::model::dependency::{GENERATIONS_MAX, parent_of};
-use crate::model::hook::Hook;
 use crate::model::integration::Integration;
-use crate::model::merge_request::{MergeRequest, Mode};
 use crate::name::BeadId;
 use crate::store::refs::Swap;
 use crate::town::{RigPlace, Town};
 pub use look::{Standing, standing};
+pub use whole::land;
+pub(super) use whole::landed_in;
+use whole::live_mr;
 
 /// What became of an integration branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -215,159 +213,6 @@ fn of_branch(state: &State<'_>, branch: &str) -> Result<Option<(Bead, Integratio
 /// Whether `branch` is the open integration branch of an epic.
 pub(super) fn is_open_branch(state: &State<'_>, branch: &str) -> Result<bool> {
     Ok(of_branch(state, branch)?.is_some())
-}
-
-/// Files one request for all of the epic's integration branch, to be landed as a merge. When the target has it already,
-/// the branch ends at once.
-///
-/// # Errors
-/// Refused, when work below the epic is not closed (unless `force`), when a request for it waits already or the branch
-/// has nothing; as [`file_mr`].
-pub fn land(town: &Town, place: &RigPlace, epic: &BeadId, force: bool) -> Result<Integrated> {
-    let store = &place.ledger.store;
-    let state = place.ledger.state()?;
-    let (bead, integration) = open_one(&state, epic)?;
-    if !integration.is_open() {
-        remove_branch(place, &integration)?;
-        return Ok(Integrated::of(Ending::Ended, epic, &integration));
-    }
-    if let Some(mr) = live_mr(&state, &integration)? {
-        return Err(Error::refused(format!("{mr} lands {epic} already")).hint(format!("see: gt mq why {mr}")));
-    }
-    let [from, onto] = [&integration.branch, &integration.target].map(|branch| {
-        tip_of(place, branch)?.or_fail(Kind::NotFound, || format!("there is no branch {branch} in {}", place.rig.name))
-    });
-    let (from, onto) = (from?, onto?);
-    if store.is_ancestor(from, onto)? {
-        return end_now(town, place, epic, force);
-    }
-    let deed = town.deed("integration", format!("land the integration branch {} of {epic}", integration.branch));
-    let id = place.ledger.transact(&deed, |change| change.mint(&place.rig.prefix, "mr-"))?;
-    commits::pin(store, &tree::mr_pin(&id), from, &[onto])?;
-    crate::env::crash_point("integration.pinned");
-    let base = merge_base(store, onto, from)?.unwrap_or(onto);
-    let handed = Handed {
-        id: id.clone(),
-        rig: &place.rig.name,
-        source: epic,
-        branch: &integration.branch,
-        target: &integration.target,
-        head: from.to_string(),
-        base: base.to_string(),
-        tree: store.tree_of(from)?.to_string(),
-        author: &town.me,
-        message: whole_message(&bead),
-        mode: Mode::Merge,
-        profile: profile(place, base, from)?,
-        after: Vec::new(),
-        is_alone: false,
-    };
-    let filed = place.ledger.transact(&deed, |change| {
-        check_pin(store, &handed)?;
-        let left_open = check_done(change, epic, force)?;
-        file_mr(change, &handed)?;
-        let mut bead = change.bead(epic)?;
-        let mut now = integration.clone();
-        now.mr = Some(id.clone());
-        now.put_into(&mut bead);
-        change.put_bead(&bead)?;
-        Ok(left_open)
-    });
-    let left_open = filed.inspect_err(|_| {
-        if let Err(error) = store.remove_ref(&tree::mr_pin(&id), from) {
-            tracing::warn!("the pin of {id} stays: {}", error.line());
-        }
-    })?;
-    Ok(Integrated { mr: Some(id), left_open, ..Integrated::of(Ending::Filed, epic, &integration) })
-}
-
-fn whole_message(bead: &Bead) -> String {
-    format!("{}\n\n{}", bead.title, bead.description).trim_end().to_owned()
-}
-
-/// The request for the whole, while it waits.
-fn live_mr(state: &State<'_>, integration: &Integration) -> Result<Option<BeadId>> {
-    let Some(id) = &integration.mr else { return Ok(None) };
-    let Some(bead) = state.find_bead(id)? else { return Ok(None) };
-    Ok(MergeRequest::of(&bead)?.state.is_live().then(|| id.clone()))
-}
-
-/// Refuses, unless by `force`, while beads below `epic` are not closed; answers those that are not.
-fn check_done(change: &Change<'_>, epic: &BeadId, force: bool) -> Result<Vec<BeadId>> {
-    let (mut open, mut seen, mut ways) = (Vec::new(), BTreeSet::new(), vec![epic.clone()]);
-    while let Some(parent) = ways.pop() {
-        for child in change.children(&parent)? {
-            if seen.insert(child.clone()) {
-                if !change.bead(&child)?.status.is_closed() {
-                    open.push(child.clone());
-                }
-                ways.push(child);
-            }
-        }
-    }
-    open.sort();
-    if open.is_empty() || force {
-        return Ok(open);
-    }
-    let names: Vec<&str> = open.iter().map(BeadId::as_str).collect();
-    Err(Error::refused(format!("work below {epic} is not closed: {}", names.join(", ")))
-        .hint("finish it first, or land what there is with --force: the rest goes to the target then"))
-}
-
-/// The target has all of the branch: nothing is to be merged.
-fn end_now(town: &Town, place: &RigPlace, epic: &BeadId, force: bool) -> Result<Integrated> {
-    let deed = town.deed("integration", format!("end the integration branch of {epic}"));
-    let (integration, left_open) = place.ledger.transact(&deed, |change| {
-        let left_open = check_done(change, epic, force)?;
-        let mut bead = change.bead(epic)?;
-        let Some(mut integration) = Integration::of(&bead)?.filter(Integration::is_open) else {
-            return Err(Error::conflict(format!("the integration branch of {epic} ended meanwhile")).hint("try again"));
-        };
-        end_in(change, &mut integration)?;
-        integration.put_into(&mut bead);
-        if !bead.status.is_closed() {
-            bead.close(&town.actor.name, &format!("{} has all of {}", integration.target, integration.branch), change.now())?;
-        }
-        change.put_bead(&bead)?;
-        Ok((integration, left_open))
-    })?;
-    crate::ops::convoy::after_close(town, [epic]);
-    remove_branch(place, &integration)?;
-    Ok(Integrated { left_open, ..Integrated::of(Ending::Ended, epic, &integration) })
-}
-
-/// Ends `integration` in `change`: what waits or is worked on for its branch goes to its target now.
-fn end_in(change: &mut Change<'_>, integration: &mut Integration) -> Result<()> {
-    integration.ended_at = Some(change.now());
-    for request in requests::requests(change.before())? {
-        if request.mr.state.is_live() && request.mr.target == integration.branch {
-            let mut bead = change.bead(&request.bead.id)?;
-            let mut mr = MergeRequest::of(&bead)?;
-            mr.target.clone_from(&integration.target);
-            mr.put_into(&mut bead);
-            change.put_bead(&bead)?;
-        }
-    }
-    let (hooks, _) = change.before().all::<Hook>("hooks")?;
-    for mut hook in hooks.into_iter().filter(|hook| hook.target == integration.branch) {
-        hook.target.clone_from(&integration.target);
-        change.put(&tree::hook(&hook.agent), &hook)?;
-    }
-    Ok(())
-}
-
-/// In the transaction that records `mr` as landed: the integration branch of `epic` ends, if that is what it was for.
-///
-/// # Errors
-/// As [`Change::put`].
-pub(super) fn landed_in(change: &mut Change<'_>, epic: &mut Bead, mr: &BeadId) -> Result<()> {
-    // Damage to a field of the epic must not keep what has landed from being recorded.
-    let Some(mut integration) = Integration::of(epic).ok().flatten() else { return Ok(()) };
-    if integration.mr.as_ref() == Some(mr) && integration.is_open() {
-        end_in(change, &mut integration)?;
-        integration.put_into(epic);
-    }
-    Ok(())
 }
 
 /// Removes the branch of an integration that has ended, here and at the remote that holds the targets, when the target

@@ -5,6 +5,7 @@
 //! target takes a [`Turn`], which one process holds at a time and which ends with it.
 //!
 //! ```text
+//! drain     one look: stack, and ask the planner     act      take its steps
 //! look      who waits, what runs said          evict     send back, with all the author needs
 //! stack     trees of prefixes, in memory       hold      wait for one ahead, keep the place
 //! cut       what a request changes             shape     its commits, by mode
@@ -30,6 +31,7 @@
 //! integration   branches for the children of an epic
 //! ```
 
+mod act;
 mod alarm;
 mod check;
 mod clerk;
