@@ -36,11 +36,19 @@ pub struct PluginArgs {
 #[derive(Subcommand)]
 enum PluginVerb {
     List(List),
+    /// Show one plugin: where it lies, where it is called in, what it says of itself
     Show(Named),
-    Add(Add),
-    Trust(Trust),
+    /// Add a plugin that comes with gt to a rig, trusted on this machine
+    ///
+    /// Example: gt plugin add merge-oracle --rig widgets
+    Add(Named),
+    /// Let the program of a plugin run on this machine, as it is now
+    ///
+    /// Read it first: it runs as you. When one of its files changes it must be trusted anew.
+    Trust(Named),
     Run(Run),
-    History(History),
+    /// Show how the last calls of a plugin ended, newest first
+    History(Named),
 }
 
 /// List the plugins of a rig, those of the town included
@@ -51,33 +59,8 @@ struct List {
     rig: Option<Name>,
 }
 
-/// Show one plugin: where it lies, where it is called in, what it says of itself
 #[derive(Args)]
 struct Named {
-    /// The plugin
-    name: String,
-    /// The rig; the one here when not given
-    #[arg(long)]
-    rig: Option<Name>,
-}
-
-/// Add a plugin that comes with gt to a rig, trusted on this machine
-///
-/// Example: gt plugin add merge-oracle --rig widgets
-#[derive(Args)]
-struct Add {
-    /// The plugin
-    name: String,
-    /// The rig; the one here when not given
-    #[arg(long)]
-    rig: Option<Name>,
-}
-
-/// Let the program of a plugin run on this machine, as it is now
-///
-/// Read it first: it runs as you. When one of its files changes it must be trusted anew.
-#[derive(Args)]
-struct Trust {
     /// The plugin
     name: String,
     /// The rig; the one here when not given
@@ -98,16 +81,6 @@ struct Run {
     /// The branch; the rig's target when not given
     #[arg(long)]
     target: Option<String>,
-}
-
-/// Show how the last calls of a plugin ended, newest first
-#[derive(Args)]
-struct History {
-    /// The plugin
-    name: String,
-    /// The rig; the one here when not given
-    #[arg(long)]
-    rig: Option<Name>,
 }
 
 /// The exit code of a call that did not end well.

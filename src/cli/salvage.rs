@@ -33,8 +33,10 @@ pub struct SalvageArgs {
 #[derive(Subcommand)]
 enum SalvageVerb {
     List(List),
+    /// Show what one of them holds
     Show(Named),
     Restore(Restore),
+    /// Drop one of them: nothing keeps it any more
     Drop(Named),
 }
 
@@ -48,7 +50,6 @@ struct List {
     rig: Option<Name>,
 }
 
-/// One of them: show what it holds, or drop it for ever
 #[derive(Args)]
 struct Named {
     /// Its name, its commit, or an agent: then the newest

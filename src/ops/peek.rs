@@ -6,15 +6,14 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::env;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::sync::words;
 use crate::model::address::Address;
-use crate::model::secrets::{is_secret_name, mask};
+use crate::model::secrets::mask;
 use crate::model::word::{LINES_MAX, Saying, Screen, Word, bounded, last_lines};
 use crate::ops::machine;
 use crate::ops::nudge::word_id;
-use crate::runtime::process;
+use crate::runtime::{process, secrets};
 use crate::store::write_file;
 use crate::time::Moment;
 use crate::town::Town;
@@ -127,10 +126,8 @@ pub fn answer(town: &Town, agent: &Address, lines: usize, asker: &str) -> Result
         words::take_back(&ledger, old)?;
     }
     let mut screen = look(town, agent, LINES_MAX)?;
-    let known: Vec<String> =
-        env::inherited(is_secret_name).into_iter().filter_map(|(_, value)| value.into_string().ok()).collect();
     // Masked as one text, since keys take many lines; then cut.
-    let masked = mask(&screen.lines.join("\n"), &known);
+    let masked = mask(&screen.lines.join("\n"), &secrets::known());
     screen.lines = bounded(masked.split('\n').map(str::to_owned).collect(), lines);
     words::say(&ledger, &Word::new(word_id(town), &town.machine, asker, Saying::Screen(screen), town.now))
 }

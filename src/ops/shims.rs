@@ -15,20 +15,6 @@ use crate::town::{RigPlace, Town};
 /// The key.
 pub const KEY: &str = "git.hooks";
 
-/// Makes the repositories of `place`, or of all rigs here, as `key` says, when that is ours.
-///
-/// # Errors
-/// As [`refresh`].
-pub(super) fn follow(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<()> {
-    if key != KEY {
-        return Ok(());
-    }
-    match place {
-        Some(place) => refresh(town, place),
-        None => town.places()?.iter().try_for_each(|place| refresh(town, place)),
-    }
-}
-
 /// Makes the repository of `place` as the configuration says: with the hooks and the branches that work goes to now, or
 /// without.
 ///

@@ -72,8 +72,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
     if known.is_pinned() && source != Source::Machine {
         Trust::pin(town, &config::scope_name(place, source), key, &setting.text())?;
     }
-    protect::follow(town, place, key)?;
-    shims::follow(town, place, key)?;
+    follow(town, place, key)?;
     Ok(setting)
 }
 
@@ -97,8 +96,20 @@ pub fn unset(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &st
         (ScopeChoice::Rig, None) => return Err(Error::usage("which rig?").hint("add --rig NAME")),
         (ScopeChoice::Town, _) => install::set_in_ledger(&town.hq, &deed, key, None)?,
     }
-    protect::follow(town, place, key)?;
-    shims::follow(town, place, key)
+    follow(town, place, key)
+}
+
+/// Makes the repositories of `place`, or of all rigs here, as `key` says now, when it is one that they follow.
+fn follow(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<()> {
+    let refresh = match key {
+        protect::KEY => protect::refresh,
+        shims::KEY => shims::refresh,
+        _ => return Ok(()),
+    };
+    match place {
+        Some(place) => refresh(town, place),
+        None => town.places()?.iter().try_for_each(|place| refresh(town, place)),
+    }
 }
 
 /// What runs on a machine is for people and the mayor to say, not for the workers it runs.

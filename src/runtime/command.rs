@@ -16,6 +16,7 @@ use tokio::process::ChildStdout;
 use super::group::{self, For, Group};
 use super::log::Log;
 use super::pen::{self, Pen};
+use crate::error::{Kind, OrFail, Result};
 use crate::time::Stopwatch;
 
 pub use super::log::TAIL_LINES_MAX;
@@ -118,6 +119,15 @@ pub async fn run(spec: Spec) -> Finished {
     Finished { ended, log_tail: running.log.finish(), took_millis }
 }
 
+/// The same, for whoever has no such runtime: waits for the end here.
+///
+/// # Errors
+/// Io, when no runtime can be started.
+pub fn run_here(spec: Spec) -> Result<Finished> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.or_fail(Kind::Io, || "start the runtime that commands run on")?.block_on(run(spec)))
+}
+
 /// Kills what an earlier, killed process left running for commands in `dir`; tells how many processes at least.
 ///
 /// Only for a `dir` that the caller has to itself (holds the lock of): its marks tell the place, not the owner.
@@ -146,7 +156,7 @@ struct Running {
 
 impl Running {
     #[expect(clippy::disallowed_methods, reason = "the runtime owns processes")]
-    fn start(spec: &Spec) -> Result<Self, String> {
+    fn start(spec: &Spec) -> std::result::Result<Self, String> {
         let log = Log::create(&spec.log, spec.log_bytes_max);
         let log = log.map_err(|error| format!("make the log {}: {error}", spec.log.display()))?;
         // One pipe for both streams keeps their lines in order.

@@ -15,5 +15,6 @@ pub mod pager;
 mod pen;
 pub mod process;
 pub mod room;
+pub mod secrets;
 pub mod space;
 pub mod tmux;

@@ -23,8 +23,7 @@ pub(super) fn take(town: &Town, place: &RigPlace, command: &str) -> Result<Strin
     let log = super::look::log_dir(town, place).join(format!("fingerprint-{}.log", base36(fastrand::u64(..))));
     let mut spec = Spec::shell(command, &dir, log.clone(), TIMEOUT_MILLIS);
     spec.log_bytes_max = BYTES_MAX;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let finished = runtime.or_fail(Kind::Io, || "start the runtime that commands run on")?.block_on(command::run(spec));
+    let finished = command::run_here(spec)?;
     let said = std::fs::read(&log);
     let _ = std::fs::remove_file(&log);
     let failed = |why: String| {

@@ -12,7 +12,7 @@ use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::model::reporter;
 use crate::model::secrets::{is_secret_name, mask};
 use crate::runtime::command::Finished;
-use crate::runtime::space;
+use crate::runtime::{secrets, space};
 use crate::time;
 
 /// A command that was started for a gate.
@@ -83,7 +83,9 @@ fn failing(log: &Path, secrets: &[String]) -> Vec<String> {
 
 /// Secrets in our own environment and in the gate's, which its log may show.
 fn secrets_known(task: &Task) -> Vec<String> {
-    let ours = env::inherited(is_secret_name).into_iter().filter_map(|(_, value)| value.into_string().ok());
     let pairs = task.gate.env.iter().filter_map(|pair| pair.split_once('='));
-    ours.chain(pairs.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.to_owned())).collect()
+    secrets::known()
+        .into_iter()
+        .chain(pairs.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.to_owned()))
+        .collect()
 }

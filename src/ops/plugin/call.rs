@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Plugin, RUN, all};
-use crate::env;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::tree;
 use crate::model::address::Address;
@@ -14,10 +13,11 @@ use crate::model::merge::content_hash;
 use crate::model::plugin::{Ending, History, Manifest, Outcome, Point};
 use crate::model::protocol::Protocol;
 use crate::model::record::Object;
-use crate::model::secrets::{is_secret_name, mask};
+use crate::model::secrets::mask;
 use crate::name::{BeadId, base36};
 use crate::ops::{post, session};
 use crate::runtime::command::{self, Ended, Spec};
+use crate::runtime::secrets;
 use crate::time::{self, Stopwatch};
 use crate::town::{RigPlace, Town};
 
@@ -79,7 +79,7 @@ pub fn at_point(town: &Town, place: &RigPlace, point: Point, call: &Call<'_>) ->
                 .push(passed_over(format!("it is not trusted here: gt plugin trust {} --rig {}", plugin.name, place.rig.name)));
             continue;
         }
-        answers.push(answer(town, place, &plugin, manifest, Some(point), call)?);
+        answers.push(Asking { town, place, plugin: &plugin, manifest, point: Some(point), call }.answer()?);
     }
     Ok(answers)
 }
@@ -101,119 +101,116 @@ pub fn by_hand(town: &Town, place: &RigPlace, plugin: &Plugin, call: &Call<'_>) 
             place.rig.name
         )));
     }
-    answer(town, place, plugin, manifest, None, call)
+    Asking { town, place, plugin, manifest, point: None, call }.answer()
 }
 
-fn answer(
-    town: &Town,
-    place: &RigPlace,
-    plugin: &Plugin,
-    manifest: &Manifest,
+/// One plugin that is called about something.
+struct Asking<'a> {
+    town: &'a Town,
+    place: &'a RigPlace,
+    plugin: &'a Plugin,
+    manifest: &'a Manifest,
     point: Option<Point>,
-    call: &Call<'_>,
-) -> Result<Called> {
-    let watch = Stopwatch::start();
-    let (ending, exit, said) =
-        if plugin.has_program { run(town, place, plugin, manifest, point, call)? } else { ask(place, plugin, manifest, call)? };
-    let outcome = Outcome {
-        point,
-        target: call.target.to_owned(),
-        about: call.about(),
-        ending,
-        exit,
-        said,
-        took_millis: watch.millis(),
-        at: time::now()?,
-        extra: Object::new(),
-    };
-    let deed = town.deed("plugin", format!("plugin {} is {}", plugin.name, ending.word()));
-    place.ledger.transact(&deed, |change| {
-        let path = tree::plugin(&plugin.id);
-        let mut history: History = change.get(&path)?.unwrap_or_default();
-        history.note(outcome.clone());
-        change.put(&path, &history)
-    })?;
-    Ok(Called { plugin: plugin.name.clone(), outcome: Some(outcome), passed_over: None })
+    call: &'a Call<'a>,
 }
 
-/// Runs the program of `plugin` in its directory.
-fn run(
-    town: &Town,
-    place: &RigPlace,
-    plugin: &Plugin,
-    manifest: &Manifest,
-    point: Option<Point>,
-    call: &Call<'_>,
-) -> Result<(Ending, Option<i32>, String)> {
-    let log = town.runtime_dir().join("logs").join(format!("plugin-{}.log", base36(fastrand::u64(..))));
-    if let Some(above) = log.parent() {
-        std::fs::create_dir_all(above).or_fail(Kind::Io, || format!("make {}", above.display()))?;
+impl Asking<'_> {
+    fn answer(&self) -> Result<Called> {
+        let Self { town, place, plugin, point, call, .. } = *self;
+        let watch = Stopwatch::start();
+        let (ending, exit, said) = if plugin.has_program { self.run()? } else { self.ask()? };
+        let outcome = Outcome {
+            point,
+            target: call.target.to_owned(),
+            about: call.about(),
+            ending,
+            exit,
+            said,
+            took_millis: watch.millis(),
+            at: time::now()?,
+            extra: Object::new(),
+        };
+        let deed = town.deed("plugin", format!("plugin {} is {}", plugin.name, ending.word()));
+        place.ledger.transact(&deed, |change| {
+            let path = tree::plugin(&plugin.id);
+            let mut history: History = change.get(&path)?.unwrap_or_default();
+            history.note(outcome.clone());
+            change.put(&path, &history)
+        })?;
+        Ok(Called { plugin: plugin.name.clone(), outcome: Some(outcome), passed_over: None })
     }
-    let requests: Vec<&str> = call.requests.iter().map(|(mr, _)| mr.as_str()).collect();
-    let address = plugin.address.to_string();
-    let mut spec = Spec::shell(&format!("sh ./{RUN}"), &plugin.dir, log.clone(), manifest.timeout_millis);
-    if is_executable(&plugin.dir.join(RUN)) {
-        spec.command = format!("./{RUN}");
+
+    /// Runs the program of `plugin` in its directory.
+    fn run(&self) -> Result<(Ending, Option<i32>, String)> {
+        let Self { town, place, plugin, manifest, point, call } = *self;
+        let log = town.runtime_dir().join("logs").join(format!("plugin-{}.log", base36(fastrand::u64(..))));
+        if let Some(above) = log.parent() {
+            std::fs::create_dir_all(above).or_fail(Kind::Io, || format!("make {}", above.display()))?;
+        }
+        let requests: Vec<&str> = call.requests.iter().map(|(mr, _)| mr.as_str()).collect();
+        let address = plugin.address.to_string();
+        let mut spec = Spec::shell(&format!("sh ./{RUN}"), &plugin.dir, log.clone(), manifest.timeout_millis);
+        if is_executable(&plugin.dir.join(RUN)) {
+            spec.command = format!("./{RUN}");
+        }
+        let pairs: [(&str, OsString); 9] = [
+            ("PATH", session::search_path(town)?),
+            ("GT_ROOT", town.root.clone().into()),
+            ("GT_ROLE", address.clone().into()),
+            ("GT_ACTOR", address.into()),
+            ("GT_RIG", place.rig.name.to_string().into()),
+            ("GT_POINT", point.map_or("by-hand", Point::word).into()),
+            ("GT_TARGET", call.target.into()),
+            ("GT_TIP", call.tip.clone().into()),
+            ("GT_REQUESTS", requests.join(" ").into()),
+        ];
+        spec.env = pairs.map(|(name, value)| (name.to_owned(), value)).into();
+        let finished = command::run_here(spec)?;
+        let _ = std::fs::remove_file(&log);
+        let said = bounded(&mask(finished.log_tail.trim_end(), &secrets::known()));
+        Ok(match finished.ended {
+            Ended::Exited(0) => (Ending::Done, Some(0), said),
+            Ended::Exited(code) => (Ending::Failed, Some(code), said),
+            Ended::TimedOut => (Ending::TooSlow, None, said),
+            Ended::Signaled(signal) => (Ending::Failed, None, format!("{said}\n[gt] ended by signal {signal}")),
+            Ended::OutOfMemory => (Ending::Failed, None, format!("{said}\n[gt] memory was short")),
+            Ended::CannotStart(why) => (Ending::Failed, None, format!("[gt] {why}")),
+        })
     }
-    let pairs: [(&str, OsString); 9] = [
-        ("PATH", session::search_path(town)?),
-        ("GT_ROOT", town.root.clone().into()),
-        ("GT_ROLE", address.clone().into()),
-        ("GT_ACTOR", address.into()),
-        ("GT_RIG", place.rig.name.to_string().into()),
-        ("GT_POINT", point.map_or("by-hand", Point::word).into()),
-        ("GT_TARGET", call.target.into()),
-        ("GT_TIP", call.tip.clone().into()),
-        ("GT_REQUESTS", requests.join(" ").into()),
-    ];
-    spec.env = pairs.map(|(name, value)| (name.to_owned(), value)).into();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let finished = runtime.or_fail(Kind::Io, || "start the runtime that commands run on")?.block_on(command::run(spec));
-    let _ = std::fs::remove_file(&log);
-    let secrets: Vec<String> =
-        env::inherited(is_secret_name).into_iter().filter_map(|(_, value)| value.into_string().ok()).collect();
-    let said = bounded(&mask(finished.log_tail.trim_end(), &secrets));
-    Ok(match finished.ended {
-        Ended::Exited(0) => (Ending::Done, Some(0), said),
-        Ended::Exited(code) => (Ending::Failed, Some(code), said),
-        Ended::TimedOut => (Ending::TooSlow, None, said),
-        Ended::Signaled(signal) => (Ending::Failed, None, format!("{said}\n[gt] ended by signal {signal}")),
-        Ended::OutOfMemory => (Ending::Failed, None, format!("{said}\n[gt] memory was short")),
-        Ended::CannotStart(why) => (Ending::Failed, None, format!("[gt] {why}")),
-    })
+
+    /// Writes to the agent that plays `plugin` and waits for a letter back, as long as it says.
+    fn ask(&self) -> Result<(Ending, Option<i32>, String)> {
+        let Self { place, plugin, manifest, call, .. } = *self;
+        let me = Address::Refinery(place.rig.name.clone());
+        let message = Protocol::BeforeMerge {
+            target: call.target.to_owned(),
+            tip: call.tip.clone(),
+            mrs: call.requests.iter().map(|(mr, _)| mr.clone()).collect(),
+        };
+        let actor = crate::ledger::Actor { name: me.to_string(), email: String::new(), model: None };
+        let deed =
+            crate::ledger::Deed { actor: &actor, op: "plugin", subject: format!("ask {}", plugin.name), now: time::now()? };
+        place.ledger.transact(&deed, |change| post::post(change, &message, &me, &plugin.address))?;
+        let (asked_at, watch) = (deed.now, Stopwatch::start());
+        loop {
+            let seen = place.ledger.tip()?;
+            let (letters, _) = place.ledger.state()?.letters(&me)?;
+            let is_answer = |letter: &&crate::model::mail::Letter| letter.from == plugin.address && letter.sent_at >= asked_at;
+            if let Some(letter) = letters.iter().rev().find(is_answer) {
+                return Ok((Ending::Done, None, bounded(&format!("{}\n{}", letter.subject, letter.body))));
+            }
+            let left = manifest.timeout_millis.saturating_sub(watch.millis());
+            if left == 0 {
+                return Ok((Ending::TooSlow, None, String::new()));
+            }
+            place.ledger.wait_for_change(seen, left)?;
+        }
+    }
 }
 
-#[cfg(unix)]
 fn is_executable(path: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
-}
-
-/// Writes to the agent that plays `plugin` and waits for a letter back, as long as it says.
-fn ask(place: &RigPlace, plugin: &Plugin, manifest: &Manifest, call: &Call<'_>) -> Result<(Ending, Option<i32>, String)> {
-    let me = Address::Refinery(place.rig.name.clone());
-    let message = Protocol::BeforeMerge {
-        target: call.target.to_owned(),
-        tip: call.tip.clone(),
-        mrs: call.requests.iter().map(|(mr, _)| mr.clone()).collect(),
-    };
-    let actor = crate::ledger::Actor { name: me.to_string(), email: String::new(), model: None };
-    let deed = crate::ledger::Deed { actor: &actor, op: "plugin", subject: format!("ask {}", plugin.name), now: time::now()? };
-    place.ledger.transact(&deed, |change| post::post(change, &message, &me, &plugin.address))?;
-    let (asked_at, watch) = (deed.now, Stopwatch::start());
-    loop {
-        let seen = place.ledger.tip()?;
-        let (letters, _) = place.ledger.state()?.letters(&me)?;
-        let is_answer = |letter: &&crate::model::mail::Letter| letter.from == plugin.address && letter.sent_at >= asked_at;
-        if let Some(letter) = letters.iter().rev().find(is_answer) {
-            return Ok((Ending::Done, None, bounded(&format!("{}\n{}", letter.subject, letter.body))));
-        }
-        let left = manifest.timeout_millis.saturating_sub(watch.millis());
-        if left == 0 {
-            return Ok((Ending::TooSlow, None, String::new()));
-        }
-        place.ledger.wait_for_change(seen, left)?;
-    }
 }
 
 /// The end of `text`, as much as is kept.

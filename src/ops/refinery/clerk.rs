@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::ledger::State;
 use crate::model::secrets::mask;
 use crate::runtime::command::{self, Ended, Spec};
+use crate::runtime::secrets;
 use crate::store;
 use crate::time::parse_millis;
 use crate::town::{RigPlace, Town};
@@ -138,10 +139,9 @@ impl Queue<'_> {
         let plain = |text: &str| OsString::from(text.replace('\0', " "));
         spec.env = vars.iter().map(|(name, value)| (format!("GT_PR_{name}"), plain(value))).collect();
         spec.env.push(("GT_PR_BODY_FILE".to_owned(), body.into_os_string()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let finished = runtime.or_fail(Kind::Io, || "start the runtime that commands run on")?.block_on(command::run(spec));
+        let finished = command::run_here(spec)?;
         let last = finished.log_tail.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        let last = mask(last, &[]);
+        let last = mask(last, &secrets::known());
         let shown: String = last.chars().take(LINE_CHARS_MAX).collect();
         Ok(match finished.ended {
             Ended::Exited(0) => Answer::Said(last),
