@@ -83,6 +83,14 @@ pub fn all(town: &Town, place: &RigPlace) -> Result<Vec<Plugin>> {
     Ok(found.into_values().collect())
 }
 
+/// Whether the rig at `place` has a plugin at all; asked before each run of a queue.
+///
+/// # Errors
+/// Io, when a directory cannot be read.
+pub fn is_any(town: &Town, place: &RigPlace) -> Result<bool> {
+    Ok(!directories(&town.root.join("plugins"))?.is_empty() || !directories(&place.dir.join("plugins"))?.is_empty())
+}
+
 /// The plugin `name` of the rig at `place`.
 ///
 /// # Errors

@@ -227,16 +227,14 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
-    // Before anything is told of a ledger that cannot be read.
-    place.ledger.state()?;
-    // A guard that cannot stand keeps nothing from landing.
+    let drained = work_targets(town, place, only, say)?;
+    // After what somebody waits for. A guard that cannot stand keeps nothing from landing.
     if let Err(error) = protect::refresh(town, place) {
         say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
     }
     if let Err(error) = shims::refresh(town, place) {
         say(&Event::LeftBehind { what: "the git hooks".to_owned(), reason: error.line() });
     }
-    let drained = work_targets(town, place, only, say)?;
     // Each landing and each request that leaves may free a polecat, or make a task needless.
     resolve::hand_out(town, place, say)?;
     Ok(drained)

@@ -15,6 +15,9 @@ impl Queue<'_> {
     /// # Errors
     /// Io or corrupt, when plugins or records cannot be read; as every transaction.
     pub(super) fn call_plugins(&self, say: &mut dyn FnMut(&Event)) -> Result<()> {
+        if !plugin::is_any(self.town, self.place)? {
+            return Ok(());
+        }
         let waiting = look::waiting(self.place, self.target(), time::now()?)?;
         if waiting.is_empty() {
             return Ok(());
