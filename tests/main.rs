@@ -21,6 +21,7 @@ mod flatten;
 mod gates;
 mod githooks;
 mod hands;
+mod hostile;
 mod hub;
 mod index;
 mod licences;

@@ -20,6 +20,7 @@ pub mod mail;
 pub mod merge;
 pub mod merge_request;
 pub mod notebook;
+pub mod obeyed;
 pub mod outline;
 pub mod overlap;
 pub mod pace;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use gix::ObjectId;
 
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::salvage::{self, Salvaged};
 use crate::git::worktree::{self, Head};
 use crate::ledger::tree;
@@ -97,9 +97,14 @@ pub fn ground(place: &RigPlace, dir: &Path) -> Result<Ground> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && dir.symlink_metadata().is_err() => return Ok(Ground::Free),
-        Err(_) => return Ok(Ground::Foreign),
+        // A file, or a link to one or to nothing.
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotADirectory | std::io::ErrorKind::NotFound) => {
+            return Ok(Ground::Foreign);
+        }
+        Err(error) => return Err(error).or_fail(Kind::Io, || format!("look into {}", dir.display())),
     };
-    let names: Vec<_> = entries.filter_map(std::result::Result::ok).map(|entry| entry.file_name()).take(2).collect();
+    let names = entries.take(2).map(|entry| entry.map(|entry| entry.file_name())).collect::<std::io::Result<Vec<_>>>();
+    let names = names.or_fail(Kind::Io, || format!("look into {}", dir.display()))?;
     let is_begun = names.iter().all(|name| name == ".git") && !dir.join(".git").is_dir() && worktree::head(dir).is_err();
     Ok(match worktree::is_registered(&place.ledger.store, dir)? {
         _ if is_begun => Ground::Free,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{self, For};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::model::obeyed::is_obeyed;
 use crate::time::Stopwatch;
 
 /// The longest path of a socket that every system takes.
@@ -308,10 +309,7 @@ fn private_dir(dir: &Path) -> Result<()> {
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let plain = text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}') { ' ' } else { c });
-    let is_kept = |c: &char| {
-        !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    plain.filter(is_kept).collect::<String>().trim().to_owned()
+    plain.filter(|c| !is_obeyed(*c)).collect::<String>().trim().to_owned()
 }
 
 /// The session of exactly this name.

@@ -141,7 +141,8 @@ impl<S> Story<'_, S> {
         if !hit.took_effect {
             return Err(format!("not hit, but failed with {}: {}", outcome.code, outcome.stderr));
         }
-        let lines = outcome.stderr.lines().filter(|line| !line.starts_with("hint:") && !line.starts_with("warning:"));
+        let is_beside = |line: &str| ["hint:", "warning:", " WARN", "WARN"].iter().any(|begin| line.starts_with(begin));
+        let lines = outcome.stderr.lines().filter(|line| !is_beside(line));
         // Commands that go through several scopes tell on standard output how each of them ended.
         let told = outcome.stdout.lines().filter(|line| line.contains(": failed"));
         let lines: Vec<&str> = lines.chain(told).collect();

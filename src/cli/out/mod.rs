@@ -24,6 +24,7 @@ pub use width::{cut_end, width};
 
 use crate::env::{self, Var};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::model::obeyed::is_obeyed;
 use crate::runtime::pager;
 
 /// An outcome of a command: serialized for programs, by a schema that is published, and shown to people.
@@ -46,15 +47,11 @@ pub trait Show: Serialize + JsonSchema {
 /// `\u{…}`.
 #[must_use]
 pub fn escape(text: &str) -> String {
-    let is_unsafe = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{e0000}'..='\u{e007f}')
-    };
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\t' => safe.push_str("    "),
-            c if is_unsafe(c) => safe.extend(c.escape_unicode()),
+            c if is_obeyed(c) => safe.extend(c.escape_unicode()),
             c => safe.push(c),
         }
     }
