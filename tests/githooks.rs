@@ -247,7 +247,7 @@ fn without_gt_or_its_list_nothing_is_in_the_way() {
 #[test]
 fn a_rig_of_an_older_version_gets_them_and_hooks_from_elsewhere_are_told() {
     let yard = Yard::new();
-    let names = ["post-commit", "prepare-commit-msg", "pre-push", "reference-transaction"];
+    let names = ["post-commit", "prepare-commit-msg", "pre-push", "pre-receive", "reference-transaction"];
     let remove = || names.iter().for_each(|name| std::fs::remove_file(yard.hook(name)).unwrap());
     let stand =
         || names.iter().all(|name| yard.hook(name).metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 == 0o111));
@@ -264,6 +264,24 @@ fn a_rig_of_an_older_version_gets_them_and_hooks_from_elsewhere_are_told() {
     yard.town.git(&yard.repo, &["config", "core.hooksPath", ".husky"]);
     let told = yard.town.gt("maintain --rig widgets").succeeds();
     assert!(told.stdout.contains("from .husky (core.hooksPath, local)"), "{}", told.stdout);
+}
+
+#[test]
+fn a_push_into_a_rigs_repository_brings_branches_and_never_a_ledger_that_lost_something() {
+    let yard = Yard::new();
+    let clone = yard.town.base().join("clone");
+    yard.town.git(&yard.town.base(), &["clone", "-q", yard.repo.to_str().unwrap(), clone.to_str().unwrap()]);
+    yard.town.git(&clone, &["fetch", "-q", "origin", "refs/gt/*:refs/gt/*"]);
+    let ledger = yard.town.git(&yard.repo, &["rev-parse", "refs/gt/ledger"]);
+    let empty = yard.town.git(&clone, &["commit-tree", "-m", "Nothing", "4b825dc642cb6eb9a060e54bf8d69288fbee4904"]);
+    for spec in ["+refs/gt/ledger~1:refs/gt/ledger", ":refs/gt/ledger", &format!("+{empty}:refs/gt/ledger"), "HEAD:refs/gt/odd"] {
+        let refused = yard.git_as("", &clone, &["push", "-q", "origin", spec]);
+        assert!(refused.code != 0 && refused.stderr.contains("gt hub: "), "{spec}: {}", refused.stderr);
+    }
+    assert_eq!(yard.town.git(&yard.repo, &["rev-parse", "refs/gt/ledger"]), ledger);
+    yard.git_as("", &clone, &["push", "-q", "origin", "HEAD:refs/heads/topic"]).succeeds();
+    assert!(yard.refs().contains("refs/heads/topic"));
+    yard.town.bead(&yard.rig, "Next");
 }
 
 #[test]

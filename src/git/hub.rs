@@ -10,9 +10,9 @@ use crate::git::{init, program};
 use crate::store::{Store, write_file};
 
 /// The hook that judges each push.
-const PRE_RECEIVE: &str = include_str!("../../hooks/hub/pre-receive");
+pub(super) const PRE_RECEIVE: &str = include_str!("../../hooks/hub/pre-receive");
 /// What every version of it has in its second line.
-const MARK: &str = "gt hub rules";
+pub(super) const MARK: &str = "gt hub rules";
 
 /// Settings of a hub, see git-config(1). Deletions and replacements are judged by the hook, ref by ref;
 /// `receive.denyNonFastForwards` is about branches only, and the project's own.

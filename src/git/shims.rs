@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::program;
+use crate::git::{hub, program};
 use crate::store::write_file;
 
 /// A hook of ours.
@@ -22,8 +22,10 @@ pub(crate) struct Shim {
     pub(crate) mark: &'static str,
 }
 
-/// The hooks of every rig; each leaves at once for people.
+/// The hooks of every rig: those that leave at once for people, and the rules of a hub, which hold for whoever pushes into
+/// the rig's repository.
 pub(crate) const ALL: &[Shim] = &[
+    Shim { name: "pre-receive", text: hub::PRE_RECEIVE, mark: hub::MARK },
     Shim { name: "post-commit", text: include_str!("../../hooks/git/post-commit"), mark: "git hook of gt" },
     Shim { name: "prepare-commit-msg", text: include_str!("../../hooks/git/prepare-commit-msg"), mark: "git hook of gt" },
     Shim { name: "pre-push", text: include_str!("../../hooks/git/pre-push"), mark: "git hook of gt" },
