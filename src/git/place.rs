@@ -97,15 +97,25 @@ pub(crate) fn registrations(store: &Store) -> Result<Vec<(PathBuf, PathBuf)>> {
         Err(error) => return Err(error).or_fail(Kind::Io, || format!("list the worktrees in {}", parent.display())),
     };
     let mut found = Vec::new();
-    for entry in entries.filter_map(std::result::Result::ok) {
-        let private = entry.path();
-        let Ok(link) = std::fs::read(private.join("gitdir")) else { continue };
+    for entry in entries {
+        let private = entry.or_fail(Kind::Io, || format!("list the worktrees in {}", parent.display()))?.path();
+        let link = match std::fs::read(private.join("gitdir")) {
+            Ok(link) => link,
+            // None yet, or something that is no registration. What the disk cannot read may well be one.
+            Err(error) if is_no_file(error.kind()) => continue,
+            Err(error) => return Err(error).or_fail(Kind::Io, || format!("read {}/gitdir", private.display())),
+        };
         let Ok(link) = link.trim_end_with(|c| c == '\n').to_path().map(Path::to_owned) else { continue };
         // The link names the `.git` file; a relative one counts from the private directory.
         let Some(dir) = private.join(link).parent().map(Path::to_owned) else { continue };
         found.push((private, dir));
     }
     Ok(found)
+}
+
+fn is_no_file(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    matches!(kind, NotFound | NotADirectory | IsADirectory)
 }
 
 /// The real path of `path`; of one that is gone, the real path of its parent and its name.
