@@ -54,6 +54,7 @@ fn no_step_is_forgotten() {
         crate::convoys::STEPS,
         crate::copies::STEPS,
         crate::flatten::FLATTEN,
+        crate::handoffs::STEPS,
         crate::partial::STEPS,
         crate::passing::STEPS,
         crate::past::STEPS,

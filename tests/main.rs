@@ -20,6 +20,7 @@ mod filters;
 mod flatten;
 mod gates;
 mod githooks;
+mod handoffs;
 mod hands;
 mod hostile;
 mod hub;

@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::bead::Question as _;
 use super::out::Out;
 use super::{
-    backup, bead, config, convoy, demo, done, explain, flatten, gate, hub, machine, mail, maintain, mq, nudge, plugin, polecat,
-    redact, refinery, reindex, rig, salvage, schema, stats, sync, town, work,
+    backup, bead, config, convoy, demo, done, explain, flatten, gate, handoff, hub, machine, mail, maintain, mq, nudge, plugin,
+    polecat, redact, refinery, reindex, rig, salvage, schema, stats, sync, town, work,
 };
 use crate::error::Result;
 use crate::town::{Start, Town};
@@ -28,6 +28,9 @@ pub(super) enum Command {
     Hook(work::HookArgs),
     Prime(work::PrimeArgs),
     Done(done::DoneArgs),
+    Handoff(handoff::HandoffArgs),
+    Resume(handoff::ResumeArgs),
+    Checkpoint(handoff::CheckpointArgs),
     Machine(machine::MachineArgs),
     Plugin(plugin::PluginArgs),
     Polecat(polecat::PolecatArgs),
@@ -58,6 +61,9 @@ pub(super) enum Command {
     Close(bead::Close),
     Convoy(convoy::ConvoyArgs),
     Undo(bead::Undo),
+    Remember(bead::Remember),
+    Memories(bead::MemoriesArgs),
+    Forget(bead::Forget),
     Mail(mail::MailArgs),
     Send(mail::Send),
     Inbox(mail::Inbox),
@@ -153,6 +159,9 @@ fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
         Command::Hook(args) => Ok(out.show(&args.run(town)?)),
         Command::Prime(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Done(args) => args.run(town, out),
+        Command::Handoff(args) => args.run(town, out),
+        Command::Resume(args) => Ok(out.show(&args.run(town)?)),
+        Command::Checkpoint(args) => args.run(town, out),
         Command::Machine(args) => args.run(town, out),
         Command::Plugin(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
@@ -195,6 +204,9 @@ fn run_on_beads(command: Command, town: &Town, out: Out) -> Result<u8> {
         Command::Update(args) => args.run(town, out),
         Command::Close(args) => args.run(town, out),
         Command::Undo(args) => args.run(town, out),
+        Command::Remember(args) => args.run(town, out),
+        Command::Memories(args) => args.run(town, out),
+        Command::Forget(args) => args.run(town, out),
         _ => unreachable!("run with a town, or before it"),
     }
 }
@@ -219,6 +231,9 @@ pub(super) fn deferred() -> Vec<clap::Command> {
         later::<work::HookArgs>("hook"),
         later::<work::PrimeArgs>("prime"),
         later::<done::DoneArgs>("done"),
+        later::<handoff::HandoffArgs>("handoff"),
+        later::<handoff::ResumeArgs>("resume"),
+        later::<handoff::CheckpointArgs>("checkpoint"),
         later::<machine::MachineArgs>("machine"),
         later::<plugin::PluginArgs>("plugin"),
         later::<polecat::PolecatArgs>("polecat"),
@@ -248,6 +263,9 @@ pub(super) fn deferred() -> Vec<clap::Command> {
         later::<bead::Close>("close"),
         later::<convoy::ConvoyArgs>("convoy"),
         later::<bead::Undo>("undo"),
+        later::<bead::Remember>("remember"),
+        later::<bead::MemoriesArgs>("memories"),
+        later::<bead::Forget>("forget"),
         later::<mail::MailArgs>("mail"),
         later::<mail::Send>("send"),
         later::<mail::Inbox>("inbox"),

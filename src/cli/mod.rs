@@ -14,6 +14,7 @@ pub mod done;
 pub mod explain;
 pub mod flatten;
 pub mod gate;
+mod handoff;
 #[cfg(test)]
 mod hints;
 pub mod hub;

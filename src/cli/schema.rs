@@ -65,6 +65,7 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::agent::ANSWERS,
         super::config::ANSWERS,
         super::gate::ANSWERS,
+        super::handoff::ANSWERS,
         super::redact::ANSWERS,
         super::refinery::ANSWERS,
         super::convoy::ANSWERS,

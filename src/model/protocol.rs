@@ -219,6 +219,24 @@ pub enum Protocol {
         /// The report: `conflicts/<it>.json` in the ledger of the record.
         report: String,
     },
+    /// An agent to itself: what whoever goes on with its work must know.
+    Handoff {
+        /// What was on its hook.
+        #[serde(default)]
+        bead: Option<BeadId>,
+        /// Its branch; empty when it has none.
+        #[serde(default)]
+        branch: String,
+        /// What comes next, in a line.
+        #[serde(default)]
+        next: String,
+        /// What else there is to know.
+        #[serde(default)]
+        notes: String,
+        /// How its workspace stood, where that was gathered.
+        #[serde(default)]
+        state: String,
+    },
     /// Anyone to the escalation chain.
     Help {
         /// Who asks.
@@ -257,6 +275,8 @@ impl Protocol {
             Self::SwarmComplete { convoy, .. } => format!("SWARM_COMPLETE {convoy}"),
             Self::ConvoyLanded { convoy, .. } => format!("CONVOY_LANDED {convoy}"),
             Self::SyncConflict { record, unit, .. } => format!("SYNC_CONFLICT {} {unit}", name_of(record)),
+            Self::Handoff { bead: Some(bead), .. } => format!("HANDOFF {bead}"),
+            Self::Handoff { bead: None, .. } => "HANDOFF".to_owned(),
             Self::Help { bead, .. } => format!("HELP {bead}"),
         }
     }
@@ -278,6 +298,7 @@ impl Protocol {
             }
             Self::BeforeMerge { mrs, .. } => mrs.clone(),
             Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
+            Self::Handoff { bead, .. } => bead.iter().cloned().collect(),
             Self::TargetContended { .. } | Self::TargetRed { .. } | Self::QueueStopped { .. } => Vec::new(),
             Self::SyncConflict { record, .. } => name_of(record).parse().into_iter().collect(),
         }
@@ -407,6 +428,13 @@ mod tests {
             },
             Protocol::SwarmComplete { convoy: "hq-cv-a".parse().unwrap(), beads: vec![bead.clone()], outcome: "done".into() },
             Protocol::ConvoyLanded { convoy: "hq-cv-a".parse().unwrap(), summary: "2 of 2 beads: done".into() },
+            Protocol::Handoff {
+                bead: Some(bead.clone()),
+                branch: "b".into(),
+                next: "write the test".into(),
+                notes: "the pump leaks".into(),
+                state: "2 commits".into(),
+            },
             Protocol::Help { agent: "w/polecats/t".into(), bead, problem: "stuck".into() },
         ]
     }

@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod backup;
+pub mod checkpoint;
 pub mod convoy;
 pub mod decay;
 pub mod demo;
@@ -9,6 +10,7 @@ pub mod done;
 pub mod explain;
 pub mod flatten;
 pub mod gates;
+pub mod handoff;
 pub mod hook;
 pub mod hub;
 pub mod install;
@@ -35,6 +37,7 @@ pub mod scopes;
 pub mod session;
 pub mod shims;
 pub mod sling;
+pub mod standing;
 pub mod stats;
 pub mod status;
 pub mod sync;

@@ -148,17 +148,45 @@ pub fn start(town: &Town, place: &RigPlace, hook: &Hook, run: &Run) -> Result<St
 /// # Errors
 /// Not found, when nothing hangs on its hook here; as [`start`].
 pub fn start_hooked(town: &Town, agent: &Address) -> Result<Started> {
+    let (place, hook, run) = hooked(town, agent)?;
+    // As a sling does, so that of two that start it one waits and finds it running.
+    let _turn = polecat::turn_of(&place, &hook.bead)?;
+    start(town, &place, &hook, &run)
+}
+
+/// What the agent's session on this machine works on, and how it is run.
+fn hooked(town: &Town, agent: &Address) -> Result<(RigPlace, Hook, Run)> {
     let nothing = || {
         Error::not_found(format!("nothing is on the hook of {agent}, so there is nothing to start it for"))
             .hint("give it work: gt sling BEAD RIG")
     };
     let place = town.rig(agent.rig().ok_or_else(nothing)?)?;
     let hook = place.ledger.state()?.hook(agent)?.filter(|hook| hook.machine == town.machine).ok_or_else(nothing)?;
-    // As a sling does, so that of two that start it one waits and finds it running.
-    let _turn = polecat::turn_of(&place, &hook.bead)?;
     let run = choose(town, &place, hook.preset.as_deref(), hook.model.as_deref())?;
     run.check_program(town, &place.dir)?;
-    start(town, &place, &hook, &run)
+    Ok((place, hook, run))
+}
+
+/// Refuses what [`start_again`] would: to be asked before a session is ended.
+///
+/// # Errors
+/// As [`start_again`], but for what only the start itself can show.
+pub fn check_again(town: &Town, agent: &Address) -> Result<()> {
+    match agent {
+        Address::Mayor => mayors(town).map(drop),
+        _ => hooked(town, agent).map(drop),
+    }
+}
+
+/// Starts the session of `agent` that was just ended, with its hook as it is.
+///
+/// # Errors
+/// As [`start_mayor`] and [`start_hooked`].
+pub fn start_again(town: &Town, agent: &Address) -> Result<Started> {
+    match agent {
+        Address::Mayor => start_mayor(town),
+        _ => start_hooked(town, agent),
+    }
 }
 
 /// Starts the mayor's session in its directory, or answers the one that runs.
@@ -167,13 +195,7 @@ pub fn start_hooked(town: &Town, agent: &Address) -> Result<Started> {
 /// Refused, when no agent is configured for the town or it is not trusted here; as [`launch::start`].
 pub fn start_mayor(town: &Town) -> Result<Started> {
     let agent = Address::Mayor;
-    let dir = town.root.join("mayor");
-    let run = choose_for(town, None, "mayor", None, None)?.ok_or_else(|| {
-        Error::refused("no agent command is configured for the town").hint(
-            "choose an agent: gt config set agent.preset claude, or set a line of your own: gt config set agent.command '…'; then: gt mayor start",
-        )
-    })?;
-    run.check_program(town, &dir)?;
+    let (dir, run) = mayors(town)?;
     let session = format!("mayor-{}", base36(u64::try_from(town.now.millis()).unwrap_or(0)));
     let launch = Launch {
         log: process::log_path(&town.runtime_dir(), &agent, &session),
@@ -187,6 +209,18 @@ pub fn start_mayor(town: &Town) -> Result<Started> {
         now: town.now,
     };
     run.start(town, &launch)
+}
+
+/// Where the mayor's session runs, and how.
+fn mayors(town: &Town) -> Result<(PathBuf, Run)> {
+    let dir = town.root.join("mayor");
+    let run = choose_for(town, None, "mayor", None, None)?.ok_or_else(|| {
+        Error::refused("no agent command is configured for the town").hint(
+            "choose an agent: gt config set agent.preset claude, or set a line of your own: gt config set agent.command '…'; then: gt mayor start",
+        )
+    })?;
+    run.check_program(town, &dir)?;
+    Ok((dir, run))
 }
 
 /// The terminal in which `agent` runs on this machine.

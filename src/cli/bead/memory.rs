@@ -35,7 +35,11 @@ pub struct Remember {
 }
 
 impl Remember {
-    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+    /// Runs the verb and tells the exit code.
+    ///
+    /// # Errors
+    /// As the ledger of the town.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         Ok(out.show(&memory::remember(town, &text(town, &self.text)?, self.key.as_deref())?))
     }
 }
@@ -55,7 +59,11 @@ pub struct MemoriesArgs {
 }
 
 impl MemoriesArgs {
-    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+    /// Runs the verb and tells the exit code.
+    ///
+    /// # Errors
+    /// As the ledger of the town.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         let (found, damaged) = memory::memories(town, self.search.as_deref().unwrap_or_default())?;
         for one in &damaged {
             out.note(&format!("damaged: {}: {}", one.path, one.fault));
@@ -122,7 +130,11 @@ pub struct Forget {
 }
 
 impl Forget {
-    pub(super) fn run(&self, town: &Town, out: Out) -> Result<u8> {
+    /// Runs the verb and tells the exit code.
+    ///
+    /// # Errors
+    /// As the ledger of the town.
+    pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         Ok(out.show(&Forgotten { key: self.key.clone(), deleted: memory::forget(town, &self.key)? }))
     }
 }

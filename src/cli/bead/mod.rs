@@ -39,10 +39,12 @@ use crate::town::Town;
 pub use change::{Close, Dep, Reopen};
 pub use create::Create;
 pub use look::{List, Ready, Search, Show};
+pub use memory::{Forget, MemoriesArgs, Remember};
 pub use rows::Question;
 pub use survey::{Blocked, Count, Stale};
 pub use undo::Undo;
 pub use update::Update;
+pub(super) use words::text;
 
 /// Work items: file, find, change, close and connect them
 #[derive(Args)]
