@@ -123,7 +123,7 @@ impl Show for Nuked {
 
 /// What attaching answers: it shows a terminal and prints nothing.
 #[derive(JsonSchema, Serialize)]
-struct Nothing;
+pub struct Nothing;
 
 /// Start, look at and end the mayor's session, who takes wishes and hands out work
 #[derive(Args)]
@@ -207,10 +207,13 @@ enum SessionVerb {
 #[serde(transparent)]
 struct Sessions(Vec<process::Session>);
 
+/// A session that was to be ended.
 #[derive(JsonSchema, Serialize)]
-struct Stopped {
-    agent: String,
-    was_running: bool,
+pub struct Stopped {
+    /// Whose.
+    pub agent: String,
+    /// Whether there was one.
+    pub was_running: bool,
 }
 
 impl SessionArgs {

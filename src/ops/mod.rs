@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod backup;
+pub mod control;
 pub mod convoy;
 pub mod decay;
 pub mod demo;
