@@ -51,6 +51,7 @@ fn no_step_is_forgotten() {
         RESTORE,
         crate::machines::SYNC,
         crate::archive::STEPS,
+        crate::control::STEPS,
         crate::convoys::STEPS,
         crate::copies::STEPS,
         crate::flatten::FLATTEN,

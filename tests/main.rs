@@ -6,6 +6,7 @@ mod backup;
 mod bd;
 mod beads;
 mod chance;
+mod control;
 mod convergence;
 mod convoys;
 mod copies;

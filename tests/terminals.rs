@@ -9,7 +9,7 @@ use crate::town::{Rig, Town, text_at};
 const TOAST: &str = "widgets/polecats/toast";
 
 /// Whether tmux is here; where everything must be tested its absence is a failure.
-fn has_tmux() -> bool {
+pub fn has_tmux() -> bool {
     let found = Command::new("tmux").arg("-V").output().is_ok_and(|output| output.status.success());
     assert!(found || std::env::var_os("CI").is_none(), "no tmux: install tmux");
     found

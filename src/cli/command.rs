@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::bead::Question as _;
 use super::out::Out;
 use super::{
-    backup, bead, config, convoy, demo, done, explain, flatten, gate, handoff, hub, machine, mail, maintain, mq, nudge, plugin,
-    polecat, redact, refinery, reindex, rig, salvage, schema, stats, sync, town, work,
+    backup, bead, config, control, convoy, demo, done, explain, flatten, gate, handoff, hub, machine, mail, maintain, mq, nudge,
+    plugin, polecat, redact, refinery, reindex, rig, roll, salvage, schema, stats, sync, town, work,
 };
 use crate::error::Result;
 use crate::town::{Start, Town};
@@ -74,6 +74,19 @@ pub(super) enum Command {
     Gate(gate::GateArgs),
     Stats(stats::StatsArgs),
     Cv(stats::CvArgs),
+    Up(control::UpArgs),
+    Down(control::DownArgs),
+    Stop(control::StopArgs),
+    Shutdown(control::ShutdownArgs),
+    Estop(control::EstopArgs),
+    Thaw(control::ThawArgs),
+    Agents(roll::AgentsArgs),
+    Spawn(roll::SpawnArgs),
+    Kill(roll::KillArgs),
+    Sleep(roll::SleepArgs),
+    Wake(roll::WakeArgs),
+    Attach(roll::AttachArgs),
+    Capture(roll::CaptureArgs),
 }
 
 impl Command {
@@ -185,6 +198,26 @@ fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
         Command::Gate(args) => args.run(town, out),
         Command::Stats(args) => args.run(town, out),
         Command::Cv(args) => args.run(town, out),
+        other => run_on_town(other, town, out),
+    }
+}
+
+/// What is done to the town as a whole, and short forms for its agents.
+fn run_on_town(command: Command, town: &Town, out: Out) -> Result<u8> {
+    match command {
+        Command::Up(args) => Ok(out.show(&args.run(town)?)),
+        Command::Down(args) => Ok(out.show(&args.run(town)?)),
+        Command::Stop(args) => Ok(out.show(&args.run(town)?)),
+        Command::Shutdown(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Estop(args) => Ok(out.show(&args.run(town)?)),
+        Command::Thaw(args) => Ok(out.show(&args.run(town)?)),
+        Command::Agents(args) => Ok(out.show(&args.run(town)?)),
+        Command::Spawn(args) => Ok(out.show(&args.run(town)?)),
+        Command::Kill(args) => Ok(out.show(&args.run(town)?)),
+        Command::Sleep(args) => Ok(out.show(&args.run(town)?)),
+        Command::Wake(args) => Ok(out.show(&args.run(town)?)),
+        Command::Attach(args) => args.run(town),
+        Command::Capture(args) => args.run(town, out),
         other => run_on_beads(other, town, out),
     }
 }
@@ -211,11 +244,36 @@ fn run_on_beads(command: Command, town: &Town, out: Out) -> Result<u8> {
     }
 }
 
+fn later<A: clap::Args>(name: &'static str) -> clap::Command {
+    clap::Command::new(name).defer(A::augment_args)
+}
+
 /// The commands, each left to be built when it is named.
 pub(super) fn deferred() -> Vec<clap::Command> {
-    fn later<A: clap::Args>(name: &'static str) -> clap::Command {
-        clap::Command::new(name).defer(A::augment_args)
-    }
+    let mut all = deferred_first();
+    all.extend(deferred_of_town());
+    all
+}
+
+fn deferred_of_town() -> Vec<clap::Command> {
+    vec![
+        later::<control::UpArgs>("up"),
+        later::<control::DownArgs>("down"),
+        later::<control::StopArgs>("stop"),
+        later::<control::ShutdownArgs>("shutdown"),
+        later::<control::EstopArgs>("estop"),
+        later::<control::ThawArgs>("thaw"),
+        later::<roll::AgentsArgs>("agents"),
+        later::<roll::SpawnArgs>("spawn"),
+        later::<roll::KillArgs>("kill"),
+        later::<roll::SleepArgs>("sleep"),
+        later::<roll::WakeArgs>("wake"),
+        later::<roll::AttachArgs>("attach"),
+        later::<roll::CaptureArgs>("capture"),
+    ]
+}
+
+fn deferred_first() -> Vec<clap::Command> {
     vec![
         later::<demo::DemoArgs>("demo"),
         later::<town::Install>("install"),

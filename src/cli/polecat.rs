@@ -123,7 +123,7 @@ impl Show for Nuked {
 
 /// What attaching answers: it shows a terminal and prints nothing.
 #[derive(JsonSchema, Serialize)]
-struct Nothing;
+pub struct Nothing;
 
 /// Start, look at and end the mayor's session, who takes wishes and hands out work
 #[derive(Args)]
@@ -207,10 +207,13 @@ enum SessionVerb {
 #[serde(transparent)]
 struct Sessions(Vec<process::Session>);
 
+/// A session that was to be ended.
 #[derive(JsonSchema, Serialize)]
-struct Stopped {
-    agent: String,
-    was_running: bool,
+pub struct Stopped {
+    /// Whose.
+    pub agent: String,
+    /// Whether there was one.
+    pub was_running: bool,
 }
 
 impl SessionArgs {
@@ -227,8 +230,11 @@ impl SessionArgs {
             }
             SessionVerb::Restart { agent } => {
                 let address = town.resolve_address(agent)?;
+                no_queue(&address)?;
+                // What cannot be started again is not ended.
+                session::check_again(town, &address)?;
                 process::stop(&town.runtime_dir(), &address, 5_000)?;
-                Ok(out.show(&Started(session::start_hooked(town, &address)?)))
+                Ok(out.show(&Started(session::start_again(town, &address)?)))
             }
             SessionVerb::Attach { agent } => {
                 let address = town.resolve_address(agent)?;
@@ -241,10 +247,21 @@ impl SessionArgs {
             }
             SessionVerb::Stop { agent } => {
                 let address = town.resolve_address(agent)?;
+                no_queue(&address)?;
                 let was_running = process::stop(&town.runtime_dir(), &address, 5_000)?;
                 Ok(out.show(&Stopped { agent: address.to_string(), was_running }))
             }
         }
+    }
+}
+
+/// Refuses a merge queue, which is ended with the gates that it runs, and by whom that is allowed.
+fn no_queue(agent: &Address) -> Result<()> {
+    match agent {
+        Address::Refinery(rig) => {
+            Err(Error::refused(format!("{agent} is a merge queue and no agent")).hint(format!("gt refinery stop --rig {rig}")))
+        }
+        _ => Ok(()),
     }
 }
 

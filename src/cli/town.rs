@@ -109,6 +109,10 @@ impl Show for TownStatus {
     fn show(&self, page: &mut Page) {
         page.line(format!("town {} at {}", escape(&self.town), self.root.display()));
         page.line(format!("you are {}, with {} unread", self.me, letters(self.mail_unread)));
+        for stop in &self.stops {
+            let (word, by) = (page.paint(Style::Bad, "stopped:"), escape(&stop.by));
+            page.line(format!("{word} {} by {by} at {}: {}; {}", stop.subject(), stop.at, escape(&stop.reason), stop.way_out()));
+        }
         page.line(format!("town ledger: {}", sync_line(&self.sync)));
         if let Some(machines) = &self.machines {
             page.gap();

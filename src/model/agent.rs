@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::model::address::Address;
 use crate::model::bead::{Bead, IssueType, Status};
-use crate::model::record;
+use crate::model::record::{self, Object};
 use crate::name::Prefix;
 use crate::time::Moment;
 
@@ -41,6 +41,22 @@ pub struct Agent {
     pub role_bead: String,
     /// The machine whose witness judges it and whose sessions it runs in.
     pub machine: String,
+    /// Who put it to sleep, while it sleeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asleep: Option<Asleep>,
+}
+
+/// That an agent sleeps: nothing starts it or gives it work.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct Asleep {
+    /// By whom.
+    pub by: String,
+    /// Since when.
+    pub at: Moment,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub extra: Object,
 }
 
 impl Agent {
@@ -63,6 +79,7 @@ impl Agent {
             address: address.clone(),
             role_bead: format!("hq-{}-role", address.role()),
             machine: machine.to_owned(),
+            asleep: None,
         });
         Ok(bead)
     }

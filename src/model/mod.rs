@@ -33,6 +33,7 @@ pub mod record;
 pub mod reporter;
 pub mod request;
 pub mod review;
+pub mod roll;
 pub mod scope;
 pub mod search_tree;
 pub mod secrets;

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod backup;
 pub mod checkpoint;
+pub mod control;
 pub mod convoy;
 pub mod decay;
 pub mod demo;

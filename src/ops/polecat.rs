@@ -18,6 +18,7 @@ use crate::model::address::Address;
 use crate::model::agent::pool_name;
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Name};
+use crate::ops::control;
 use crate::runtime::process;
 use crate::store::lock::KernelLock;
 use crate::town::{RigPlace, Town};
@@ -161,7 +162,7 @@ pub fn idle(town: &Town, place: &RigPlace, first: Option<&Address>) -> Result<Op
         let address: Address = address?;
         let Address::Polecat(rig, name) = &address else { continue };
         let is_here = *rig == place.rig.name && ground(place, &sandbox(place, name))? == Ground::Worktree;
-        if is_here && state.hook(&address)?.is_none() {
+        if is_here && state.hook(&address)?.is_none() && control::asleep(place, &address)?.is_none() {
             return Ok(Some(address));
         }
     }
@@ -179,6 +180,7 @@ pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
             return Err(Error::refused(format!("{address} runs on another machine ({})", agent.machine))
                 .hint("sling to the rig, which takes a polecat of this machine"));
         }
+        control::check_awake(place, address)?;
     }
     if let Some(hook) = place.ledger.state()?.hook(address)? {
         return Err(Error::refused(format!("{address} already has {} on its hook", hook.bead))
@@ -192,7 +194,7 @@ fn try_take(town: &Town, place: &RigPlace, address: &Address) -> Result<Option<T
         return Err(Error::usage(format!("{address} is no polecat")).hint("name a rig or <rig>/polecats/<name>"));
     };
     let Some(lock) = KernelLock::try_take(&lock_path(place, address))? else { return Ok(None) };
-    if place.ledger.state()?.hook(address)?.is_some() {
+    if place.ledger.state()?.hook(address)?.is_some() || control::asleep(place, address)?.is_some() {
         return Ok(None);
     }
     // A session without a hook has handed in and was told to end; give it no second life in a reused sandbox.

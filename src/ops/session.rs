@@ -14,6 +14,7 @@ use crate::model::address::Address;
 use crate::model::agent::Backend;
 use crate::model::hook::Hook;
 use crate::name::base36;
+use crate::ops::control::{self, halt};
 use crate::ops::{install, polecat};
 use crate::runtime::launch::{self, Launch, Line};
 use crate::runtime::process::{self, Session};
@@ -96,7 +97,13 @@ impl Run {
 
     /// Starts it, or answers the session that runs; types the first words of a new one into its terminal.
     fn start(&self, town: &Town, launch: &Launch) -> Result<Started> {
+        halt::check(town, launch.agent.rig())?;
         let session = launch::start(&town.runtime_dir(), launch)?;
+        if let Err(error) = halt::check(town, launch.agent.rig()) {
+            // A stop that came meanwhile may have looked for sessions before this one was there.
+            process::stop(&town.runtime_dir(), &launch.agent, 0)?;
+            return Err(error);
+        }
         let is_new = session.id == launch.session;
         let is_prompted = match (&session.pane, &self.typed) {
             (Some(pane), Some((ready, text))) if is_new => Some(first_words(pane, ready, text)?),
@@ -123,6 +130,7 @@ pub fn start(town: &Town, place: &RigPlace, hook: &Hook, run: &Run) -> Result<St
     let Address::Polecat(_, name) = &hook.agent else {
         return Err(Error::refused(format!("{} has no sandbox to run in", hook.agent)));
     };
+    control::check_awake(place, &hook.agent)?;
     let dir = polecat::sandbox(place, name);
     if !dir.is_dir() {
         return Err(Error::not_found(format!("the sandbox {} is gone", dir.display()))
@@ -151,6 +159,11 @@ pub fn start_hooked(town: &Town, agent: &Address) -> Result<Started> {
     let (place, hook, run) = hooked(town, agent)?;
     // As a sling does, so that of two that start it one waits and finds it running.
     let _turn = polecat::turn_of(&place, &hook.bead)?;
+    // Whoever had the turn before may have taken the work off the hook.
+    if !place.ledger.state()?.hook(agent)?.is_some_and(|now| now.is_same(&hook)) {
+        return Err(Error::conflict(format!("{} has just been taken off the hook of {agent}", hook.bead))
+            .hint("gt hook shows what is there now"));
+    }
     start(town, &place, &hook, &run)
 }
 
@@ -189,6 +202,14 @@ pub fn start_again(town: &Town, agent: &Address) -> Result<Started> {
     }
 }
 
+/// Whether an agent is set for the mayor to be.
+///
+/// # Errors
+/// Refused, when it is not trusted here; corrupt, when configuration cannot be read.
+pub fn has_mayor(town: &Town) -> Result<bool> {
+    Ok(choose_for(town, None, "mayor", None, None)?.is_some())
+}
+
 /// Starts the mayor's session in its directory, or answers the one that runs.
 ///
 /// # Errors
@@ -213,6 +234,7 @@ pub fn start_mayor(town: &Town) -> Result<Started> {
 
 /// Where the mayor's session runs, and how.
 fn mayors(town: &Town) -> Result<(PathBuf, Run)> {
+    halt::check(town, None)?;
     let dir = town.root.join("mayor");
     let run = choose_for(town, None, "mayor", None, None)?.ok_or_else(|| {
         Error::refused("no agent command is configured for the town").hint(

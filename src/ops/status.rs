@@ -13,6 +13,7 @@ use crate::model::bead::{IssueType, Status};
 use crate::model::brief::Facts as _;
 use crate::model::merge_request::MrState;
 use crate::name::Name;
+use crate::ops::control::halt::{self, Stop};
 use crate::ops::convoy::{self, Asked, Summary};
 use crate::ops::machine;
 use crate::ops::polecat::{self, Listed};
@@ -78,6 +79,9 @@ pub struct TownStatus {
     pub machines: Option<Vec<machine::Listed>>,
     /// Its open convoys.
     pub convoys: Vec<Summary>,
+    /// Emergency stops that stand on this machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<Stop>,
     /// Its rigs on this machine.
     pub rigs: Vec<RigStatus>,
     /// Rigs that are registered but not on this machine.
@@ -105,6 +109,7 @@ pub fn look(town: &Town, all_machines: bool) -> Result<TownStatus> {
         mail_unread: unread.letters.len(),
         machines: all_machines.then(|| machine::list(town)).transpose()?,
         convoys: convoy::list(town, &Asked::default())?.stories.into_iter().map(|story| story.summary).collect(),
+        stops: halt::standing(town, &here)?,
         rigs: places.iter().map(|place| look_at(town, place)).collect::<Result<_>>()?,
         elsewhere,
         now: town.now,

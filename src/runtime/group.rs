@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
@@ -13,6 +14,11 @@ use crate::env;
 
 /// The variable that carries the mark. Processes that leave the group (`setsid`, daemons) still carry it.
 pub(super) const MARK: &str = "GT_RUN";
+
+/// How often it is looked for processes that go on though their group was stopped.
+const HOLDS_MAX: u32 = 100;
+/// How long between two looks.
+const HOLD_EVERY: Duration = Duration::from_millis(5);
 
 /// Whom the environment is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +93,32 @@ impl Group<'_> {
         table.into_iter().filter(is_ours).map(|row| row.pid).collect()
     }
 
+    /// Stops those that live where they are, but for `spared`; tells whether none goes on. What a process starts while it
+    /// is looked for is found in the next look.
+    pub(super) fn hold(&self, by_group: bool, spared: Option<u32>) -> bool {
+        for _ in 0..HOLDS_MAX {
+            let is_member =
+                |row: &Row| (by_group && row.group == self.leader) || mark_of(row.pid).is_some_and(|mark| mark == self.mark);
+            let goes_on = |row: &Row| Some(row.pid) != spared && !row.is_stopped && is_member(row);
+            let going: Vec<Row> = table().unwrap_or_default().into_iter().filter(goes_on).collect();
+            if going.is_empty() {
+                return true;
+            }
+            for row in going {
+                signal_held(row.pid, Signal::STOP, || row_of(row.pid).is_some_and(|row| is_member(&row)));
+            }
+            std::thread::sleep(HOLD_EVERY);
+        }
+        false
+    }
+
+    /// Whether all that live but `spared` are stopped, and there is one.
+    pub(super) fn is_held(&self, by_group: bool, spared: Option<u32>) -> bool {
+        let members = self.members(by_group).into_iter().filter(|pid| Some(*pid) != spared);
+        let stopped: Vec<bool> = members.filter_map(row_of).map(|row| row.is_stopped).collect();
+        !stopped.is_empty() && stopped.iter().all(|is_stopped| *is_stopped)
+    }
+
     /// Sends `signal` to the group (`by_group`: the leader is known to be ours) and to all that carry the mark.
     pub(super) fn signal(&self, signal: Signal, by_group: bool) {
         if by_group {
@@ -145,16 +177,22 @@ pub(super) fn pid_of(pid: u32) -> Option<Pid> {
 struct Row {
     pid: u32,
     group: u32,
+    is_stopped: bool,
+}
+
+/// The living process `pid`.
+fn row_of(pid: u32) -> Option<Row> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(Row { pid, group: group_in(&stat)?, is_stopped: is_stopped_in(&stat) })
 }
 
 /// All living processes but this one; `None` where there is no `/proc`.
 fn table() -> Option<Vec<Row>> {
-    std::fs::metadata("/proc/self/stat").ok()?;
+    has_table().then_some(())?;
     let me = std::process::id();
     let rows = std::fs::read_dir("/proc").ok()?.filter_map(|entry| {
         let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some(Row { pid, group: group_in(&stat)? }).filter(|row| row.pid != me)
+        row_of(pid).filter(|row| row.pid != me)
     });
     Some(rows.collect())
 }
@@ -165,6 +203,16 @@ fn group_in(stat: &str) -> Option<u32> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     let state = fields.next()?;
     if matches!(state, "Z" | "X" | "x") { None } else { fields.nth(1)?.parse().ok() }
+}
+
+/// Whether a line of `/proc/<pid>/stat` is of a process that a signal or a tracer has stopped.
+fn is_stopped_in(stat: &str) -> bool {
+    stat.rfind(')').is_some_and(|at| matches!(stat[at + 1..].split_whitespace().next(), Some("T" | "t")))
+}
+
+/// Whether processes can be told one by one here.
+pub(super) fn has_table() -> bool {
+    std::fs::metadata("/proc/self/stat").is_ok()
 }
 
 /// The mark in the environment that a process was started with; `None` also for other people's processes.
@@ -184,6 +232,8 @@ mod tests {
         assert_eq!(group_in("12 (a) b (c)) S 1 77 12 0 -1"), Some(77));
         assert_eq!(group_in("12 (dead) Z 1 77 12 0 -1"), None);
         assert_eq!(group_in(""), None);
+        assert!(is_stopped_in("12 (a) T) T 1 77") && is_stopped_in("12 (a) t 1 77"));
+        assert!(!is_stopped_in("12 (a) T) S 1 77") && !is_stopped_in(""));
     }
 
     #[test]

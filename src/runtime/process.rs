@@ -59,6 +59,30 @@ impl Session {
     fn group(&self) -> Group<'_> {
         Group { leader: self.pid, mark: &self.mark }
     }
+
+    /// The process that is not stopped with the others: tmux lets the first one of a terminal go on at once, which only
+    /// waits for the agent that it started.
+    fn spared(&self) -> Option<u32> {
+        self.pane.as_ref().map(|_| self.pid)
+    }
+
+    /// Stops all its processes where they are, until [`Session::go_on`]; tells whether none of them goes on. Where
+    /// processes cannot be told one by one, none is stopped.
+    #[must_use]
+    pub fn hold(&self) -> bool {
+        group::has_table() && self.group().hold(self.is_alive(), self.spared())
+    }
+
+    /// Lets its stopped processes go on.
+    pub fn go_on(&self) {
+        self.group().signal(Signal::CONT, self.is_alive());
+    }
+
+    /// Whether its processes are stopped.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.group().is_held(self.is_alive(), self.spared())
+    }
 }
 
 /// The running session of `agent`; `None` when there is none.
@@ -126,6 +150,50 @@ pub fn stop(runtime_dir: &Path, agent: &Address, grace_millis: u64) -> Result<bo
     ended
 }
 
+/// How a session that was asked to end took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// There was none.
+    Nobody,
+    /// It ended.
+    Ended,
+    /// It goes on.
+    Stays,
+}
+
+/// Asks the session of `agent` to end, which is the first half of [`stop`], and waits at most `grace_millis` for it.
+///
+/// # Errors
+/// Io, when the record cannot be read.
+pub fn ask(runtime_dir: &Path, agent: &Address, grace_millis: u64) -> Result<Asked> {
+    let Some(session) = last(runtime_dir, agent)?.filter(|session| session.boot == boot()) else { return Ok(Asked::Nobody) };
+    let by_group = session.is_alive();
+    if session.group().members(by_group).is_empty() {
+        return Ok(Asked::Nobody);
+    }
+    let has_ended = signal_and_wait(&session.group(), by_group, Signal::TERM, grace_millis);
+    Ok(if has_ended { Asked::Ended } else { Asked::Stays })
+}
+
+/// Sends `signal` and waits until nobody is left; tells whether that came in time.
+fn signal_and_wait(group: &Group<'_>, by_group: bool, signal: Signal, wait_millis: u64) -> bool {
+    group.signal(signal, by_group);
+    // Who was stopped hears of it when it goes on.
+    group.signal(Signal::CONT, by_group);
+    let watch = Stopwatch::start();
+    let mut pause_millis = 2;
+    loop {
+        if group.members(by_group).is_empty() {
+            return true;
+        }
+        if watch.millis() >= wait_millis {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(pause_millis));
+        pause_millis = (pause_millis * 2).min(50);
+    }
+}
+
 fn stop_processes(session: &Session, grace_millis: u64) -> Result<bool> {
     let group = session.group();
     // The group is ours while its leader is the one that was started. Once that was seen, its number stays
@@ -138,18 +206,8 @@ fn stop_processes(session: &Session, grace_millis: u64) -> Result<bool> {
         rustix::process::setpgid(None, None).or_fail(Kind::External, || "leave the session's process group")?;
     }
     for (signal, wait_millis) in [(Signal::TERM, grace_millis), (Signal::KILL, KILL_MILLIS_MAX)] {
-        group.signal(signal, by_group);
-        let watch = Stopwatch::start();
-        let mut pause_millis = 2;
-        loop {
-            if group.members(by_group).is_empty() {
-                return Ok(true);
-            }
-            if watch.millis() >= wait_millis {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(pause_millis));
-            pause_millis = (pause_millis * 2).min(50);
+        if signal_and_wait(&group, by_group, signal, wait_millis) {
+            return Ok(true);
         }
     }
     Err(Error::external(format!("the session of {} (process {}) does not die", session.agent, session.pid))
@@ -208,6 +266,7 @@ mod tests {
         a_missing_agent_program_is_one_clear_error,
         an_agent_that_fails_by_itself_is_not_a_missing_one,
         two_that_stop_a_session_at_once_both_succeed,
+        a_held_session_stands_still_with_its_children_until_it_goes_on,
     }
 
     fn launch(dir: &TempDir, backend: Backend, command: &str) -> Launch {
@@ -322,6 +381,24 @@ mod tests {
             stopping.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(stops.iter().all(Result::is_ok) && stops.iter().any(|stopped| matches!(stopped, Ok(true))));
+    }
+
+    fn a_held_session_stands_still_with_its_children_until_it_goes_on(backend: Backend) {
+        let dir = TempDir::new().unwrap();
+        let count = "n=0; while :; do n=$((n+1)); echo $n >FILE.new; mv FILE.new FILE; sleep 0.01; done";
+        let own = format!("({}) & {}", count.replace("FILE", "child"), count.replace("FILE", "own"));
+        let session = start(dir.path(), &launch(&dir, backend, &own)).unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+        wait_until("both count", || !read("own").is_empty() && !read("child").is_empty());
+        assert!(!session.is_held() && session.hold() && session.is_held() && session.is_alive());
+        let counts = (read("own"), read("child"));
+        std::thread::sleep(Duration::from_millis(150));
+        assert_eq!((read("own"), read("child")), counts);
+        session.go_on();
+        wait_until("both count again", || read("own") != counts.0 && read("child") != counts.1);
+        // Who is held hears that it shall end.
+        assert!(session.hold() && ask(dir.path(), &session.agent, 5_000).unwrap() == Asked::Ended);
+        assert_eq!(ask(dir.path(), &session.agent, 100).unwrap(), Asked::Nobody);
     }
 
     #[test]

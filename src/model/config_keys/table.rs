@@ -279,6 +279,12 @@ pub const KEYS: &[Key] = &[
         help: "How often it looks at least, when nothing has changed for long or nobody can be reached",
     },
     Key {
+        name: "up.mayor",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Whether gt up starts the mayor, where an agent is set for the town",
+    },
+    Key {
         name: "target.protect",
         key_type: KeyType::Bool,
         default: "false",

@@ -18,6 +18,7 @@ use crate::ledger::State;
 use crate::model::merge_request::MrState;
 use crate::model::plan::{self, Action, Places, Running, Trial, width};
 use crate::name::BeadId;
+use crate::ops::control::halt;
 use crate::ops::gates::{Happening, Memo, Outcome, Subject, TrialId};
 use crate::runtime::room;
 use crate::time;
@@ -149,6 +150,8 @@ impl Queue<'_> {
     /// # Errors
     /// As [`super::run`].
     pub(super) fn round(&mut self, course: &mut Course, stacker: &mut Stacker<'_>, say: &mut dyn FnMut(&Event)) -> Result<Next> {
+        // What is under way ends with this queue, and is taken up by the next.
+        halt::check(self.town, Some(&self.place.rig.name))?;
         course.rounds += 1;
         if course.rounds > ROUNDS_MAX {
             return Err(Error::bug(format!("the queue of {} did not come to rest", self.target())));

@@ -86,6 +86,7 @@ use crate::model::gate::Gate;
 use crate::model::merge_request::{Force, OnConflict};
 use crate::model::review::Rule;
 use crate::name::{BeadId, Name};
+use crate::ops::control::halt;
 use crate::ops::gates::{Rules, Subject, TrialId, Trials, Yard};
 use crate::ops::post;
 use crate::ops::protect;
@@ -110,7 +111,8 @@ pub use profile::profile;
 pub use retry::retry;
 pub use revert::{Reverted, revert};
 pub use review::{Diff, Reviewed, approve, comment, diff, reject};
-pub use station::{Started, Station, Stopped, start, station, stop};
+pub use rights::{check_overseer, check_steers};
+pub use station::{Started, Station, Stopped, end, start, station, stop};
 pub use stats::stats;
 pub use submit::{Filed, Ground, Handed, Submission, check_pin, file_mr, ground, mode_for, submit};
 pub use why::{GateStory, Overview, Story, TargetOverview, status, why};
@@ -227,6 +229,7 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
+    halt::check(town, Some(&place.rig.name))?;
     let drained = work_targets(town, place, only, say)?;
     // After what somebody waits for. A guard that cannot stand keeps nothing from landing.
     if let Err(error) = protect::refresh(town, place) {

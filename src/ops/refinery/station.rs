@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::model::address::Address;
 use crate::model::agent::Backend;
 use crate::name::base36;
+use crate::ops::control::halt;
 use crate::ops::gates::Yard;
 use crate::ops::session;
 use crate::runtime::launch::{self, Launch, Line};
@@ -64,6 +65,7 @@ pub fn station(town: &Town, place: &RigPlace) -> Result<Station> {
 pub fn start(town: &Town, place: &RigPlace) -> Result<Started> {
     rights::check_steers(&town.me, "start the refinery")?;
     check_home(town, place)?;
+    halt::check(town, Some(&place.rig.name))?;
     let agent = Address::Refinery(place.rig.name.clone());
     let was_running = process::find(&town.runtime_dir(), &agent)?.is_some();
     let session = format!("refinery-{}", base36(u64::try_from(town.now.millis()).unwrap_or(0)));
@@ -98,6 +100,14 @@ pub fn start(town: &Town, place: &RigPlace) -> Result<Started> {
 /// Refused, when the identity may not; external, when it does not die.
 pub fn stop(town: &Town, place: &RigPlace) -> Result<Stopped> {
     rights::check_steers(&town.me, "stop the refinery")?;
+    end(town, place)
+}
+
+/// The same for those who may stop the whole town.
+///
+/// # Errors
+/// External, when it does not die.
+pub fn end(town: &Town, place: &RigPlace) -> Result<Stopped> {
     let was_running = process::stop(&town.runtime_dir(), &Address::Refinery(place.rig.name.clone()), GRACE_MILLIS)?;
     if was_running {
         // Gates have process groups of their own. The kernel may take a moment to give a dead process's lock back; another

@@ -13,6 +13,7 @@ use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::model::request::SlingRequest;
 use crate::model::scope::Machine;
 use crate::name::BeadId;
+use crate::ops::control::halt;
 use crate::ops::{machine, post};
 use crate::town::{RigPlace, Town};
 
@@ -107,6 +108,10 @@ pub struct Served {
 /// # Errors
 /// Corrupt, when the ledger cannot be read; as every transaction.
 pub fn serve(town: &Town, place: &RigPlace) -> Result<Vec<Served>> {
+    if halt::check(town, Some(&place.rig.name)).is_err() {
+        // What was asked waits for the end of the stop.
+        return Ok(Vec::new());
+    }
     let (requests, _) = place.ledger.state()?.all::<SlingRequest>("requests")?;
     let mut all = Vec::new();
     for request in requests.into_iter().filter(|request| request.machine == town.machine) {

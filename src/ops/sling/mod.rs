@@ -22,6 +22,7 @@ use crate::model::hook::Hook;
 use crate::model::merge_request::Way;
 use crate::model::record;
 use crate::name::{BeadId, base36};
+use crate::ops::control::halt;
 use crate::ops::polecat::{self, Ground, Taken};
 use crate::ops::refinery;
 use crate::ops::session;
@@ -142,6 +143,9 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
     if ledger.store.dir() != place.ledger.store.dir() {
         return Err(Error::refused(format!("{bead_id} does not belong to rig {}", place.rig.name))
             .hint(format!("an id's prefix names its scope; file the work there: gt bead create … --rig {}", place.rig.name)));
+    }
+    if !plan.no_start {
+        halt::check(town, Some(&place.rig.name))?;
     }
     // Held from the checks to the transaction, so that of many slings one makes a worktree and the others wait to see it taken.
     let _turn = polecat::turn_of(place, &bead_id)?;
