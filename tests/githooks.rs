@@ -267,6 +267,25 @@ fn a_rig_of_an_older_version_gets_them_and_hooks_from_elsewhere_are_told() {
 }
 
 #[test]
+fn hooks_whose_laying_was_killed_stand_after_the_next_and_theirs_is_kept() {
+    let yard = Yard::new();
+    yard.town.gt("config set git.hooks false --rig widgets").succeeds();
+    yard.theirs("pre-receive", "exit 0");
+    let theirs = std::fs::read_to_string(yard.hook("pre-receive")).unwrap();
+    // As it is when one was killed between giving theirs its second name and writing ours.
+    std::fs::hard_link(yard.hook("pre-receive"), yard.hook("pre-receive.local")).unwrap();
+    yard.town.gt("config unset git.hooks --rig widgets").succeeds();
+    let told = yard.town.gt("maintain --rig widgets").succeeds();
+    assert!(std::fs::read_to_string(yard.hook("pre-receive")).unwrap().contains("gt hub rules"), "{}", told.stdout);
+    assert_eq!(std::fs::read_to_string(yard.hook("pre-receive.local")).unwrap(), theirs);
+    // Two of theirs: that one is told, and all others stand.
+    std::fs::remove_file(yard.hook("pre-push")).unwrap();
+    yard.theirs("pre-receive", "exit 1");
+    yard.town.gt("maintain --rig widgets");
+    assert!(yard.hook("pre-push").exists());
+}
+
+#[test]
 fn a_push_into_a_rigs_repository_brings_branches_and_never_a_ledger_that_lost_something() {
     let yard = Yard::new();
     let clone = yard.town.base().join("clone");

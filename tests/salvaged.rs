@@ -68,3 +68,15 @@ fn a_salvage_is_dropped_by_people_and_whose_it_was_and_nobody_else() {
     assert!(town.gt("salvage list --rig widgets").succeeds().stdout.contains("nothing is saved"));
     town.gt_args(&["salvage", "drop", &name, "--rig", "widgets"]).fails_with(3);
 }
+
+#[test]
+fn one_that_is_damaged_is_named_and_hides_no_other() {
+    let (town, rig, name) = salvaged();
+    let file = rig.dir.join(".repo.git/refs/gt/salvage/widgets/polecats/bread/1");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "1234567890123456789012345678901234567890\n").unwrap();
+    let listed = list(&town);
+    assert!(listed.iter().any(|one| text_at(one, &["/name"]) == name), "{listed:?}");
+    assert!(listed.iter().any(|one| one.to_string().contains("damaged")), "{listed:?}");
+    town.gt("salvage show toast --rig widgets").succeeds();
+}

@@ -79,7 +79,8 @@ impl Shim {
     pub(crate) fn lay(self, dir: &Path) -> Result<()> {
         let (hook, other) = (self.path(dir), self.local(dir));
         let found = self.look(dir)?;
-        if found == Found::Other {
+        // Who was killed in between had given it its second name already.
+        if found == Found::Other && !is_one_file(&hook, &other) {
             // A second name and then our own file over the first: at no moment is there no hook.
             std::fs::hard_link(&hook, &other).or_fail(Kind::Refused, || {
                 format!("keep the hook {} as {}.local, of which there is one", hook.display(), self.name)
@@ -88,14 +89,13 @@ impl Shim {
         let is_newest = std::fs::read(&hook).is_ok_and(|bytes| bytes == self.text.as_bytes());
         if !is_newest {
             std::fs::create_dir_all(dir.join("hooks")).or_fail(Kind::Io, || format!("make {}/hooks", dir.display()))?;
-            write_file(&hook, self.text.as_bytes())?;
+            // Executable before it stands: git passes over a hook that is not. Git runs no file of this name.
+            let fresh = dir.join("hooks").join(format!("{}.gt-new", self.name));
+            write_file(&fresh, self.text.as_bytes())?;
+            make_executable(&fresh)?;
+            std::fs::rename(&fresh, &hook).or_fail(Kind::Io, || format!("write {}", hook.display()))?;
         }
-        let deed = || format!("make {} executable", hook.display());
-        let mode = std::fs::metadata(&hook).or_fail(Kind::Io, deed)?.permissions().mode();
-        if mode & 0o111 != 0o111 {
-            std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).or_fail(Kind::Io, deed)?;
-        }
-        Ok(())
+        make_executable(&hook)
     }
 
     /// Takes it out of the repository `dir`, puts back the hook that was there, and tells whether there was one of ours.
@@ -113,6 +113,21 @@ impl Shim {
     }
 }
 
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| std::fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    id(one).is_some() && id(one) == id(other)
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    let deed = || format!("make {} executable", path.display());
+    let mode = std::fs::metadata(path).or_fail(Kind::Io, deed)?.permissions().mode();
+    if mode & 0o111 == 0o111 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).or_fail(Kind::Io, deed)
+}
+
 /// Lays all hooks into `dir` and keeps polecats from moving `branches`, and no others. Done again it changes nothing.
 ///
 /// # Errors
@@ -122,7 +137,9 @@ pub fn lay_all(dir: &Path, branches: &BTreeSet<String>) -> Result<()> {
         let lines: Vec<String> = branches.iter().map(|branch| format!("refs/heads/{branch}\n")).collect();
         write_file(&dir.join(TARGETS), lines.concat().as_bytes())?;
     }
-    ALL.iter().try_for_each(|shim| shim.lay(dir))
+    // One that cannot be laid keeps none of the others from standing.
+    let laid: Vec<Result<()>> = ALL.iter().map(|shim| shim.lay(dir)).collect();
+    laid.into_iter().collect()
 }
 
 /// Takes all of them away, with the list of branches.

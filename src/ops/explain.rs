@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::model::address::Address;
 use crate::model::bead::{Bead, Status};
 use crate::model::brief::Brief;
@@ -90,7 +90,11 @@ fn at_work(town: &Town, bead: &Bead, told: &mut Explained) -> Result<()> {
         told.because.push(format!("{who} has it"));
         return Ok(());
     };
-    let place = agent.rig().and_then(|rig| town.rig(rig).ok());
+    let place = match agent.rig().map(|rig| town.rig(rig)) {
+        // A rig that was removed has no hooks; one that cannot be read may well.
+        Some(Err(error)) if error.kind == Kind::NotFound => None,
+        place => place.transpose()?,
+    };
     let hook = place.map(|place| place.ledger.state()?.hook(&agent)).transpose()?.flatten().filter(|hook| hook.bead == bead.id);
     match hook {
         None => {
@@ -129,9 +133,11 @@ fn in_review(town: &Town, bead: &Bead, told: &mut Explained) -> Result<()> {
     if !row.release.is_empty() {
         told.next.push(row.release);
     }
-    let is_worked = place.map(|place| refinery::status(town, &place)).transpose()?;
-    let is_worked = is_worked.is_some_and(|queue| queue.targets.iter().any(|one| one.target == row.target && one.is_worked));
-    if !is_worked {
+    let Some(place) = place else { return Ok(()) };
+    if place.rig.home != town.machine {
+        told.because.push(format!("its queue is worked on machine {}", place.rig.home));
+        told.next.push("what happens there is told by gt sync".to_owned());
+    } else if !refinery::is_worked(&place, &row.target)? {
         told.because.push("nobody works that queue at this moment".to_owned());
         told.next.push("gt mq run --once, or gt refinery start".to_owned());
     }

@@ -72,7 +72,8 @@ pub struct Dropped {
 pub fn list(place: &RigPlace, agent: Option<&Address>) -> Result<Vec<Saved>> {
     let mut all = Vec::new();
     for (name, commit) in place.ledger.store.refs_below(tree::SALVAGE)? {
-        let saved = read(place, &name, commit)?;
+        // One that is damaged hides no other.
+        let saved = read(place, &name, commit).unwrap_or_else(|error| damaged(place, &name, commit, &error));
         all.extend(Some(saved).filter(|saved| agent.is_none_or(|agent| saved.agent == agent.to_string())));
     }
     all.sort_by(|a, b| (b.saved_at, &b.name).cmp(&(a.saved_at, &a.name)));
@@ -92,6 +93,20 @@ fn read(place: &RigPlace, ref_name: &str, commit: ObjectId) -> Result<Saved> {
         saved_at: commits::committed_at(store, commit)?,
         what: message.lines().skip(1).filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
     })
+}
+
+/// What can be told of a salvage whose commit cannot be read.
+fn damaged(place: &RigPlace, ref_name: &str, commit: ObjectId, error: &Error) -> Saved {
+    let name = ref_name.strip_prefix(tree::SALVAGE).unwrap_or(ref_name).to_owned();
+    Saved {
+        agent: name.rsplit_once('/').map_or(name.clone(), |(agent, _)| agent.to_owned()),
+        name,
+        rig: place.rig.name.to_string(),
+        commit: commit.to_string(),
+        head: None,
+        saved_at: Moment::from_millis(0),
+        what: vec![format!("damaged: {}", error.line())],
+    }
 }
 
 /// The one that `text` names: its name, the whole ref, or the beginning of its commit's id; or the newest of an agent.

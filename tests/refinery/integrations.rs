@@ -5,7 +5,7 @@ use gastown::model::bead::{Bead, IssueType, Status};
 use gastown::model::hook::Hook;
 use gastown::model::merge_request::{Mode, MrState};
 use gastown::name::BeadId;
-use gastown::ops::refinery::{Ending, integration};
+use gastown::ops::refinery::{self, Ending, integration};
 
 use super::crash::run_and_kill;
 use super::world::{World, git};
@@ -274,4 +274,58 @@ fn a_killed_creation_or_filing_is_done_by_the_next_call() {
     town.gt("mq run --once --rig widgets").succeeds();
     assert_eq!(town.status(&epic), "closed");
     town.fsck();
+}
+
+#[test]
+fn what_is_tested_for_the_branch_when_the_whole_is_filed_waits_for_it_and_is_not_left_behind() {
+    let world = World::new();
+    let epic = epic(&world);
+    let branch = begin(&world, &epic);
+    let first = child(&world, &epic, "a", "main");
+    world.gate("test", "test ! -e bad");
+    world.submit(&first, "a").unwrap();
+    refinery::run(&world.town(), &world.rig(), &mut |_| {}).unwrap();
+    let (begun, go) = (world.base().join("begun"), world.base().join("go"));
+    world.gate(
+        "test",
+        &format!("test ! -e late || {{ touch {}; until test -e {}; do sleep 0.02; done; }}", begun.display(), go.display()),
+    );
+    let late = child(&world, &epic, "late", "main");
+    let late = world.submit(&late, "late").unwrap();
+    let base = world.base().to_owned();
+    let whole = std::thread::scope(|scope| {
+        let filed = scope.spawn(|| {
+            let mut filed = None;
+            super::meanwhile::when_there(&begun, || filed = land(&World::reopen(&base), &epic, true).unwrap().mr);
+            std::fs::write(&go, "").unwrap();
+            filed.unwrap()
+        });
+        refinery::run(&world.town(), &world.rig(), &mut |_| {}).unwrap();
+        filed.join().unwrap()
+    });
+    refinery::run(&world.town(), &world.rig(), &mut |_| {}).unwrap();
+    assert_eq!([&whole, &late].map(|mr| world.mr(mr).state), [MrState::Landed, MrState::Landed]);
+    assert_eq!(world.mr(&late).target, "main", "it went where all of the branch went");
+    assert!(world.files("main").contains(&"late".to_owned()));
+    assert!(
+        world.rig().ledger.store.read_ref(&format!("refs/heads/{branch}")).unwrap().is_none(),
+        "nothing was left on the branch"
+    );
+    world.is_sound();
+}
+
+#[test]
+fn a_retry_of_what_was_sent_back_from_a_branch_that_has_ended_goes_where_the_branch_went() {
+    let mut world = World::with_gate();
+    let epic = epic(&world);
+    begin(&world, &epic);
+    let [good, bad] = ["good", "bad"].map(|name| child(&world, &epic, name, "main"));
+    world.submit(&good, "good").unwrap();
+    let bad = world.submit(&bad, "bad").unwrap();
+    assert_eq!(world.run().unwrap().evicted, std::slice::from_ref(&bad));
+    land(&world, &epic, true).unwrap();
+    world.run().unwrap();
+    let again = refinery::retry(&world.town_as("overseer"), &world.rig(), &bad, Some("once more")).unwrap();
+    assert_eq!(world.mr(&again.mr).target, "main");
+    assert_eq!(world.run().unwrap().evicted, [again.mr]);
 }

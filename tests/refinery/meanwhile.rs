@@ -20,7 +20,7 @@ fn slow(world: &World) -> std::path::PathBuf {
 }
 
 /// Waits until the gate has begun, from another thread, and then has it `happen`.
-fn when_there(file: &Path, happen: impl FnOnce() + Send) {
+pub fn when_there(file: &Path, happen: impl FnOnce() + Send) {
     let watch = Stopwatch::start();
     while !file.exists() {
         assert!(watch.millis() < MILLIS_MAX, "the gate never began");
@@ -145,4 +145,48 @@ fn a_batch_whose_push_loses_the_race_is_tested_once_more_as_it_is_and_nobody_is_
     assert_eq!((told, stacks), (1, vec![mrs.clone(), mrs]));
     assert_eq!(git(&origin, &["rev-parse", "main"]), world.tip("main"));
     world.is_sound();
+}
+
+#[test]
+fn a_gate_that_is_only_reported_keeps_nobody_waiting_who_comes_while_it_runs() {
+    let world = World::new();
+    let (begun, go) = (world.base().join("begun"), world.base().join("go"));
+    world.gate("test", "test ! -e bad");
+    world.gate("slow", &format!("touch {}; until test -e {}; do sleep 0.02; done", begun.display(), go.display()));
+    world.set("gates.slow.required", "false");
+    world.set("gates.worktrees", "2");
+    let (_, first) = world.request("a", &[("a", "x\n")]);
+    let base = world.base().to_owned();
+    let bead = world.bead("b");
+    world.branch("b", "main", &[("b", "x\n")]);
+    let filing = World::submission(&bead, "b");
+    let second = std::thread::scope(|scope| {
+        let later = scope.spawn(|| {
+            let mut second = None;
+            when_there(&begun, || second = Some(World::reopen(&base).file(&filing).unwrap()));
+            let second = second.unwrap();
+            let watch = Stopwatch::start();
+            let lands = || World::reopen(&base).mr(&second).state == MrState::Landed;
+            while !lands() && watch.millis() < MILLIS_MAX {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            let has_landed = lands();
+            std::fs::write(&go, "").unwrap();
+            (second, has_landed)
+        });
+        refinery::run(&world.town(), &world.rig(), &mut |_| {}).unwrap();
+        later.join().unwrap()
+    });
+    assert!(second.1, "it waited for a gate that is only reported");
+    assert_eq!([&first, &second.0].map(|mr| world.mr(mr).state), [MrState::Landed, MrState::Landed]);
+    world.is_sound();
+}
+
+#[test]
+fn plugins_that_cannot_be_read_keep_nothing_from_landing() {
+    let mut world = World::with_gate();
+    std::fs::write(world.rig_dir().join("plugins"), "no directory").unwrap();
+    let mrs = world.requests(&["a"]);
+    assert_eq!(world.run().unwrap().landed, mrs);
+    assert!(world.lines().iter().any(|line| line.contains("plugins")), "{:#?}", world.lines());
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gastown::error::Kind;
 use gastown::model::merge_request::MrState;
+use gastown::model::protocol::Protocol;
 use gastown::ops::refinery::Event;
 
 use super::world::{World, git};
@@ -84,16 +85,19 @@ fn a_remote_that_is_away_keeps_the_queue_waiting_with_its_greens() {
 }
 
 #[test]
-fn a_remote_that_refuses_is_told_and_the_landing_waits_for_it() {
+fn a_remote_that_refuses_is_told_and_what_waits_can_be_withdrawn_or_lands_when_it_takes_it() {
     let mut world = World::with_gate();
     let origin = world.with_origin();
     let hook = write_hook(&origin, "#!/bin/sh\necho no landing today >&2\nexit 1\n");
     let mrs = world.requests(&["a"]);
     let error = world.run().unwrap_err();
     assert_eq!(error.kind, Kind::External);
-    assert_eq!(world.mr(&mrs[0]).state, MrState::Landing);
+    // Nothing landed, so nothing is open.
+    assert_eq!(world.mr(&mrs[0]).state, MrState::Queued);
+    assert!(world.rig().ledger.state().unwrap().intents().unwrap().is_empty());
     std::fs::remove_file(&hook).unwrap();
     assert_eq!(world.run().unwrap().landed, mrs, "{:#?}", world.lines());
+    assert_eq!(world.runs(), 0, "what was gated stays so");
     assert_eq!(of(&origin, "main"), world.tip("main"));
     world.is_sound();
 }
@@ -110,4 +114,28 @@ fn a_landing_killed_around_its_push_is_finished_by_the_next_run() {
         assert_eq!((of(&origin, "main"), world.runs()), (world.tip("main"), 0), "{step}");
         world.is_sound();
     }
+}
+
+#[test]
+fn a_landing_whose_remote_falls_silent_is_finished_later_and_others_are_gated_meanwhile() {
+    let mut world = World::with_gate();
+    let origin = world.with_origin();
+    let first = world.requests(&["a"]);
+    assert!(super::crash::run_and_kill(&world, "land.pushed", 1));
+    let hidden = origin.with_extension("away");
+    std::fs::rename(&origin, &hidden).unwrap();
+    std::fs::create_dir(&origin).unwrap();
+    let second = world.requests(&["b"]);
+    let drained = world.run().unwrap();
+    assert_eq!((drained.landed.len(), drained.waiting_for_remote.len()), (0, 1), "{:#?}", world.lines());
+    assert_eq!(world.runs(), 1, "the new one is gated: {:#?}", world.lines());
+    assert_eq!(world.mr(&first[0]).state, MrState::Landing);
+    std::fs::remove_dir(&origin).unwrap();
+    std::fs::rename(&hidden, &origin).unwrap();
+    world.run().unwrap();
+    assert!(first.iter().chain(&second).all(|mr| world.mr(mr).state == MrState::Landed), "{:#?}", world.lines());
+    let merged = world.mail().into_iter().filter(|mail| matches!(mail, Protocol::Merged { mr, .. } if *mr == first[0])).count();
+    // To the witness and to the author, once each.
+    assert!(merged <= 2, "{merged} letters");
+    world.is_sound();
 }

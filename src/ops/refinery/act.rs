@@ -31,7 +31,6 @@ impl Queue<'_> {
                 None => Err(Error::bug("what was green together does not stack")),
             },
             Action::Test(Places::NONE) => {
-                course.baseline = Some(stack.tip);
                 let subject = Subject { stack: Vec::new(), commit: stack.tip, tree: stack.tip_tree, base: stack.tip };
                 self.test(course, subject, memo, say)
             }
@@ -77,7 +76,9 @@ impl Queue<'_> {
                 course.losses.forget();
                 Ok(Next::Again)
             }
-            Attempt::RemoteAway(_) | Attempt::Waiting | Attempt::Merged => Ok(Next::Rest),
+            // Whatever else waits is gated meanwhile.
+            Attempt::RemoteAway(_) => Ok(Next::Again),
+            Attempt::Waiting | Attempt::Merged => Ok(Next::Shut),
             Attempt::Closed => Ok(Next::Again),
             Attempt::Dropped(loss) => {
                 say(&Event::Raced { target: self.target().to_owned(), reason: loss.reason.clone() });
@@ -127,6 +128,9 @@ impl Queue<'_> {
         }
         let waits = course.under_way.is_empty() && self.is_alone;
         if let Some(trial) = self.begin(&subject, &tasks, waits, say)? {
+            if subject.stack.is_empty() {
+                course.baseline = Some(subject.base);
+            }
             course.under_way.push((trial, subject));
             course.started += 1;
         }

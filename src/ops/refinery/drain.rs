@@ -10,7 +10,7 @@ use super::look::{self, Outlook};
 use super::losses::Losses;
 use super::permit::{self, Hindered, Permits};
 use super::stack::{self, Stack};
-use super::{Drained, Queue};
+use super::{Drained, Queue, integration};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::git::merge::Stacker;
@@ -64,6 +64,8 @@ pub(super) enum Next {
     Wait,
     /// Something has changed: plan again.
     Again,
+    /// A landing waits for a pull request: nothing is done on this target before that is settled.
+    Shut,
 }
 
 /// What was heard of trials.
@@ -126,18 +128,18 @@ impl Queue<'_> {
     /// As [`super::run`].
     pub(super) fn set_out(&mut self, say: &mut dyn FnMut(&Event)) -> Result<bool> {
         let is_free = self.recover(say)?;
-        if is_free {
-            self.call_plugins(say)?;
+        // They advise: one that cannot be read or called is in nobody's way.
+        if is_free && let Err(error) = self.call_plugins(say) {
+            say(&Event::LeftBehind { what: "what plugins think of it".to_owned(), reason: error.line() });
         }
         Ok(is_free)
     }
 
-    /// Ends what the queue still has under way when nothing of it can move any more.
+    /// Notes who is still held when nothing of the queue can move any more.
     ///
     /// # Errors
     /// As [`super::run`].
-    pub(super) fn wind_up(&mut self, drained: &mut Drained, say: &mut dyn FnMut(&Event)) -> Result<()> {
-        self.see_out(say)?;
+    pub(super) fn note_held_back(&self, drained: &mut Drained) -> Result<()> {
         let state = self.place.ledger.state()?;
         let held = look::requests(&state)?.into_iter().filter(|request| request.mr.state == MrState::Held);
         let target = self.target();
@@ -168,6 +170,11 @@ impl Queue<'_> {
         let store = &place.ledger.store;
         let tip = self.tip(say)?;
         let state = place.ledger.state()?;
+        if integration::whole_of(place, &state, self.target())?.is_some() {
+            // Filed since this queue was begun; the next run holds those that wait.
+            course.under_way.drain(..).for_each(|(trial, _)| self.trials.cancel(trial));
+            return Ok(Next::Rest);
+        }
         let outlook = Outlook::read(&state, self.target(), &self.rules, time::now()?)?;
         let hindered = self.hindered(&state, &outlook.waiting, course, say)?;
         let waiting = outlook.waiting.iter().filter(|request| !course.unjudged.contains(&request.bead.id));
@@ -186,7 +193,9 @@ impl Queue<'_> {
         }
         let gates = self.gates.clone();
         let known = Known { store, outlook: &outlook, gates: &gates, stack: &stack };
-        let landable = hindered.landable(&stack.ids(stack.placed.len()));
+        // One landing at a time: what is open was left by a remote that did not answer, and is settled by the next run.
+        let may_land = !tip.is_remote_away && !has_intent(&state, self.target())?;
+        let landable = if may_land { hindered.landable(&stack.ids(stack.placed.len())) } else { 0 };
         let (rest, outlook) = permit::rest(self.outlook(course, &known, stacker)?, landable);
         let actions = rest.actions(plan::plan(&outlook));
         if !matches!(actions[..], [Action::SetAside(_)]) {
@@ -195,9 +204,13 @@ impl Queue<'_> {
         }
         let mut next = if course.under_way.is_empty() { Next::Rest } else { Next::Wait };
         for action in actions {
-            let is_off = matches!(action, Action::Land(_)) && tip.is_remote_away;
+            let is_off = matches!(action, Action::Land(_)) && !may_land;
             if !is_off {
                 next = next.max(self.act(course, &known, stacker, action, say)?);
+            }
+            if next == Next::Shut {
+                course.under_way.drain(..).for_each(|(trial, _)| self.trials.cancel(trial));
+                break;
             }
         }
         Ok(next)
@@ -289,7 +302,6 @@ impl Queue<'_> {
                 return Ok(());
             }
             if course.baseline != Some(subject.base) {
-                course.baseline = Some(subject.base);
                 let target = Subject { stack: Vec::new(), commit: subject.base, tree, base: subject.base };
                 self.test(course, target, &memo, say)?;
                 return Ok(());
@@ -322,6 +334,11 @@ impl Queue<'_> {
         self.note_hindered(waiting, &hindered, say)?;
         Ok(hindered)
     }
+}
+
+/// Whether a landing on `target` is open.
+fn has_intent(state: &State<'_>, target: &str) -> Result<bool> {
+    Ok(state.intents()?.iter().any(|intent| intent.target == target))
 }
 
 impl Course {

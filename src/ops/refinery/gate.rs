@@ -44,19 +44,6 @@ impl Queue<'_> {
         }
     }
 
-    /// Waits for gates that are only reported, and were still running when their trees were decided.
-    ///
-    /// # Errors
-    /// Io or corrupt, when a run cannot be recorded.
-    pub(super) fn see_out(&mut self, say: &mut dyn FnMut(&Event)) -> Result<()> {
-        while self.trials.under_way().next().is_some() {
-            if let Some(happening) = self.trials.next(WAIT_MILLIS_MAX)? {
-                self.tell(happening, say);
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn tell(&mut self, happening: Happening, say: &mut dyn FnMut(&Event)) {
         match happening {
             Happening::Started { trial, gate, .. } => {

@@ -8,7 +8,7 @@ use super::look::Request;
 use super::permit::Hindered;
 use super::stack::{Misfit, Stack};
 use crate::error::Result;
-use crate::model::gate::Landing;
+use crate::model::gate::{Intent, Landing};
 use crate::model::merge_request::{HeldFor, MergeRequest, MrState};
 use crate::name::BeadId;
 
@@ -36,6 +36,8 @@ impl Queue<'_> {
         let mut has_left = false;
         for aside in &stack.aside {
             match &aside.why {
+                // A landing whose remote did not answer in time is finished as such, by the next run.
+                Misfit::Contained(_) if self.is_under_way(&aside.request)? => {}
                 Misfit::Contained(commit) => {
                     self.note_contained(&aside.request, *commit, say)?;
                     has_left = true;
@@ -58,6 +60,13 @@ impl Queue<'_> {
             }
         }
         Ok(has_left)
+    }
+
+    /// Whether a landing of `request` is open.
+    fn is_under_way(&self, request: &Request) -> Result<bool> {
+        let id = &request.bead.id;
+        let is_of = |intent: &Intent| intent.landings.iter().any(|landing| landing.mr == *id);
+        Ok(request.mr.state == MrState::Landing && self.place.ledger.state()?.intents()?.iter().any(is_of))
     }
 
     /// The target, whose `commit` has it, contains the change already: moved by hand, or made there too.

@@ -58,13 +58,14 @@ pub fn look_again(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) ->
     let subject = Subject { stack: Vec::new(), commit: look.commit, tree, base: look.commit };
     let tasks = Memo::of(&runs, &rules, now).tasks_named(tree, &look.gates);
     let Some(trial) = trials.start(&subject, &tasks)? else { return Ok(false) };
-    let mut reds = BTreeSet::new();
+    let (mut reds, mut is_recorded) = (BTreeSet::new(), false);
     loop {
         match trials.next(LOOK_MILLIS)? {
             Some(Happening::Started { gate, .. }) => {
                 say(&Event::GateStarted { gate, stack: Vec::new(), tree: tree.to_string() });
             }
             Some(Happening::Ended { run, .. }) => {
+                is_recorded = true;
                 reds.extend((run.verdict == Verdict::Red && run.required).then(|| run.gate.clone()));
                 say(&Event::ended(&run));
             }
@@ -77,7 +78,8 @@ pub fn look_again(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) ->
         let (target, tip) = (place.rig.target.clone(), look.commit.to_string());
         say(&Event::FalseGreen { target, tip, gates: reds.into_iter().collect() });
     }
-    Ok(true)
+    // One that could not even begin would be looked at again without rest.
+    Ok(is_recorded || look::mark(place)? != mark)
 }
 
 /// What is worth a run: first the tree on which a gate said both, the one asked least; then the tip, when nothing was

@@ -210,6 +210,25 @@ fn of_branch(state: &State<'_>, branch: &str) -> Result<Option<(Bead, Integratio
     Ok(all.find(|(_, integration)| integration.is_open() && integration.branch == branch))
 }
 
+/// Where work for `target` goes now: that of an integration branch that has ended goes where all of it went.
+///
+/// # Errors
+/// Corrupt, when beads cannot be read.
+pub(super) fn followed(state: &State<'_>, target: &str) -> Result<String> {
+    let mut branch = target.to_owned();
+    let epics = state.beads_of(&IssueType::Epic)?;
+    let all: Vec<Integration> = epics.iter().filter_map(|bead| Integration::of(bead).ok().flatten()).collect();
+    // Each ended one is followed once, so that a ring of them ends.
+    for _ in 0..=all.len() {
+        if all.iter().any(|one| one.is_open() && one.branch == branch) {
+            break;
+        }
+        let Some(ended) = all.iter().find(|one| !one.is_open() && one.branch == branch) else { break };
+        branch.clone_from(&ended.target);
+    }
+    Ok(branch)
+}
+
 /// Whether `branch` is the open integration branch of an epic.
 pub(super) fn is_open_branch(state: &State<'_>, branch: &str) -> Result<bool> {
     Ok(of_branch(state, branch)?.is_some())

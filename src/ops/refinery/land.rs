@@ -16,7 +16,7 @@ use super::revert::in_full;
 use super::stack::Stack;
 use super::{Queue, Turn, integration, pull};
 use crate::env::crash_point;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::git::merge::Stacker;
 use crate::git::{commits, program, promised, worktree};
 use crate::ledger::{Change, State, tree};
@@ -98,11 +98,18 @@ impl Queue<'_> {
         let forced = self.force.as_ref().map(|force| format!(" without gates: {}", first_line(&force.reason)));
         let subject = format!("land {} on {}{}", count(intent.landings.len()), intent.target, forced.unwrap_or_default());
         self.transact("land", subject, |change| {
+            if let Some(whole) = integration::whole_of(self.place, change.before(), &intent.target)? {
+                return Ok(Some(format!("all of {} is about to land as {whole}", intent.target)));
+            }
+            if change.before().intents()?.iter().any(|other| other.target == intent.target && other.id != intent.id) {
+                return Ok(Some(format!("another landing on {} is open", intent.target)));
+            }
             let mut announced = Vec::new();
             for landing in &intent.landings {
                 let bead = change.bead(&landing.mr)?;
                 let mut request = Request { mr: MergeRequest::of(&bead)?, bead };
-                if !request.mr.state.is_live() || request.mr.head != landing.head {
+                let is_same = request.mr.head == landing.head && request.mr.target == intent.target;
+                if !request.mr.state.is_live() || !is_same {
                     // Nothing was put yet: a request that is landing has an intent, always.
                     return Ok(Some(format!("{} was withdrawn or replaced", landing.mr)));
                 }
@@ -146,6 +153,12 @@ impl Queue<'_> {
         match self.move_target(&self.turn, intent, say)? {
             Moved::Yes => {}
             Moved::Away(reason) => return Ok(Attempt::RemoteAway(reason)),
+            Moved::Refused(reason) => {
+                // Nothing landed, so nothing is left open: the requests can be withdrawn or held like others that wait.
+                self.call_off(intent)?;
+                return Err(Error::external(format!("the remote does not take {}: {reason}", intent.target))
+                    .hint("what was gated stays so; once the remote takes it: gt mq run --once"));
+            }
             Moved::Lost(reason) => {
                 self.call_off(intent)?;
                 return Ok(Attempt::Dropped(Loss::race(reason)));

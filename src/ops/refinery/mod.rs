@@ -93,7 +93,7 @@ use crate::ops::protect;
 use crate::ops::rig;
 use crate::ops::shims;
 use crate::store::lock::KernelLock;
-use crate::time;
+use crate::time::{self, Stopwatch};
 use crate::town::{RigPlace, Town};
 
 use clerk::Clerk;
@@ -115,7 +115,7 @@ pub use rights::{check_overseer, check_steers};
 pub use station::{Started, Station, Stopped, end, start, station, stop};
 pub use stats::stats;
 pub use submit::{Filed, Ground, Handed, Submission, check_pin, file_mr, ground, mode_for, submit};
-pub use why::{GateStory, Overview, Story, TargetOverview, status, why};
+pub use why::{GateStory, Overview, Story, TargetOverview, is_worked, status, why};
 
 /// The exclusive turn to move one target of a rig; the kernel ends it with its process.
 pub struct Turn {
@@ -230,7 +230,8 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
     halt::check(town, Some(&place.rig.name))?;
-    let drained = work_targets(town, place, only, say)?;
+    // What goes wrong with one target keeps nothing from what is owed to the others.
+    let drained = work_targets(town, place, only, say);
     // After what somebody waits for. A guard that cannot stand keeps nothing from landing.
     if let Err(error) = protect::refresh(town, place) {
         say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
@@ -239,8 +240,9 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
         say(&Event::LeftBehind { what: "the git hooks".to_owned(), reason: error.line() });
     }
     // Each landing and each request that leaves may free a polecat, or make a task needless.
-    resolve::hand_out(town, place, say)?;
-    Ok(drained)
+    let handed_out = resolve::hand_out(town, place, say);
+    let drained = drained?;
+    handed_out.map(|()| drained)
 }
 
 fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
@@ -254,12 +256,12 @@ fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut 
     let yard = Yard::take(town, place)?;
     recover::drop_stray_pins(place, &yard)?;
     let rules = Rules::read(town, place, &town.machine)?;
-    let drained = turns::Turns::new(town, place, &yard, rules, only).work(targets, say)?;
-    if !drained.landed.is_empty() {
+    let drained = turns::Turns::new(town, place, &yard, rules, only).work(targets, say);
+    if drained.as_ref().map_or(true, |drained| !drained.landed.is_empty()) {
         // Readers follow when they are clean; the landing stands without them.
         let _ = rig::refresh_readers(place);
     }
-    Ok(drained)
+    drained
 }
 
 /// How long [`serve`] rests when nothing happens; a remote target is looked at this often too.
@@ -294,10 +296,12 @@ pub fn serve(
         if let Err(error) = post::deliver(town) {
             complain(&error);
         }
+        let watch = Stopwatch::start();
         loop {
             let seen = place.ledger.tip()?;
-            // Looked at after `seen` was read, so that nothing falls between; mail alone wakes nobody.
-            if look::mark(place)? != before || !place.ledger.wait_for_change(seen, rest_millis)? {
+            // Looked at after `seen` was read, so that nothing falls between; mail alone wakes nobody, and makes no rest longer.
+            let left_millis = rest_millis.saturating_sub(watch.millis());
+            if look::mark(place)? != before || !place.ledger.wait_for_change(seen, left_millis)? {
                 break;
             }
         }

@@ -18,7 +18,8 @@ use crate::town::RigPlace;
 const LOOKS_MAX: u32 = 2;
 
 impl Queue<'_> {
-    /// Settles every open intent of this target; false when one must wait for its remote.
+    /// Settles every open intent of this target; false when one waits for its pull request. One whose remote does not
+    /// answer stays open: nothing lands before it is settled, and what waits is gated meanwhile.
     ///
     /// The turn is held, so whoever wrote them is dead.
     ///
@@ -30,10 +31,10 @@ impl Queue<'_> {
         for intent in intents.into_iter().filter(|intent| intent.target == target) {
             let outcome = match self.settle_intent(&intent, say) {
                 Ok(Some(outcome)) => outcome,
-                Ok(None) => return Ok(false),
+                Ok(None) => return Ok(self.clerk.is_none() && intent.pull_request.is_none()),
                 Err(error) if error.kind == Kind::External && self.place.rig.land_remote => {
                     say(&Event::RemoteAway { reason: error.line() });
-                    return Ok(false);
+                    return Ok(self.clerk.is_none() && intent.pull_request.is_none());
                 }
                 Err(error) => return Err(error),
             };

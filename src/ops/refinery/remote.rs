@@ -20,6 +20,8 @@ pub(super) enum Moved {
     Yes,
     /// It went elsewhere; why.
     Lost(String),
+    /// The remote has it as it was, and does not take the landing; what it said.
+    Refused(String),
     /// Nobody can tell; what the remote said.
     Away(String),
 }
@@ -137,7 +139,6 @@ impl Queue<'_> {
                 Some(_) | None => return Ok(Moved::Lost(format!("{} moved at the remote meanwhile", turn.target))),
             }
         }
-        Err(Error::external(format!("the remote does not take {}: {refusal}", turn.target))
-            .hint("the landing stays recorded; once the remote takes it: gt mq run --once"))
+        Ok(Moved::Refused(refusal))
     }
 }

@@ -144,9 +144,9 @@ pub(super) fn hand_out(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event
     Ok(())
 }
 
-/// Slings `task` to `agent`; where no command starts agents it is only assigned, and whoever runs that polecat finds it.
+/// Slings `task` to `agent`; where nothing starts agents it is only assigned, and whoever runs that polecat finds it.
 fn assign(town: &Town, place: &RigPlace, task: &BeadId, agent: &Address) -> Result<Slung> {
-    let no_start = config::command(town, Some(place), "agent.command")?.is_none();
+    let no_start = config::chosen(town, Some(place), "polecat", None)?.is_none();
     sling::sling(town, &Plan { bead: task.to_string(), target: Some(agent.to_string()), no_start, ..Plan::default() })
 }
 
@@ -181,5 +181,6 @@ fn end_task(town: &Town, place: &RigPlace, task: &BeadId, mr: &BeadId) -> Result
 /// Corrupt, when the request cannot be read.
 pub(super) fn target_of(state: &State<'_>, task: &Bead) -> Result<Option<String>> {
     let Some(mr) = resolves(task) else { return Ok(None) };
-    Ok(state.find_bead(&mr)?.and_then(|bead| MergeRequest::of(&bead).ok()).map(|mr| mr.target))
+    let request = state.find_bead(&mr)?.and_then(|bead| MergeRequest::of(&bead).ok());
+    request.map(|mr| super::integration::followed(state, &mr.target)).transpose()
 }

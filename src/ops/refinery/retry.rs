@@ -1,5 +1,6 @@
 //! The same head once more: a new request for what was sent back or withdrawn.
 
+use super::integration;
 use super::look::{self, object_id};
 use super::profile::profile;
 use super::resolve;
@@ -52,12 +53,13 @@ pub fn retry(town: &Town, place: &RigPlace, id: &BeadId, insist: Option<&str>) -
     let deed = town.deed("retry", format!("retry {old}{}", forced.unwrap_or_default()));
     let id = place.ledger.transact(&deed, |change| change.mint(&place.rig.prefix, "mr-"))?;
     commits::pin(store, &tree::mr_pin(&id), head, &[base])?;
+    let target = integration::followed(&state, &mr.target)?;
     let handed = Handed {
         id,
         rig: &place.rig.name,
         source,
         branch: &mr.branch,
-        target: &mr.target,
+        target: &target,
         head: mr.head.clone(),
         base: mr.base.clone(),
         tree: mr.tree.clone(),

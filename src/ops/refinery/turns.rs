@@ -79,17 +79,18 @@ impl<'a> Turns<'a> {
             if self.rounds(say) {
                 continue;
             }
-            if !self.sides.iter().any(|side| side.stand == Stand::Waits) {
+            // Gates that are only reported keep nobody waiting: who comes meanwhile is seen to.
+            let is_busy = |side: &Side<'_>| side.stand != Stand::Over && side.queue.trials.under_way().next().is_some();
+            if !self.sides.iter().any(|side| side.stand == Stand::Waits || is_busy(side)) {
                 break;
             }
             self.wait(say)?;
         }
         for side in &mut self.sides {
-            let target = side.queue.target().to_owned();
             let mut note = Drained::default();
             let ended = side.queue.tidy_pull_branch(say).and_then(|()| match side.stand {
                 Stand::Over => Ok(()),
-                _ => side.queue.wind_up(&mut note, &mut |event| tell(&mut self.drained, &target, event, say)),
+                _ => side.queue.note_held_back(&mut note),
             });
             self.drained.held.extend(note.held);
             self.drained.runs += side.queue.runs;
@@ -174,6 +175,7 @@ impl<'a> Turns<'a> {
                 Ok(Next::Again) => Stand::Due,
                 Ok(Next::Wait) => Stand::Waits,
                 Ok(Next::Rest) => Stand::Rests,
+                Ok(Next::Shut) => Stand::Shut,
                 Err(error) => {
                     self.fault.get_or_insert(error);
                     Stand::Over

@@ -98,6 +98,14 @@ pub struct Story {
     pub intent: Option<Intent>,
 }
 
+/// Whether a process of this machine works the queue of `target` now.
+///
+/// # Errors
+/// Io, when its lock cannot be looked at.
+pub fn is_worked(place: &RigPlace, target: &str) -> Result<bool> {
+    Ok(KernelLock::try_take(&super::Turn::lock_path(place, target))?.is_none())
+}
+
 /// How the queues of a rig stand.
 ///
 /// # Errors
@@ -132,7 +140,7 @@ pub fn status(town: &Town, place: &RigPlace) -> Result<Overview> {
         targets.push(TargetOverview {
             tip: tip.map(|tip| tip.to_string()),
             is_certified,
-            is_worked: KernelLock::try_take(&super::Turn::lock_path(place, &target))?.is_none(),
+            is_worked: is_worked(place, &target)?,
             queued: of_target().count() - held,
             held,
             control: controls.iter().find(|control| control.target == target).cloned(),

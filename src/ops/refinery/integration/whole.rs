@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use gix::ObjectId;
+
 use super::{Ending, Integrated, open_one, remove_branch, tip_of};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::commits;
@@ -39,7 +41,7 @@ pub fn land(town: &Town, place: &RigPlace, epic: &BeadId, force: bool) -> Result
     });
     let (from, onto) = (from?, onto?);
     if store.is_ancestor(from, onto)? {
-        return end_now(town, place, epic, force);
+        return end_now(town, place, epic, from, force);
     }
     let deed = town.deed("integration", format!("land the integration branch {} of {epic}", integration.branch));
     let id = place.ledger.transact(&deed, |change| change.mint(&place.rig.prefix, "mr-"))?;
@@ -64,6 +66,7 @@ pub fn land(town: &Town, place: &RigPlace, epic: &BeadId, force: bool) -> Result
     };
     let filed = place.ledger.transact(&deed, |change| {
         check_pin(store, &handed)?;
+        check_quiet(change, place, &integration, from)?;
         let left_open = check_done(change, epic, force)?;
         file_mr(change, &handed)?;
         let mut bead = change.bead(epic)?;
@@ -114,8 +117,19 @@ fn check_done(change: &Change<'_>, epic: &BeadId, force: bool) -> Result<Vec<Bea
         .hint("finish it first, or land what there is with --force: the rest goes to the target then"))
 }
 
+/// Refuses while something lands on the branch, or has since it was looked at: that would be left behind.
+fn check_quiet(change: &Change<'_>, place: &RigPlace, integration: &Integration, from: ObjectId) -> Result<()> {
+    let branch = &integration.branch;
+    let is_landing = change.before().intents()?.iter().any(|intent| intent.target == *branch);
+    let tip = place.ledger.store.read_ref(&format!("refs/heads/{branch}"))?;
+    if is_landing || tip != Some(from) {
+        return Err(Error::conflict(format!("work lands on {branch} at this moment")).hint("try again"));
+    }
+    Ok(())
+}
+
 /// The target has all of the branch: nothing is to be merged.
-fn end_now(town: &Town, place: &RigPlace, epic: &BeadId, force: bool) -> Result<Integrated> {
+fn end_now(town: &Town, place: &RigPlace, epic: &BeadId, from: ObjectId, force: bool) -> Result<Integrated> {
     let deed = town.deed("integration", format!("end the integration branch of {epic}"));
     let (integration, left_open) = place.ledger.transact(&deed, |change| {
         let left_open = check_done(change, epic, force)?;
@@ -123,6 +137,7 @@ fn end_now(town: &Town, place: &RigPlace, epic: &BeadId, force: bool) -> Result<
         let Some(mut integration) = Integration::of(&bead)?.filter(Integration::is_open) else {
             return Err(Error::conflict(format!("the integration branch of {epic} ended meanwhile")).hint("try again"));
         };
+        check_quiet(change, place, &integration, from)?;
         end_in(change, &mut integration)?;
         integration.put_into(&mut bead);
         if !bead.status.is_closed() {
