@@ -105,6 +105,19 @@ pub fn lookup(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Option
     Layers::of(town, place).lookup(key)
 }
 
+/// Every value that is set for `key`: the town's, that of `place`, the machine's; only when this machine trusts each.
+///
+/// # Errors
+/// Refused, when one came with a project or by sync and was not trusted here yet; as [`lookup`].
+pub fn stacked(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Vec<Setting>> {
+    let all = Layers::of(town, place).stacked(key)?;
+    let trust = if all.is_empty() { Trust::default() } else { Trust::read(town)? };
+    match all.iter().find(|setting| !trust.allows(place, setting)) {
+        Some(setting) => Err(not_trusted(place, setting)),
+        None => Ok(all),
+    }
+}
+
 /// All values that are set or have a default, for the town or for `place`.
 ///
 /// # Errors
@@ -153,10 +166,14 @@ pub fn trusted(town: &Town, place: Option<&RigPlace>, key: &str) -> Result<Optio
     if Trust::read(town)?.allows(place, &setting) {
         return Ok(Some(setting));
     }
-    let scope = scope_name(place, setting.source);
+    Err(not_trusted(place, &setting))
+}
+
+fn not_trusted(place: Option<&RigPlace>, setting: &Setting) -> Error {
+    let (key, scope) = (&setting.key, scope_name(place, setting.source));
     let rig = place.filter(|_| setting.source == Source::Rig).map(|place| format!(" --rig {}", place.rig.name));
     let what = format!("the command in {key} of {scope} did not come from this machine and is not trusted here");
-    Err(Error::refused(what).hint(format!("read it with gt trust, then allow it: gt trust {key}{}", rig.unwrap_or_default())))
+    Error::refused(what).hint(format!("read it with gt trust, then allow it: gt trust {key}{}", rig.unwrap_or_default()))
 }
 
 /// The name under which a scope's commands are pinned.

@@ -35,6 +35,8 @@ pub enum Var {
     Editor,
     /// `PATH`: where programs are looked up.
     Path,
+    /// `HOME`: where a person's own files lie.
+    Home,
     /// `NO_COLOR`: no colour unless `--color always` asks for it.
     NoColor,
     /// `TERM`: what the terminal is; a `dumb` one gets no colour.
@@ -65,6 +67,7 @@ impl Var {
             Self::Visual => "VISUAL",
             Self::Editor => "EDITOR",
             Self::Path => "PATH",
+            Self::Home => "HOME",
             Self::NoColor => "NO_COLOR",
             Self::Term => "TERM",
             Self::GtPager => "GT_PAGER",

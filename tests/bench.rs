@@ -97,6 +97,7 @@ const GROUPS: &[Group] = &[
     ("list", reads::list),
     ("reindex", reads::reindex),
     ("mail", reads::mail),
+    ("turns", reads::turns),
     ("hook", reads::hook),
     ("sync", syncs::all),
     ("transfer", transfers::all),

@@ -47,6 +47,7 @@ mod refinery;
 mod refusals;
 mod reporters;
 mod runtime;
+mod runtime_hooks;
 mod salvaged;
 mod schema;
 mod stats;

@@ -36,13 +36,20 @@ const LINES: &[(&str, &str, &str)] = &[
 ];
 
 /// A town with a rig, no agent chosen, and stand-ins of these names.
-struct Place {
-    town: Town,
-    rig: Rig,
+pub struct Place {
+    pub town: Town,
+    pub rig: Rig,
 }
 
 impl Place {
+    /// Without runtime hooks, which are given by words of their own.
     fn new(programs: &[&str]) -> Self {
+        let place = Self::with_hooks(programs);
+        place.gt(&["config", "set", "agent.hooks", "false"]).succeeds();
+        place
+    }
+
+    pub fn with_hooks(programs: &[&str]) -> Self {
         let town = Town::new();
         let rig = town.rig("widgets");
         for name in programs {
@@ -52,26 +59,26 @@ impl Place {
     }
 
     /// A command that finds the stand-ins.
-    fn here(&self) -> Gt<'_> {
+    pub fn here(&self) -> Gt<'_> {
         self.town.here().var("PATH", &path_of(&self.town))
     }
 
-    fn gt(&self, args: &[&str]) -> Outcome {
+    pub fn gt(&self, args: &[&str]) -> Outcome {
         self.here().args(args)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub fn file(&self, name: &str) -> String {
         let path = self.rig.dir.join("polecats/toast").join(name);
         std::fs::read_to_string(path).unwrap_or_default().trim_end().to_owned()
     }
 
     /// How the stand-in was called, when it is done writing.
-    fn called(&self) -> String {
+    pub fn called(&self) -> String {
         self.town.until("the agent has written how it was called", || !self.file("argv.txt").is_empty());
         self.file("argv.txt").replace('\n', "|")
     }
 
-    fn stop(&self) {
+    pub fn stop(&self) {
         self.gt(&["session", "stop", TOAST]).succeeds();
         for name in ["argv.txt", "env.txt", "input.txt"] {
             let _ = std::fs::remove_file(self.rig.dir.join("polecats/toast").join(name));
@@ -298,7 +305,7 @@ fn what_comes_from_elsewhere_chooses_no_program_here() {
     two().args(&["sync"]).succeeds();
     pair.two.until("it is slung", || pair.two.status(&asked) == "hooked");
     let session = pair.two.gt("--json session list").json().to_string();
-    assert!(session.contains("pi -p 'Run gt prime and do what it says.'"), "{session}");
+    assert!(session.contains("pi --extension ") && session.contains(" -p 'Run gt prime and do what it says.'"), "{session}");
 }
 
 #[test]

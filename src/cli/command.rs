@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::bead::Question as _;
 use super::out::Out;
 use super::{
-    backup, bead, config, control, convoy, demo, done, explain, flatten, gate, handoff, hub, machine, mail, maintain, mq, nudge,
-    plugin, polecat, redact, refinery, reindex, rig, roll, salvage, schema, stats, sync, town, work,
+    backup, bead, config, control, convoy, demo, done, explain, flatten, gate, handoff, hooks, hub, machine, mail, maintain, mq,
+    nudge, plugin, polecat, prime_hook, redact, refinery, reindex, rig, roll, salvage, schema, signal, stats, sync, town, work,
 };
 use crate::error::Result;
 use crate::town::{Start, Town};
@@ -26,6 +26,9 @@ pub(super) enum Command {
     Sling(work::SlingArgs),
     Unsling(work::UnslingArgs),
     Hook(work::HookArgs),
+    Hooks(hooks::HooksArgs),
+    Signal(signal::SignalArgs),
+    Guard(signal::GuardArgs),
     Prime(work::PrimeArgs),
     Done(done::DoneArgs),
     Handoff(handoff::HandoffArgs),
@@ -138,6 +141,14 @@ impl Command {
             Self::Schema(schema) => return schema.run(out),
             // What a prompt is told of its mail must not fail with the town.
             Self::Mail(mail) => return mail.run(|| find_town(start, out), out),
+            // Nor must what an agent's program asks at its turns.
+            Self::Signal(signal) => return Ok(signal.run(|| find_own(start, out), out)),
+            Self::Guard(guard) => return guard.run(start, out),
+            Self::Prime(prime) => {
+                if let Some(runtime) = prime.form.hook {
+                    return Ok(prime_hook::run(prime, runtime, || find_own(start, out), out));
+                }
+            }
             _ => {}
         }
         let town = &find_town(start, out)?;
@@ -157,6 +168,13 @@ fn find_town(start: &Start, out: Out) -> Result<Town> {
     Ok(town)
 }
 
+/// The same, but no copy of a town.
+fn find_own(start: &Start, out: Out) -> Result<Town> {
+    let town = find_town(start, out)?;
+    town.hq.check_own()?;
+    Ok(town)
+}
+
 /// Runs a command that wants a town.
 fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
     match command {
@@ -170,6 +188,7 @@ fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
         Command::Sling(args) => Ok(out.show(&args.run(town)?)),
         Command::Unsling(args) => Ok(out.show(&args.run(town)?)),
         Command::Hook(args) => Ok(out.show(&args.run(town)?)),
+        Command::Hooks(args) => args.run(town, out),
         Command::Prime(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Done(args) => args.run(town, out),
         Command::Handoff(args) => args.run(town, out),
@@ -287,6 +306,9 @@ fn deferred_first() -> Vec<clap::Command> {
         later::<work::SlingArgs>("sling"),
         later::<work::UnslingArgs>("unsling"),
         later::<work::HookArgs>("hook"),
+        later::<hooks::HooksArgs>("hooks"),
+        later::<signal::SignalArgs>("signal"),
+        later::<signal::GuardArgs>("guard"),
         later::<work::PrimeArgs>("prime"),
         later::<done::DoneArgs>("done"),
         later::<handoff::HandoffArgs>("handoff"),

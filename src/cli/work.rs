@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::prime_hook::HookForm;
 use crate::cli::schema::Answer;
 use crate::env::{self, Var};
 use crate::error::Result;
@@ -250,7 +251,10 @@ impl Show for Hung {
 ///
 /// Example: gt prime
 #[derive(Args)]
-pub struct PrimeArgs {}
+pub struct PrimeArgs {
+    #[command(flatten)]
+    pub(super) form: HookForm,
+}
 
 impl PrimeArgs {
     /// Primes; within a session it marks the start of work.

@@ -55,6 +55,25 @@ impl<'s> Layers<'s> {
         Ok(Some(setting(known.parse(known.default)?, Source::Default)))
     }
 
+    /// Every value that is set for `key`: the town's, the rig's, the machine's.
+    ///
+    /// # Errors
+    /// As [`super::lookup`].
+    pub fn stacked(&self, key: &str) -> Result<Vec<Setting>> {
+        let known = config_keys::find(key)?;
+        let setting = |value: Value, source: Source| Setting { key: key.to_owned(), value, source };
+        let mut all = Vec::new();
+        for layer in self.layers.iter().rev() {
+            if let Some(value) = layer.value(key)? {
+                all.push(setting(known.check(value)?, layer.source));
+            }
+        }
+        if let Some(text) = self.town.hq.store.repo.config_snapshot().string(config_keys::git_name(key).as_str()) {
+            all.push(setting(known.parse(&text.to_string())?, Source::Machine));
+        }
+        Ok(all)
+    }
+
     /// Keys that the ledgers set, of newer versions too.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub enum KeyType {
     Words,
     /// The name of an agent; it runs only on machines that trust it.
     Agent,
+    /// An object of JSON; it takes effect only on machines that trust it.
+    Object,
 }
 
 /// A configuration key.
@@ -98,7 +100,7 @@ impl Key {
     /// Whether its value takes effect on a machine only when its text was trusted there.
     #[must_use]
     pub fn is_pinned(&self) -> bool {
-        let runs = matches!(self.key_type, KeyType::Command | KeyType::Pairs | KeyType::Words | KeyType::Agent);
+        let runs = matches!(self.key_type, KeyType::Command | KeyType::Pairs | KeyType::Words | KeyType::Agent | KeyType::Object);
         runs || self.name.starts_with("agents.")
     }
 
@@ -124,6 +126,7 @@ impl Key {
             KeyType::Pairs => words(is_pair),
             KeyType::Words => words(is_plain_text),
             KeyType::Agent => value.as_str().is_some_and(is_word),
+            KeyType::Object => value.is_object(),
         };
         if fits {
             return Ok(value);
@@ -160,6 +163,10 @@ impl Key {
             KeyType::Words => list_of(text, is_plain_text).ok_or_else(|| {
                 wrong("a list of words").hint("separate them by spaces and quote what has spaces; nothing is expanded")
             }),
+            KeyType::Object => match serde_json::from_str(text) {
+                Ok(value @ Value::Object(_)) => Ok(value),
+                _ => Err(wrong("an object of JSON").hint("for example '{\"model\": \"opus\"}'")),
+            },
             KeyType::Agent if is_word(text) => Ok(Value::from(text)),
             KeyType::Agent => Err(wrong("the name of an agent").hint("gt config agent list shows them")),
         }

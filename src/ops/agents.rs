@@ -13,6 +13,8 @@ use crate::town::{RigPlace, Town};
 
 /// The keys of an agent; the program last, so that one half set is none.
 const FIELDS: [&str; 7] = ["args", "env", "model_flag", "prompt", "ready", "terminal", "command"];
+/// What is laid over its runtime hooks, which are set by themselves.
+const HOOKS: [&str; 3] = ["hooks", "hooks.mayor", "hooks.polecat"];
 
 /// An agent that can be chosen.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -123,7 +125,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, name: &str
 /// Not found, when nothing is set of it there; as [`trust::unset`].
 pub fn remove(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, name: &str) -> Result<()> {
     let (mut is_set, source) = (false, scope.source());
-    for field in FIELDS.iter().rev() {
+    for field in FIELDS.iter().rev().chain(&HOOKS) {
         let key = format!("agents.{name}.{field}");
         if config::lookup(town, place, &key)?.is_some_and(|setting| setting.source == source) {
             trust::unset(town, place, scope, &key)?;

@@ -15,6 +15,7 @@ use crate::model::agent::Backend;
 use crate::model::hook::Hook;
 use crate::name::base36;
 use crate::ops::control::{self, halt};
+use crate::ops::runtime_hooks::{self, Gift};
 use crate::ops::{install, polecat};
 use crate::runtime::launch::{self, Launch, Line};
 use crate::runtime::process::{self, Session};
@@ -32,6 +33,8 @@ pub struct Run {
     agent: Option<(String, BTreeMap<String, String>)>,
     /// What is typed when the terminal shows the sign.
     typed: Option<(String, String)>,
+    /// The runtime hooks that it is given.
+    hooks: Gift,
 }
 
 /// A session that runs.
@@ -72,8 +75,12 @@ fn choose_for(
     let usual = config::word(town, place, "agent.model")?;
     let model = model.map(str::to_owned).or(Some(usual).filter(|usual| !usual.is_empty()));
     Ok(Some(match chosen {
-        Chosen::Command(line) => Run { line: Line::Shell(line), backend, model, agent: None, typed: None },
-        Chosen::Agent(preset) => {
+        Chosen::Command(line) => {
+            Run { line: Line::Shell(line), backend, model, agent: None, typed: None, hooks: Gift::default() }
+        }
+        Chosen::Agent(mut preset) => {
+            let hooks = runtime_hooks::gift(town, place, role, &preset.name)?;
+            hooks.give(&mut preset);
             let start = preset.start(backend, model.as_deref())?;
             Run {
                 line: Line::Words { agent: preset.name.clone(), words: start.words, input: start.input },
@@ -81,6 +88,7 @@ fn choose_for(
                 model,
                 typed: start.typed.map(|text| (preset.ready.clone(), text)),
                 agent: Some((preset.name, preset.env)),
+                hooks,
             }
         }
     }))
@@ -98,6 +106,7 @@ impl Run {
     /// Starts it, or answers the session that runs; types the first words of a new one into its terminal.
     fn start(&self, town: &Town, launch: &Launch) -> Result<Started> {
         halt::check(town, launch.agent.rig())?;
+        self.hooks.lay(town)?;
         let session = launch::start(&town.runtime_dir(), launch)?;
         if let Err(error) = halt::check(town, launch.agent.rig()) {
             // A stop that came meanwhile may have looked for sessions before this one was there.

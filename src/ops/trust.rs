@@ -8,7 +8,7 @@ use crate::error::{Error, OrFail, Result};
 use crate::git::program;
 use crate::model::address::Address;
 use crate::model::config_keys::{self, KeyType};
-use crate::model::preset;
+use crate::model::{preset, runtime_hooks};
 use crate::ops::{install, protect, shims};
 use crate::town::{RigPlace, Town};
 
@@ -45,6 +45,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, key: &str,
     if known.is_guarded() {
         check_rights(town)?;
     }
+    runtime_hooks::check_key(key)?;
     if known.key_type == KeyType::Agent && !config::agent_names(town, place)?.iter().any(|name| name == text) {
         // Tells what is wrong with it, if not that nobody has the name.
         config::agent(town, place, text)?;

@@ -18,3 +18,4 @@ pub mod room;
 pub mod secrets;
 pub mod space;
 pub mod tmux;
+pub mod told;

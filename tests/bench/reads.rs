@@ -96,19 +96,37 @@ pub fn mail(world: &mut World<'_>, report: &mut Report) {
     agent_row(world, report, "gt mail check", &["mail", "check"]);
 }
 
+/// What an agent's program asks at its turns.
+pub fn turns(world: &mut World<'_>, report: &mut Report) {
+    let rows: [(&str, &[&str]); 3] = [
+        ("gt prime --hook (the start hook)", &["prime", "--hook"]),
+        ("gt signal stop (the stop hook)", &["signal", "stop"]),
+        ("gt guard (the guard of commands)", &["guard", "--hook", "git -C x commit -m 'a && b' && git push -u origin HEAD"]),
+    ];
+    for (what, args) in rows {
+        agent_row_within(world, report, what, args, 10.0);
+    }
+}
+
 /// An agent's assignment.
 pub fn hook(world: &mut World<'_>, report: &mut Report) {
     agent_row(world, report, "gt hook", &["hook"]);
 }
 
 fn agent_row(world: &World<'_>, report: &mut Report, what: &str, args: &[&str]) {
+    agent_row_within(world, report, what, args, 4.0);
+}
+
+fn agent_row_within(world: &World<'_>, report: &mut Report, what: &str, args: &[&str], most_millis: f64) {
     let args = [&["--actor", AGENT], args].concat();
     let hook = World::spec(&tree::hook(&AGENT.parse().unwrap()));
-    timed_ending(&mut world.gt(&args), &[0, 1]);
+    // What hears its program would wait for the end of a terminal's input.
+    let ours = || timed_ending(world.gt(&args).stdin(Stdio::null()), &[0, 1]);
+    ours();
     let times = pairs(
         world.pairs,
-        |_| timed_ending(&mut world.gt(&args), &[0, 1]),
+        |_| ours(),
         |_| timed(&mut world.git(&["cat-file", "blob", &hook])),
     );
-    report.row(Row::of(what, world.scale, &times, "git cat-file blob REF:PATH", Bar::Most(4.0)));
+    report.row(Row::of(what, world.scale, &times, "git cat-file blob REF:PATH", Bar::Most(most_millis)));
 }

@@ -20,7 +20,7 @@ use crate::ops::post::{self, Mailing, Sent};
 use crate::ops::track::LIMIT;
 use crate::time::Moment;
 use crate::town::Town;
-use inject::Injected;
+pub use inject::Injected;
 
 /// What these commands print with `--json`.
 pub const ANSWERS: &[Answer] = &[
@@ -54,6 +54,25 @@ enum Verb {
     Check(Check),
 }
 
+/// Has `say` tell a prompt of mail and nudges, or of a town that cannot be read; a nudge that it could not tell waits again.
+pub fn tell(town: impl FnOnce() -> Result<Town>, say: impl FnOnce(&Injected) -> u8) -> u8 {
+    let told = town().and_then(|town| {
+        // A queue of nudges that cannot be read must not keep mail from being told.
+        let nudges = mailbox::nudges(&town).unwrap_or_default();
+        Ok((mailbox::injection(&town, &nudges)?, nudges))
+    });
+    match told {
+        Ok((told, nudges)) => {
+            let code = say(&Injected::new(Ok(told)));
+            if code == 0 {
+                nudges.told();
+            }
+            code
+        }
+        Err(error) => say(&Injected::new(Err(error))),
+    }
+}
+
 impl MailArgs {
     /// Runs the verb. A prompt is told about a town that cannot be opened, and goes on.
     ///
@@ -61,21 +80,7 @@ impl MailArgs {
     /// Those of the verb.
     pub fn run(&self, town: impl FnOnce() -> Result<Town>, out: Out) -> Result<u8> {
         if let Verb::Check(Check { inject: true }) = self.verb {
-            let told = town().and_then(|town| {
-                // A queue of nudges that cannot be read must not keep mail from being told.
-                let nudges = mailbox::nudges(&town).unwrap_or_default();
-                Ok((mailbox::injection(&town, &nudges)?, nudges))
-            });
-            return Ok(match told {
-                Ok((told, nudges)) => {
-                    let code = out.show(&Injected::new(Ok(told)));
-                    if code == 0 {
-                        nudges.told();
-                    }
-                    code
-                }
-                Err(error) => out.show(&Injected::new(Err(error))),
-            });
+            return Ok(tell(town, |injected| out.show(injected)));
         }
         let town = &town()?;
         match &self.verb {

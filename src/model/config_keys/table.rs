@@ -15,6 +15,12 @@ pub const KEYS: &[Key] = &[
         help: "Command line that starts an agent in its worktree",
     },
     Key {
+        name: "agent.hooks",
+        key_type: KeyType::Bool,
+        default: "true",
+        help: "Whether agents' programs are given gt's runtime hooks when they are started: gt hooks list",
+    },
+    Key {
         name: "agent.mayor.preset",
         key_type: KeyType::Agent,
         default: "",
@@ -51,6 +57,18 @@ pub const KEYS: &[Key] = &[
         help: "Program of this agent, with arguments that stand before all others; no shell reads them",
     },
     Key { name: "agents.*.env", key_type: KeyType::Pairs, default: "", help: "NAME=value pairs in this agent's environment" },
+    Key {
+        name: "agents.*.hooks",
+        key_type: KeyType::Object,
+        default: "",
+        help: "JSON that is laid over the runtime hooks of this agent: gt hooks list",
+    },
+    Key {
+        name: "agents.*.hooks.*",
+        key_type: KeyType::Object,
+        default: "",
+        help: "The same for one role, mayor or polecat, over that for all",
+    },
     Key {
         name: "agents.*.model_flag",
         key_type: KeyType::Text,
