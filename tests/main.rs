@@ -63,6 +63,7 @@ mod tidy;
 mod town;
 mod transport;
 mod trees;
+mod unsaved;
 mod verbs;
 mod watching;
 mod waves;

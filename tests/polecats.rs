@@ -144,7 +144,9 @@ fn check_recovery_says_whether_a_sandbox_may_go_and_names_what_is_unsaved() {
 fn gc_removes_idle_sandboxes_alone_and_keeps_what_they_hold() {
     let (town, rig) = Town::with_rig();
     let agents: Vec<String> = (0..4).map(|_| sling(&town, &rig)).collect();
-    agents[1..].iter().for_each(|agent| release(&town, agent));
+    for agent in &agents[1..] {
+        release(&town, agent);
+    }
     let dir = |agent: &str| rig.dir.join(agent.trim_start_matches("widgets/"));
     write(&dir(&agents[3]).join("new.txt"), "new\n");
     let would = town.gt("polecat gc --dry-run --keep 1").succeeds().stdout;

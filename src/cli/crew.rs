@@ -201,11 +201,17 @@ fn refresh(town: &Town, members: &Members, is_asked: bool) -> Result<AllRefreshe
     Ok(AllRefreshed { crew, is_asked })
 }
 
+fn warn(page: &mut Page, warnings: &[String]) {
+    for warning in warnings {
+        page.line(format!("warning: {}", escape(warning)));
+    }
+}
+
 impl Show for AllMade {
     fn show(&self, page: &mut Page) {
         for one in &self.0 {
             page.line(format!("{} works on {} in {}", one.address, escape(&one.branch), escape(&one.dir.display().to_string())));
-            one.warnings.iter().for_each(|warning| page.line(format!("warning: {}", escape(warning))));
+            warn(page, &one.warnings);
         }
     }
 }
@@ -318,7 +324,7 @@ impl WorktreeArgs {
 impl Show for Visit {
     fn show(&self, page: &mut Page) {
         page.line(escape(&self.dir.display().to_string()));
-        self.warnings.iter().for_each(|warning| page.line(format!("warning: {}", escape(warning))));
+        warn(page, &self.warnings);
     }
 }
 

@@ -239,7 +239,9 @@ mod tests {
     fn places() -> (tempfile::TempDir, [PathBuf; 3]) {
         let place = tempfile::tempdir().unwrap();
         let dirs = ["from", "dest", "private"].map(|name| place.path().join(name));
-        dirs.iter().for_each(|dir| std::fs::create_dir(dir).unwrap());
+        for dir in &dirs {
+            std::fs::create_dir(dir).unwrap();
+        }
         (place, dirs)
     }
 
