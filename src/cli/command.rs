@@ -5,9 +5,9 @@ use clap::Subcommand;
 use super::bead::Question as _;
 use super::out::Out;
 use super::{
-    backup, bead, config, control, convoy, crew, demo, done, explain, flatten, gate, handoff, hooks, hub, machine, mail, maintain,
-    mq, namepool, nudge, plugin, polecat, prime_hook, redact, refinery, reindex, rig, roll, salvage, schema, signal, stats, sync,
-    town, work,
+    backup, bead, config, control, convoy, crew, demo, done, explain, flatten, gate, handoff, hooks, hub, machine, mail,
+    maintain, mq, namepool, nudge, plugin, polecat, prime_hook, redact, refinery, reindex, rig, roll, salvage, schema, signal,
+    stats, sync, town, work,
 };
 use crate::error::Result;
 use crate::town::{Start, Town};

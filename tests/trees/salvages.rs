@@ -44,7 +44,7 @@ impl Sandbox {
     }
 
     fn try_salvage(&self) -> gastown::error::Result<Option<Salvaged>> {
-        self.salvage_before(Next::Reset)
+        self.salvage_before(Next::Nothing)
     }
 
     fn salvage_before(&self, next: Next) -> gastown::error::Result<Option<Salvaged>> {
@@ -381,12 +381,15 @@ fn what_is_too_large_to_save_is_moved_aside_before_it_would_go_and_not_sooner() 
     let saved = sandbox.salvage_before(Next::Nothing).unwrap().expect("something is told");
     assert!(saved.what.join("\n").contains("dir/huge.dat (512 MiB)") && is_there("dir/huge.dat"), "{:?}", saved.what);
     let saved = sandbox.salvage_before(Next::Reset).unwrap().expect("something is told");
-    assert!(!is_there("dir/huge.dat") && is_there("set.bin"), "{:?}", saved.what);
+    assert!(!is_there("dir/huge.dat") && !is_there("set.bin"), "{:?}", saved.what);
     let place = |saved: &Salvaged| {
         let line = saved.what.iter().find_map(|line| line.strip_prefix("set aside in "));
         std::path::PathBuf::from(line.expect("the place is named"))
     };
     assert_eq!(std::fs::metadata(place(&saved).join("dir/huge.dat")).unwrap().len(), (512 << 20) + 1);
+    assert!(place(&saved).join("set.bin").exists());
+    sandbox.write("set.bin", "");
+    std::fs::File::options().write(true).open(sandbox.dest.join("set.bin")).unwrap().set_len(11 << 20).unwrap();
     let saved = sandbox.salvage_before(Next::Removal).unwrap().expect("something is told");
     assert!(!is_there("set.bin") && place(&saved).join("set.bin").exists(), "{:?}", saved.what);
     std::fs::remove_dir_all(&sandbox.dest).unwrap();

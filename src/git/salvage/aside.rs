@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gix::bstr::{BString, ByteSlice};
 
-use super::disk::{self, Care};
+use super::disk;
 use super::named;
 use crate::error::{Kind, OrFail, Result};
 use crate::store::{Store, make_dir, sync_dir};
@@ -15,7 +15,7 @@ use crate::store::{Store, make_dir, sync_dir};
 pub enum Next {
     /// It stays as it is; nothing is moved.
     Nothing,
-    /// It is brought to another commit: what is not ignored goes.
+    /// It is brought to another commit: what is not ignored there goes, also when it was ignored before.
     Reset,
     /// It is removed with all that it holds.
     Removal,
@@ -30,19 +30,9 @@ pub(super) struct Bulk {
     pub(super) path: BString,
     /// Why it was not read.
     pub(super) why: String,
-    /// How much it is worth.
-    pub(super) care: Care,
 }
 
 impl Bulk {
-    fn is_moved(&self, next: Next) -> bool {
-        match next {
-            Next::Nothing => false,
-            Next::Reset => self.care == Care::Everything,
-            Next::Removal => true,
-        }
-    }
-
     fn named(&self) -> BString {
         format!("{} ({})", self.path.to_str_lossy(), self.why).into()
     }
@@ -59,7 +49,7 @@ impl<'a> Aside<'a> {
     /// What of `all` has to be moved before `next`, to a new directory below `root`.
     pub(super) fn of(root: &Path, all: &'a [Bulk], next: Next) -> Self {
         let name = crate::name::base36(fastrand::u64(..));
-        let (moved, left) = all.iter().partition(|bulk| bulk.is_moved(next));
+        let (moved, left) = all.iter().partition(|_| next != Next::Nothing);
         Self { dir: root.join(name), moved, left }
     }
 

@@ -125,7 +125,7 @@ impl Reader {
             Ok(bytes) => bytes,
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied || care == Care::Ignored => {
-                self.set_aside(place, path, "cannot be read".to_owned(), care);
+                self.set_aside(place, path, "cannot be read".to_owned());
                 return Ok(None);
             }
             Err(error) => return Err(error).or_fail(Kind::Io, deed),
@@ -138,12 +138,12 @@ impl Reader {
     fn is_wanted(&mut self, place: &Path, path: &BStr, bytes: u64, care: Care) -> bool {
         match care {
             Care::Everything if bytes > FILE_BYTES_MAX => {
-                self.set_aside(place, path, format!("{} MiB", bytes >> 20), care);
+                self.set_aside(place, path, format!("{} MiB", bytes >> 20));
                 false
             }
             Care::Everything => true,
             Care::Ignored if bytes > IGNORED_FILE_BYTES_MAX || self.ignored_bytes + bytes > IGNORED_BYTES_MAX => {
-                self.set_aside(place, path, format!("ignored, {} MiB", bytes >> 20), care);
+                self.set_aside(place, path, format!("ignored, {} MiB", bytes >> 20));
                 false
             }
             Care::Ignored => {
@@ -154,8 +154,8 @@ impl Reader {
         }
     }
 
-    fn set_aside(&mut self, place: &Path, path: &BStr, why: String, care: Care) {
-        self.bulks.push(Bulk { place: place.to_owned(), path: path.to_owned(), why, care });
+    fn set_aside(&mut self, place: &Path, path: &BStr, why: String) {
+        self.bulks.push(Bulk { place: place.to_owned(), path: path.to_owned(), why });
     }
 
     fn leave_out(&mut self, path: &BStr, why: &str) {
@@ -245,8 +245,8 @@ mod tests {
         let mut reader = Reader::default();
         assert_eq!(reader.read(&place, "big".into(), Care::Everything).unwrap(), None);
         assert_eq!(reader.read(&place, "big".into(), Care::Ignored).unwrap(), None);
-        let bulk = |why: &str, care| Bulk { place: place.clone(), path: "big".into(), why: why.to_owned(), care };
-        let bulks = [bulk("512 MiB", Care::Everything), bulk("ignored, 512 MiB", Care::Ignored)];
+        let bulk = |why: &str| Bulk { place: place.clone(), path: "big".into(), why: why.to_owned() };
+        let bulks = [bulk("512 MiB"), bulk("ignored, 512 MiB")];
         assert_eq!((reader.bulks(), reader.left_out()), (&bulks[..], &[][..]));
     }
 
