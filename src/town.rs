@@ -396,6 +396,11 @@ fn identity_of(root: &Path, dir: &Path) -> Option<Address> {
         ["mayor", ..] => "mayor".to_owned(),
         ["deacon", "dogs", name, ..] => format!("deacon/dogs/{name}"),
         ["deacon", ..] => "deacon".to_owned(),
+        // A worktree of crew of another rig.
+        [_, "crew", name, ..] if name.contains('-') => {
+            let (home, name) = name.split_once('-')?;
+            format!("{home}/crew/{name}")
+        }
         [rig, kind @ ("polecats" | "crew" | "plugins"), name, ..] => format!("{rig}/{kind}/{name}"),
         [rig, role @ ("witness" | "refinery"), ..] => format!("{rig}/{role}"),
         _ => return None,

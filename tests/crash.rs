@@ -53,6 +53,7 @@ fn no_step_is_forgotten() {
         crate::archive::STEPS,
         crate::control::STEPS,
         crate::convoys::STEPS,
+        crate::crew::STEPS,
         crate::copies::STEPS,
         crate::flatten::FLATTEN,
         crate::handoffs::STEPS,

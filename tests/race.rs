@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 
-use gastown::model::agent::POOL;
+use gastown::model::pool;
 
 use crate::town::{Outcome, Rig, Town, text_at};
 
@@ -42,7 +42,7 @@ fn of_thirty_that_sling_one_bead_exactly_one_wins() {
     let (town, rig) = Town::with_rig();
     let bead = town.bead(&rig, "Contested");
     let sling = |name: &&str| town.here().command(&["sling", &bead, &format!("widgets/polecats/{name}"), "--no-start"]);
-    let outcomes = all_at_once(POOL[..MANY].iter().map(sling).collect());
+    let outcomes = all_at_once(pool::THEMES[0].1[..MANY].iter().map(sling).collect());
     let winners = outcomes.iter().filter(|outcome| outcome.code == 0).count();
     for outcome in &outcomes {
         assert!([0, 4, 5].contains(&outcome.code), "{} ended with {}: {}", outcome.line, outcome.code, outcome.stderr);

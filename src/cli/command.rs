@@ -5,8 +5,9 @@ use clap::Subcommand;
 use super::bead::Question as _;
 use super::out::Out;
 use super::{
-    backup, bead, config, control, convoy, demo, done, explain, flatten, gate, handoff, hooks, hub, machine, mail, maintain, mq,
-    nudge, plugin, polecat, prime_hook, redact, refinery, reindex, rig, roll, salvage, schema, signal, stats, sync, town, work,
+    backup, bead, config, control, convoy, crew, demo, done, explain, flatten, gate, handoff, hooks, hub, machine, mail,
+    maintain, mq, namepool, nudge, plugin, polecat, prime_hook, redact, refinery, reindex, rig, roll, salvage, schema, signal,
+    stats, sync, town, work,
 };
 use crate::error::Result;
 use crate::town::{Start, Town};
@@ -37,6 +38,7 @@ pub(super) enum Command {
     Machine(machine::MachineArgs),
     Plugin(plugin::PluginArgs),
     Polecat(polecat::PolecatArgs),
+    Namepool(namepool::NamepoolArgs),
     Salvage(salvage::SalvageArgs),
     Explain(explain::ExplainArgs),
     Whoami(explain::WhoamiArgs),
@@ -63,6 +65,9 @@ pub(super) enum Command {
     Update(bead::Update),
     Close(bead::Close),
     Convoy(convoy::ConvoyArgs),
+    Crew(crew::CrewArgs),
+    Worktree(crew::WorktreeArgs),
+    Commit(crew::CommitArgs),
     Undo(bead::Undo),
     Remember(bead::Remember),
     Memories(bead::MemoriesArgs),
@@ -197,6 +202,7 @@ fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
         Command::Machine(args) => args.run(town, out),
         Command::Plugin(args) => args.run(town, out),
         Command::Polecat(args) => args.run(town, out),
+        Command::Namepool(args) => args.run(town, out),
         Command::Salvage(args) => args.run(town, out),
         Command::Explain(args) => Ok(out.show(&args.run(town)?)),
         Command::Whoami(args) => Ok(out.show(&args.run(town)?)),
@@ -208,6 +214,9 @@ fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
         Command::Backup(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Flatten(args) => Ok(out.show(&args.run(town, out)?)),
         Command::Convoy(args) => args.run(town, out),
+        Command::Crew(args) => args.run(town, out),
+        Command::Worktree(args) => args.run(town, out),
+        Command::Commit(args) => Ok(out.show(&args.run(town)?)),
         Command::Send(args) => args.run(town, out),
         Command::Inbox(args) => args.run(town, out),
         Command::Nudge(args) => Ok(out.show(&args.run(town)?)),
@@ -317,6 +326,7 @@ fn deferred_first() -> Vec<clap::Command> {
         later::<machine::MachineArgs>("machine"),
         later::<plugin::PluginArgs>("plugin"),
         later::<polecat::PolecatArgs>("polecat"),
+        later::<namepool::NamepoolArgs>("namepool"),
         later::<salvage::SalvageArgs>("salvage"),
         later::<explain::ExplainArgs>("explain"),
         later::<explain::WhoamiArgs>("whoami"),
@@ -342,6 +352,9 @@ fn deferred_first() -> Vec<clap::Command> {
         later::<bead::Update>("update"),
         later::<bead::Close>("close"),
         later::<convoy::ConvoyArgs>("convoy"),
+        later::<crew::CrewArgs>("crew"),
+        later::<crew::WorktreeArgs>("worktree"),
+        later::<crew::CommitArgs>("commit"),
         later::<bead::Undo>("undo"),
         later::<bead::Remember>("remember"),
         later::<bead::MemoriesArgs>("memories"),

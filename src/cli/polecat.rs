@@ -1,5 +1,7 @@
 //! `gt polecat`, `gt session`.
 
+mod look;
+
 use crate::cli::out::{Cell, Out, Page, Show};
 use crate::cli::schema::Answer;
 use crate::cli::town::state_style;
@@ -12,7 +14,7 @@ use crate::name::Name;
 use crate::ops::polecat::{self, Listed, Nuked};
 use crate::ops::{peek, session};
 use crate::runtime::process;
-use crate::town::Town;
+use crate::town::{RigPlace, Town};
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,6 +23,10 @@ use serde::Serialize;
 pub const ANSWERS: &[Answer] = &[
     Answer::of::<Polecats>("polecat list"),
     Answer::of::<Nuked>("polecat nuke"),
+    Answer::of::<polecat::look::Status>("polecat status"),
+    Answer::of::<polecat::look::GitState>("polecat git-state"),
+    Answer::of::<polecat::look::Recovery>("polecat check-recovery"),
+    Answer::of::<look::AllCollected>("polecat gc"),
     Answer::of::<Sessions>("session list"),
     Answer::of::<Stopped>("session stop"),
     Answer::of::<Started>("session start"),
@@ -47,6 +53,35 @@ enum PolecatVerb {
         #[arg(long)]
         rig: Option<Name>,
     },
+    /// Show one: what it works on, its session, its slot, its sandbox
+    Status {
+        /// The polecat, for example widgets/toast
+        agent: String,
+    },
+    /// Show what git says of a polecat's sandbox, and what of it nothing else keeps
+    GitState {
+        /// The polecat
+        agent: String,
+    },
+    /// Tell whether a polecat's sandbox may go, and what is unsaved; ends with 1 when it may not
+    CheckRecovery {
+        /// The polecat
+        agent: String,
+    },
+    /// Remove the sandboxes in which nobody works; unsaved work is salvaged first
+    ///
+    /// Example: gt polecat gc --rig widgets --keep 2
+    Gc {
+        /// Of this rig; else of all
+        #[arg(long)]
+        rig: Option<Name>,
+        /// Leave the first so many idle ones of each rig, for the next slings
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        keep: usize,
+        /// Only tell which would go
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// End a polecat's session and remove its sandbox; unsaved work is salvaged first
     Nuke {
         /// The polecat, for example widgets/toast
@@ -69,23 +104,49 @@ impl PolecatArgs {
     pub fn run(&self, town: &Town, out: Out) -> Result<u8> {
         match &self.verb {
             PolecatVerb::List { rig } => {
-                let places = match rig {
-                    Some(rig) => vec![town.rig(rig)?],
-                    None => town.places()?,
-                };
                 let mut listed = Vec::new();
-                for place in &places {
+                for place in &places(town, rig.as_ref())? {
                     listed.extend(polecat::list(town, place)?);
                 }
                 Ok(out.show(&Polecats(listed)))
             }
             PolecatVerb::Nuke { agent, force } => {
-                let address = town.resolve_address(agent)?;
-                let rig = address.rig().cloned().ok_or_else(|| Error::usage(format!("{address} is no polecat")))?;
-                Ok(out.show(&polecat::nuke(town, &town.rig(&rig)?, &address, *force)?))
+                let (place, address) = one(town, agent)?;
+                Ok(out.show(&polecat::nuke(town, &place, &address, *force)?))
+            }
+            PolecatVerb::Status { agent } => {
+                let (place, address) = one(town, agent)?;
+                Ok(out.show(&polecat::look::status(town, &place, &address)?))
+            }
+            PolecatVerb::GitState { agent } => {
+                let (place, address) = one(town, agent)?;
+                Ok(out.show(&polecat::look::git_state(&place, &address)?))
+            }
+            PolecatVerb::CheckRecovery { agent } => {
+                let (place, address) = one(town, agent)?;
+                Ok(out.show(&polecat::look::recovery(town, &place, &address)?))
+            }
+            PolecatVerb::Gc { rig, keep, dry_run } => {
+                let mut all = Vec::new();
+                for place in &places(town, rig.as_ref())? {
+                    all.extend(polecat::look::collect(town, place, *keep, *dry_run)?);
+                }
+                Ok(out.show(&look::AllCollected(all)))
             }
         }
     }
+}
+
+/// The rig named, else all.
+fn places(town: &Town, rig: Option<&Name>) -> Result<Vec<RigPlace>> {
+    rig.map_or_else(|| town.places(), |rig| Ok(vec![town.rig(rig)?]))
+}
+
+/// A polecat with its rig.
+fn one(town: &Town, text: &str) -> Result<(RigPlace, Address)> {
+    let address = town.resolve_address(text)?;
+    let rig = address.rig().ok_or_else(|| Error::usage(format!("{address} is no polecat")))?;
+    Ok((town.rig(rig)?, address))
 }
 
 impl Show for Polecats {
@@ -226,7 +287,7 @@ impl SessionArgs {
             SessionVerb::List => Ok(out.show(&Sessions(process::all(&town.runtime_dir())?))),
             SessionVerb::Start { agent } => {
                 let address = town.resolve_address(agent)?;
-                Ok(out.show(&Started(session::start_hooked(town, &address)?)))
+                Ok(out.show(&Started(session::respawn(town, &address)?)))
             }
             SessionVerb::Restart { agent } => {
                 let address = town.resolve_address(agent)?;

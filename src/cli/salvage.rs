@@ -162,5 +162,8 @@ impl Show for Restored {
 impl Show for Dropped {
     fn show(&self, page: &mut Page) {
         page.line(format!("{} is dropped; until git collects it: {}", escape(&self.name), self.commit));
+        if let Some(dir) = &self.set_aside {
+            page.line(format!("what was too large for it stays in {}", escape(dir)));
+        }
     }
 }

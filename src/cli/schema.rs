@@ -72,6 +72,8 @@ fn answers() -> impl Iterator<Item = &'static Answer> {
         super::convoy::ANSWERS,
         super::mail::ANSWERS,
         super::mq::ANSWERS,
+        super::crew::ANSWERS,
+        super::namepool::ANSWERS,
         super::nudge::ANSWERS,
         super::oracle::ANSWERS,
         super::queue_stats::ANSWERS,

@@ -138,10 +138,13 @@ impl Show for Slung {
                 let there = if target.is_empty() { String::new() } else { format!(" to {}", escape(target)) };
                 page.line(format!("machine {} is asked to sling {bead}{there}; it does when it has synced", escape(machine)));
             }
-            Self::Assigned { bead, agent, branch, pid, is_prompted, salvage } => {
+            Self::Assigned { bead, agent, branch, pid, is_prompted, salvage, warnings } => {
                 page.line(format!("slung {bead} to {agent} on branch {branch}"));
                 if let Some(salvage) = salvage {
                     page.line(format!("what its sandbox still held is kept at {salvage}"));
+                }
+                for warning in warnings {
+                    page.line(format!("warning: {}", escape(warning)));
                 }
                 match pid {
                     Some(pid) => page.line(format!("its session runs as process {pid}")),

@@ -15,6 +15,7 @@ mod line;
 pub mod maintenance;
 pub mod mend;
 pub mod merge;
+pub mod outfit;
 pub mod pack;
 pub mod patch;
 mod place;

@@ -80,6 +80,15 @@ pub(crate) fn registered(store: &Store, dest: &Path) -> Result<PathBuf> {
         .map_err(|error| error.hint("if the town was moved: gt maintain mends the links"))
 }
 
+/// As [`registered`], or the git directory of `store` itself when `dest` is the checkout of that clone.
+pub(crate) fn private_of(store: &Store, dest: &Path) -> Result<PathBuf> {
+    let own = dest.join(".git");
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let is_clone =
+        own.symlink_metadata().is_ok_and(|meta| meta.is_dir()) && real(&own).is_some_and(|own| real(store.dir()) == Some(own));
+    if is_clone { Ok(store.dir().to_owned()) } else { registered(store, dest) }
+}
+
 /// The private git directory of the worktree at `dest`, which may be gone; `None` when it is not registered.
 pub(crate) fn registration_of(store: &Store, dest: &Path) -> Result<Option<PathBuf>> {
     let wanted = resolved(dest)?;

@@ -205,6 +205,27 @@ pub(crate) fn named(words: &OsStr, is_plain: bool) -> Command {
     command
 }
 
+/// Runs git's `verb` with `words` for somebody who looks on: in `dir` of the checkout at `top`, with the project's hooks and
+/// the user's configuration, what it says on standard error. Tells the exit code; `None`, when a signal ended it.
+///
+/// # Errors
+/// External, when git cannot be started.
+#[expect(clippy::disallowed_methods, reason = "this module owns the git program")]
+pub fn attended(dir: &Path, top: &Path, verb: &str, words: &[OsString], variables: &[(&str, String)]) -> Result<Option<i32>> {
+    let mut command = Command::new("git");
+    for name in foreign_variables() {
+        command.env_remove(name);
+    }
+    // One whose `.git` goes away meanwhile must not make git act on a repository further up.
+    if let Some(above) = top.parent() {
+        command.env("GIT_CEILING_DIRECTORIES", above);
+    }
+    command.current_dir(dir).envs(variables.iter().map(|(name, value)| (name, value))).arg(verb).args(words);
+    command.stdout(std::io::stderr());
+    let status = command.status().or_fail(Kind::External, || format!("start git {verb}"))?;
+    Ok(status.code())
+}
+
 /// Takes foreign variables away, with who acts, and sets one language, so that what is said can be shown beside ours and looked up.
 fn cleaned(command: &mut Command) {
     for name in foreign_variables() {

@@ -5,8 +5,11 @@
 //! worktree knows. The state of a rebase or merge under way and the sides of conflicts lie below `.gt-salvage/`.
 //! The agent's own index is never written, links are never followed, and the commit is on disk before its ref stands.
 //!
-//! Not saved: ignored files in build directories, large ignored files (these are named), pipes and sockets.
+//! What is too large is moved aside before it would go, to a place that the commit's message names.
+//!
+//! Not saved: the files of the outfit that are as they were laid, ignored files in build directories, pipes and sockets.
 
+mod aside;
 mod disk;
 mod look;
 mod lost;
@@ -18,6 +21,7 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::objs::tree::EntryKind;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::outfit::Outfit;
 use crate::git::progress::Progress;
 use crate::git::status::{Entry, Stage};
 use crate::git::{commits, place, promised};
@@ -25,6 +29,9 @@ use crate::store::Store;
 use crate::store::batch::Batch;
 use crate::store::objects::read_tree;
 use crate::time::Moment;
+
+use aside::Aside;
+pub use aside::Next;
 
 /// What was saved, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,34 +53,33 @@ const NAMES_MAX: u32 = 100;
 /// Most names in one line of what was saved.
 const NAMED_MAX: usize = 5;
 
-/// Saves what the worktree at `worktree` holds and nothing else keeps. `None`: there is nothing to save.
+/// What a salvage is told besides the place.
+pub struct Order<'a> {
+    /// Commits that are kept otherwise, beside all refs except the worktree's own branch; of a clone, beside its remotes.
+    pub known: &'a [ObjectId],
+    /// Name and e-mail of the author.
+    pub author: (&'a str, &'a str),
+    /// Now.
+    pub now: Moment,
+    /// What is to become of the worktree: what is too large to be saved and would go then is moved aside, after the rest is
+    /// kept.
+    pub next: Next,
+    /// Below which directory it is moved.
+    pub aside: &'a Path,
+}
+
+/// Saves what the worktree at `worktree`, or the clone with it, holds and nothing else keeps. `None`: there is nothing to save.
 ///
-/// `known` are commits that are kept otherwise, beside all refs except the worktree's own branch. `ref_names` gives
-/// the n-th candidate for the ref's name; the first free one is taken. `author` is (name, e-mail).
+/// `ref_names` gives the n-th candidate for the ref's name; the first free one is taken.
 ///
 /// # Errors
-/// Not found, when the directory is gone or no worktree of `store`; refused, naming the files, when one that is not
-/// ignored is too large; external, when git cannot tell what there is; io otherwise. Nothing is removed in any case.
-pub fn salvage(
-    store: &Store,
-    worktree: &Path,
-    ref_names: &dyn Fn(u32) -> String,
-    known: &[ObjectId],
-    author: (&str, &str),
-    now: Moment,
-) -> Result<Option<Salvaged>> {
-    let private = place::registered(store, worktree)?;
-    let history = lost::look(store, &private, known)?;
-    let seen = look::look(store, worktree, &private, history.head)?;
-    bring_staged(store, &seen.entries)?;
-    let mut hold = Hold::new(store);
-    let mut staged = Edits::default();
-    let mut on_disk = Edits::default();
-    hold.take_entries(worktree, &seen.entries, &mut staged, &mut on_disk)?;
-    hold.take_places(worktree, &private, &seen, &mut on_disk)?;
-    hold.check_sizes(worktree)?;
-    let mut what = history.what();
-    what.extend(hold.what());
+/// Not found, when the directory is gone or no worktree of `store`; refused, when a file cannot be moved aside; external, when git cannot tell what there is; io otherwise. Nothing is removed in any case.
+pub fn salvage(store: &Store, worktree: &Path, ref_names: &dyn Fn(u32) -> String, order: &Order<'_>) -> Result<Option<Salvaged>> {
+    let Found { history, mut hold, staged, on_disk } = look_over(store, worktree, order.known)?;
+    let (author, now) = (order.author, order.now);
+    let bulks = hold.disk.bulks().to_vec();
+    let aside = Aside::of(order.aside, &bulks, order.next);
+    let what: Vec<String> = history.what().into_iter().chain(hold.what()).chain(aside.what()).collect();
     if what.is_empty() {
         return Ok(None);
     }
@@ -91,7 +97,42 @@ pub fn salvage(
     let commit = commits::create(&mut hold.batch, tree, parents, author, author, &message, now);
     store.write(&hold.batch)?;
     let ref_name = pin_at_first_free(store, ref_names, commit, &history.kept)?;
+    aside.make(store).map_err(|mut error| {
+        error.message = format!("{}; the rest is kept at {ref_name}", error.message);
+        error
+    })?;
     Ok(Some(Salvaged { ref_name, commit, what }))
+}
+
+/// What `worktree` holds and nothing else keeps, in lines, as a salvage would tell it; nothing is saved.
+///
+/// # Errors
+/// As [`salvage`].
+pub fn unsaved(store: &Store, worktree: &Path, known: &[ObjectId]) -> Result<Vec<String>> {
+    let Found { history, hold, .. } = look_over(store, worktree, known)?;
+    let bulks = hold.disk.bulks().to_vec();
+    let aside = Aside::of(store.dir(), &bulks, Next::Nothing);
+    Ok(history.what().into_iter().chain(hold.what()).chain(aside.what()).collect())
+}
+
+/// What a look at a worktree found.
+struct Found<'s> {
+    history: lost::History,
+    hold: Hold<'s>,
+    staged: Edits,
+    on_disk: Edits,
+}
+
+fn look_over<'s>(store: &'s Store, worktree: &Path, known: &[ObjectId]) -> Result<Found<'s>> {
+    let private = place::private_of(store, worktree)?;
+    let history = lost::look(store, &private, known)?;
+    let seen = look::look(store, worktree, &private, history.head)?;
+    bring_staged(store, &seen.entries)?;
+    let mut hold = Hold::new(store, Outfit::of(&private));
+    let (mut staged, mut on_disk) = (Edits::default(), Edits::default());
+    hold.take_entries(worktree, &seen.entries, &mut staged, &mut on_disk)?;
+    hold.take_places(worktree, &private, &seen, &mut on_disk)?;
+    Ok(Found { history, hold, staged, on_disk })
 }
 
 /// Brings what the index names and a partial clone left out, as after `git reset --soft` in a sparse worktree; what no
@@ -147,6 +188,7 @@ struct Hold<'s> {
     store: &'s Store,
     batch: Batch,
     disk: disk::Reader,
+    outfit: Outfit,
     staged: Vec<BString>,
     unstaged: Vec<BString>,
     conflicts: Vec<BString>,
@@ -157,11 +199,12 @@ struct Hold<'s> {
 }
 
 impl<'s> Hold<'s> {
-    fn new(store: &'s Store) -> Self {
+    fn new(store: &'s Store, outfit: Outfit) -> Self {
         Self {
             store,
             batch: Batch::default(),
             disk: disk::Reader::default(),
+            outfit,
             staged: Vec::new(),
             unstaged: Vec::new(),
             conflicts: Vec::new(),
@@ -195,11 +238,12 @@ impl<'s> Hold<'s> {
                         }
                     }
                 }
+                Entry::Untracked(path) if self.outfit.holds(worktree, path.as_ref()) => {}
                 Entry::Untracked(path) => {
                     self.untracked.push(path.clone());
                     self.take_new(worktree, path.as_ref(), disk::Care::Everything, on_disk)?;
                 }
-                Entry::Ignored(path) => self.take_new(worktree, path.as_ref(), disk::Care::Ignored, on_disk)?,
+                Entry::Ignored(path) => self.take_ignored(worktree, path.as_ref(), on_disk)?,
             }
         }
         Ok(())
@@ -238,6 +282,21 @@ impl<'s> Hold<'s> {
         self.take_walked(&worktree.join(disk::native(path)?), path, care, edits)
     }
 
+    /// The same of what git ignores, but for the outfit.
+    fn take_ignored(&mut self, worktree: &Path, path: &BStr, edits: &mut Edits) -> Result<()> {
+        let path = path.trim_end_with(|c| c == '/').as_bstr();
+        let place = worktree.join(disk::native(path)?);
+        for (place, path) in self.disk.walk(&place, path, disk::Care::Ignored)? {
+            if self.outfit.holds(worktree, path.as_ref()) {
+                continue;
+            }
+            if let Some((kind, bytes)) = self.disk.read(&place, path.as_ref(), disk::Care::Ignored)? {
+                self.put(path, kind, bytes, edits)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Everything at and below `place`, put at `path` of the tree.
     fn take_walked(&mut self, place: &Path, path: &BStr, care: disk::Care, edits: &mut Edits) -> Result<()> {
         for (place, path) in self.disk.walk(place, path, care)? {
@@ -272,7 +331,7 @@ impl<'s> Hold<'s> {
             let path = below_state(&[], BStr::new("index"));
             self.take_walked(&private.join("index"), path.as_ref(), disk::Care::Everything, edits)?;
         }
-        if worktree.join(".git").is_dir() {
+        if private != self.store.dir() && worktree.join(".git").is_dir() {
             self.untracked.push(".git".into());
             self.take_walked(&worktree.join(".git"), BStr::new(".git"), disk::Care::Everything, edits)?;
         }
@@ -285,15 +344,6 @@ impl<'s> Hold<'s> {
             self.take_walked(git_dir, at.as_ref(), disk::Care::Everything, edits)?;
         }
         Ok(())
-    }
-
-    fn check_sizes(&self, worktree: &Path) -> Result<()> {
-        let too_large = self.disk.too_large();
-        if too_large.is_empty() {
-            return Ok(());
-        }
-        Err(Error::refused(format!("save what is in {}: too large: {}", worktree.display(), too_large.join(", ")))
-            .hint("move these files out of the worktree, then try again"))
     }
 
     /// The tree `base` with `edits`; what is new goes to the batch.

@@ -19,9 +19,9 @@ use crate::git::place::{git, git_dir_of, registered, registration_of, registrati
 use crate::git::progress::Progress;
 use crate::git::{init, promised};
 use crate::model::cone::Cone;
-use crate::store::Store;
 use crate::store::lock::KernelLock;
 use crate::store::refs::Swap;
+use crate::store::{Store, write_file};
 
 use switch::is_unfinished;
 pub(crate) use switch::{OPERATIONS, is_directory, read_index, unmark};
@@ -269,6 +269,23 @@ pub fn set_aside(store: &Store, dest: &Path, aside: &Path) -> Result<()> {
 /// Io, when something in it cannot be removed.
 pub fn clear(dir: &Path) -> Result<()> {
     remove_all(dir)
+}
+
+/// Writes the `.git` file of the worktree at `dest` anew where somebody removed it. Whoever calls has saved what is worth
+/// saving; what stands there instead of one is left for people.
+///
+/// # Errors
+/// Not found, when `dest` is no worktree of `store`; io, when it cannot be written.
+pub fn relink(store: &Store, dest: &Path) -> Result<()> {
+    let (private, link) = (registered(store, dest)?, dest.join(".git"));
+    match link.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        _ => return Ok(()),
+    }
+    let mut text = b"gitdir: ".to_vec();
+    text.extend_from_slice(std::os::unix::ffi::OsStrExt::as_bytes(private.as_os_str()));
+    text.push(b'\n');
+    write_file(&link, &text)
 }
 
 /// The directory in which git keeps what belongs to the worktree at `dest` alone. It goes with the worktree.

@@ -126,80 +126,9 @@ impl AgentState {
     }
 }
 
-/// The 50 names of the default polecat pool.
-pub const POOL: [&str; 50] = [
-    "furiosa",
-    "nux",
-    "slit",
-    "rictus",
-    "dementus",
-    "capable",
-    "toast",
-    "dag",
-    "cheedo",
-    "valkyrie",
-    "keeper",
-    "corpus",
-    "organic",
-    "ace",
-    "morsov",
-    "miss",
-    "maadi",
-    "glory",
-    "jack",
-    "praetorian",
-    "goose",
-    "toecutter",
-    "bubba",
-    "johnny",
-    "fifi",
-    "jessie",
-    "sprog",
-    "humungus",
-    "wez",
-    "pappagallo",
-    "feral",
-    "gyro",
-    "zetta",
-    "curmudgeon",
-    "lusty",
-    "mohawk",
-    "auntie",
-    "entity",
-    "master",
-    "blaster",
-    "ironbar",
-    "scrooloose",
-    "savannah",
-    "jedediah",
-    "pigkiller",
-    "collector",
-    "scarlet",
-    "splendid",
-    "angharad",
-    "coma",
-];
-
-/// The `n`th name of the pool, counted from 0; beyond the pool come the numbers from 51.
-/// `mark` tells machines apart: empty on the machine that made the rig.
-#[must_use]
-pub fn pool_name(n: usize, mark: &str) -> String {
-    let base = POOL.get(n).map_or_else(|| format!("p{}", n + 1), |name| (*name).to_owned());
-    if mark.is_empty() { base } else { format!("{base}_{mark}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_pool_name_is_a_lawful_name() {
-        for n in 0..60 {
-            assert!(pool_name(n, "").parse::<crate::name::Name>().is_ok());
-            assert!(pool_name(n, "1").parse::<crate::name::Name>().is_ok());
-        }
-        assert_eq!(pool_name(50, "a"), "p51_a");
-    }
 
     #[test]
     fn an_agent_is_read_back_from_its_bead() {

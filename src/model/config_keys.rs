@@ -7,6 +7,7 @@ mod table;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::name::Name;
 use crate::time::parse_millis;
 
 pub use table::KEYS;
@@ -34,6 +35,8 @@ pub enum KeyType {
     Pairs,
     /// The words of a command line, run without a shell; only on machines that trust them.
     Words,
+    /// Names for agents.
+    Names,
     /// The name of an agent; it runs only on machines that trust it.
     Agent,
     /// An object of JSON; it takes effect only on machines that trust it.
@@ -93,7 +96,7 @@ impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        let decides = ["agent.", "agents.", "gates.", "git.", "review.", "mq.", "target."];
+        let decides = ["agent.", "agents.", "gates.", "git.", "review.", "mq.", "polecats.", "target."];
         self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))
     }
 
@@ -125,6 +128,7 @@ impl Key {
             KeyType::Globs => words(is_glob),
             KeyType::Pairs => words(is_pair),
             KeyType::Words => words(is_plain_text),
+            KeyType::Names => words(is_name),
             KeyType::Agent => value.as_str().is_some_and(is_word),
             KeyType::Object => value.is_object(),
         };
@@ -167,6 +171,10 @@ impl Key {
                 Ok(value @ Value::Object(_)) => Ok(value),
                 _ => Err(wrong("an object of JSON").hint("for example '{\"model\": \"opus\"}'")),
             },
+            KeyType::Names => list_of(text, is_name).ok_or_else(|| {
+                wrong("a list of names")
+                    .hint("a name is a lower-case letter followed by up to 31 of a-z, 0-9 and _, and no reserved word")
+            }),
             KeyType::Agent if is_word(text) => Ok(Value::from(text)),
             KeyType::Agent => Err(wrong("the name of an agent").hint("gt config agent list shows them")),
         }
@@ -210,6 +218,10 @@ fn quoted_words(text: &str) -> Option<Vec<String>> {
         }
     }
     open.is_none().then_some(words)
+}
+
+fn is_name(text: &str) -> bool {
+    text.parse::<Name>().is_ok()
 }
 
 fn is_glob(text: &str) -> bool {

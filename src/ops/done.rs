@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
 use crate::git::push::{self, Outcome, Update};
+use crate::git::salvage::Next;
 use crate::git::{commits, program, status, worktree};
 use crate::ledger::{Change, tree};
 use crate::model::address::Address;
@@ -25,6 +26,7 @@ use crate::model::protocol::{Exit, Protocol};
 use crate::name::BeadId;
 use crate::ops::refinery::{self, Handed};
 use crate::ops::{convoy, hook, polecat, post};
+use crate::runtime::spawns;
 use crate::town::{RigPlace, Town};
 
 /// How to end the assignment.
@@ -119,10 +121,13 @@ pub fn done(town: &Town, plan: &Plan) -> Result<Done> {
         return Err(Error::not_found(format!("the sandbox {} is gone", dir.display()))
             .hint(format!("give the bead back: gt unsling {}", hook.bead)));
     }
-    match plan.exit {
+    let done = match plan.exit {
         Exit::Completed => hand_in(town, &place, &hook, &dir, plan),
         Exit::Escalated | Exit::Released => give_up(town, &place, &hook, &dir, plan),
-    }
+    }?;
+    // It came to an end: the number is disposable, and the assignment over in any case.
+    let _ = spawns::forget(&town.runtime_dir(), &hook.bead);
+    Ok(done)
 }
 
 /// What is handed in, gathered before anything is written.
@@ -297,7 +302,7 @@ fn give_up(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) 
         Error::usage("work is given up or escalated with a reason")
             .hint("add --message \"what stands in the way, how far you got\"")
     })?;
-    let saved = polecat::save(town, place, &town.me, dir)?;
+    let saved = polecat::save(town, place, &town.me, dir, Next::Nothing)?;
     crate::env::crash_point("done.salvaged");
     let salvage = saved.as_ref().map(|saved| saved.ref_name.clone());
     let is_escalated = plan.exit == Exit::Escalated;

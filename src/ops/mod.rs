@@ -3,8 +3,10 @@
 pub mod agents;
 pub mod backup;
 pub mod checkpoint;
+pub mod commit;
 pub mod control;
 pub mod convoy;
+pub mod crew;
 pub mod decay;
 pub mod demo;
 pub mod done;
@@ -20,6 +22,7 @@ pub mod mailbox;
 pub mod maintain;
 pub mod nudge;
 pub mod oracle;
+pub mod outfit;
 pub mod past;
 pub mod peek;
 pub mod plugin;

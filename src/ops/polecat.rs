@@ -4,21 +4,22 @@
 
 mod leave;
 mod list;
+pub mod look;
+pub mod pool;
 
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
 
-use crate::config;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::salvage::{self, Salvaged};
+use crate::git::salvage::{self, Next, Order, Salvaged};
 use crate::git::worktree::{self, Head};
 use crate::ledger::tree;
 use crate::model::address::Address;
-use crate::model::agent::pool_name;
 use crate::model::hook::Hook;
 use crate::name::{BeadId, Name};
 use crate::ops::control;
+use crate::ops::outfit::{self, Checkout};
 use crate::runtime::process;
 use crate::store::lock::KernelLock;
 use crate::town::{RigPlace, Town};
@@ -130,23 +131,18 @@ fn mark(town: &Town, place: &RigPlace) -> Result<String> {
 /// # Errors
 /// Refused, when the rig has as many polecats as it may and none is idle.
 pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
-    let mark = mark(town, place)?;
-    let most = usize::try_from(config::number(town, Some(place), "polecats.max")?.unwrap_or(30)).unwrap_or(30);
+    let names = pool::names(town, place)?;
     // Idle ones first: their sandbox is already there.
-    for want_existing in [true, false] {
-        for n in 0..most {
-            let name: Name = pool_name(n, &mark).parse()?;
-            let wanted = if want_existing { Ground::Worktree } else { Ground::Free };
-            if ground(place, &sandbox(place, &name))? != wanted {
-                continue;
-            }
-            if let Some(taken) = try_take(town, place, &Address::Polecat(place.rig.name.clone(), name))? {
-                return Ok(taken);
-            }
+    for (name, is_there) in names.there.iter().map(|name| (name, true)).chain(names.free.iter().map(|name| (name, false))) {
+        let wanted = if is_there { Ground::Worktree } else { Ground::Free };
+        if ground(place, &sandbox(place, name))? != wanted {
+            continue;
+        }
+        if let Some(taken) = try_take(town, place, &Address::Polecat(place.rig.name.clone(), name.clone()))? {
+            return Ok(taken);
         }
     }
-    Err(Error::refused(format!("rig {} may have {most} polecats and none is free", place.rig.name))
-        .hint("wait for one, or raise the limit: gt config set polecats.max N"))
+    Err(pool::full(place, names.most))
 }
 
 /// A polecat of the rig on this machine that has a sandbox and nothing on its hook; `first`, when it is one.
@@ -154,12 +150,10 @@ pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
 /// # Errors
 /// Io or corrupt, when sandboxes or hooks cannot be read.
 pub fn idle(town: &Town, place: &RigPlace, first: Option<&Address>) -> Result<Option<Address>> {
-    let mark = mark(town, place)?;
-    let most = usize::try_from(config::number(town, Some(place), "polecats.max")?.unwrap_or(30)).unwrap_or(30);
-    let pool = (0..most).map(|n| Ok(Address::Polecat(place.rig.name.clone(), pool_name(n, &mark).parse()?)));
+    let there = pool::names(town, place)?.there;
+    let there = there.into_iter().map(|name| Address::Polecat(place.rig.name.clone(), name));
     let state = place.ledger.state()?;
-    for address in first.cloned().map(Ok).into_iter().chain(pool) {
-        let address: Address = address?;
+    for address in first.cloned().into_iter().chain(there) {
         let Address::Polecat(rig, name) = &address else { continue };
         let is_here = *rig == place.rig.name && ground(place, &sandbox(place, name))? == Ground::Worktree;
         if is_here && state.hook(&address)?.is_none() && control::asleep(place, &address)?.is_none() {
@@ -185,6 +179,14 @@ pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
     if let Some(hook) = place.ledger.state()?.hook(address)? {
         return Err(Error::refused(format!("{address} already has {} on its hook", hook.bead))
             .hint("sling to the rig, which takes a free polecat"));
+    }
+    if let Address::Polecat(_, name) = address
+        && ground(place, &sandbox(place, name))? == Ground::Free
+    {
+        let names = pool::names(town, place)?;
+        if names.free.is_empty() {
+            return Err(pool::full(place, names.most));
+        }
     }
     try_take(town, place, address)?.ok_or_else(|| is_busy(address))
 }
@@ -213,12 +215,36 @@ fn not_ours(dir: &Path) -> Error {
         .hint("if the town was moved, gt maintain mends the links; else move it away")
 }
 
+/// A sandbox that is ready to be worked in.
+pub struct Prepared {
+    /// What an old one held.
+    pub saved: Option<Salvaged>,
+    /// What of its outfit it lacks.
+    pub warnings: Vec<String>,
+}
+
 impl Taken {
-    /// Makes the sandbox ready on a fresh `branch` from `base`, saving first what an old one holds.
+    /// Makes the sandbox ready on a fresh `branch` from `base`, saving first what an old one holds, and fits it out.
     ///
     /// # Errors
     /// Io or external, when the worktree cannot be made; what was saved is then still there.
-    pub fn prepare(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Option<Salvaged>> {
+    pub fn prepare(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Prepared> {
+        let saved = self.check_out(town, place, branch, base)?;
+        let fitted = worktree::private_dir(&place.ledger.store, &self.dir).and_then(|private| {
+            let store = &place.ledger.store;
+            let (agent, dir) = (&self.address, self.dir.as_path());
+            outfit::fit(town, place, &Checkout { agent, store, dir, private: &private, commit: base })
+        });
+        match fitted {
+            Ok(warnings) => Ok(Prepared { saved, warnings }),
+            Err(error) => {
+                self.undo(place, branch, base);
+                Err(naming(error, saved.as_ref()))
+            }
+        }
+    }
+
+    fn check_out(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Option<Salvaged>> {
         let store = &place.ledger.store;
         let head = Head::Branch { name: branch, at: base };
         let cone = place.cone()?;
@@ -227,8 +253,9 @@ impl Taken {
             worktree::add_within(store, &self.dir, head, &cone)?;
             return Ok(None);
         }
-        let saved = save(town, place, &self.address, &self.dir)?;
+        let saved = save(town, place, &self.address, &self.dir, Next::Reset)?;
         crate::env::crash_point("sling.salvaged");
+        worktree::relink(store, &self.dir).map_err(|error| naming(error, saved.as_ref()))?;
         let before = worktree::head(&self.dir).ok();
         worktree::switch_within(store, &self.dir, head, &cone).map_err(|error| naming(error, saved.as_ref()))?;
         if let Some((Some(old_branch), old_head)) = before.filter(|(old, _)| old.as_deref() != Some(branch)) {
@@ -262,18 +289,31 @@ fn drop_spent_branch(place: &RigPlace, branch: &str, head: ObjectId, base: Objec
     Ok(())
 }
 
-/// Saves what the sandbox of `address` holds that no kept ref does.
+/// Saves what the sandbox of `address` holds that no kept ref does, before `next` is done with it.
 ///
 /// # Errors
 /// Io, when it cannot be made durable; then nothing may be removed.
-pub fn save(town: &Town, place: &RigPlace, address: &Address, dir: &Path) -> Result<Option<Salvaged>> {
-    let store = &place.ledger.store;
+pub fn save(town: &Town, place: &RigPlace, address: &Address, dir: &Path, next: Next) -> Result<Option<Salvaged>> {
+    let known = kept(place)?;
+    let author = (address.to_string(), town.actor.email.clone());
+    let names = |n| tree::salvage(address, town.now, n);
+    let aside = aside(place);
+    let order = Order { known: &known, author: (&author.0, &author.1), now: town.now, next, aside: &aside };
+    salvage::salvage(&place.ledger.store, dir, &names, &order)
+}
+
+/// Where what is too large for a salvage is moved.
+pub(super) fn aside(place: &RigPlace) -> PathBuf {
+    place.ledger.store.private_dir().join("set-aside")
+}
+
+/// The commits that stay when a sandbox goes: its branch does.
+pub(super) fn kept(place: &RigPlace) -> Result<Vec<ObjectId>> {
     let mut known: Vec<ObjectId> = Vec::new();
     for prefix in ["refs/heads/", "refs/gt/mr/", "refs/remotes/"] {
-        known.extend(store.refs_below(prefix)?.into_iter().map(|(_, id)| id));
+        known.extend(place.ledger.store.refs_below(prefix)?.into_iter().map(|(_, id)| id));
     }
-    let author = (address.to_string(), town.actor.email.clone());
-    salvage::salvage(store, dir, &|n| tree::salvage(address, town.now, n), &known, (&author.0, &author.1), town.now)
+    Ok(known)
 }
 
 /// An error that came after something was saved: it must be named all the same.

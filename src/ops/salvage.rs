@@ -63,6 +63,9 @@ pub struct Dropped {
     pub name: String,
     /// The commit that held it; it stays until git collects it.
     pub commit: String,
+    /// The directory with what was too large for it; it stays until somebody removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<String>,
 }
 
 /// All that is saved in the rig at `place`, of one agent or of all, newest first.
@@ -203,7 +206,10 @@ pub fn drop(town: &Town, place: &RigPlace, saved: &Saved) -> Result<Dropped> {
     }
     let name = format!("{}{}", tree::SALVAGE, saved.name);
     match place.ledger.store.remove_ref(&name, id(&saved.commit)?)? {
-        Swap::Moved | Swap::Lost(None) => Ok(Dropped { name: saved.name.clone(), commit: saved.commit.clone() }),
+        Swap::Moved | Swap::Lost(None) => {
+            let set_aside = saved.what.iter().find_map(|line| line.strip_prefix("- set aside in ")).map(str::to_owned);
+            Ok(Dropped { name: saved.name.clone(), commit: saved.commit.clone(), set_aside })
+        }
         Swap::Lost(Some(_)) => Err(Error::conflict(format!("{} changed meanwhile", saved.name)).hint("try again")),
     }
 }

@@ -16,11 +16,15 @@ use crate::model::hook::Hook;
 use crate::name::base36;
 use crate::ops::control::{self, halt};
 use crate::ops::runtime_hooks::{self, Gift};
-use crate::ops::{install, polecat};
+use crate::ops::{install, outfit, polecat};
 use crate::runtime::launch::{self, Launch, Line};
 use crate::runtime::process::{self, Session};
+use crate::runtime::spawns;
 use crate::runtime::tmux::Pane;
 use crate::town::{RigPlace, Town};
+
+/// How long a session has to end by itself when it is told to.
+pub const GRACE_MILLIS: u64 = 5_000;
 
 /// What is to be started, and how.
 #[derive(Clone, Debug)]
@@ -219,6 +223,25 @@ pub fn has_mayor(town: &Town) -> Result<bool> {
     Ok(choose_for(town, None, "mayor", None, None)?.is_some())
 }
 
+/// As [`start_hooked`], when a session ended that should not have: so often and no more.
+///
+/// # Errors
+/// Refused, when it was started too often, or too many work here; as [`start_hooked`].
+pub fn respawn(town: &Town, agent: &Address) -> Result<Started> {
+    let runtime_dir = town.runtime_dir();
+    let runs = process::find(&runtime_dir, agent)?.is_some();
+    let place = agent.rig().filter(|_| !runs).map(|rig| town.rig(rig)).transpose()?;
+    let hook = place.as_ref().map(|place| place.ledger.state()?.hook(agent)).transpose()?.flatten();
+    if let (Some(place), Some(hook)) = (&place, &hook) {
+        polecat::pool::check_start(town, place, &hook.bead)?;
+    }
+    let started = start_hooked(town, agent)?;
+    if let Some(hook) = hook {
+        spawns::add(&runtime_dir, &hook.bead)?;
+    }
+    Ok(started)
+}
+
 /// Starts the mayor's session in its directory, or answers the one that runs.
 ///
 /// # Errors
@@ -254,6 +277,36 @@ fn mayors(town: &Town) -> Result<(PathBuf, Run)> {
     Ok((dir, run))
 }
 
+/// Starts a session of crew in its clone at `dir`, or answers the one that runs; `named` is the agent asked for.
+///
+/// # Errors
+/// Refused, when no agent is configured or it is not trusted here; as [`launch::start`].
+pub(super) fn start_crew(town: &Town, place: &RigPlace, agent: &Address, dir: PathBuf, named: Option<&str>) -> Result<Started> {
+    halt::check(town, Some(&place.rig.name))?;
+    let run = choose_for(town, Some(place), "crew", named, None)?.ok_or_else(|| {
+        Error::refused("no agent command is configured for crew")
+            .hint(format!("choose an agent: gt config set agent.crew.preset claude --rig {}", place.rig.name))
+    })?;
+    run.check_program(town, &dir)?;
+    let Address::Crew(_, name) = agent else { return Err(Error::usage(format!("{agent} is no crew"))) };
+    let session = format!("{name}-{}", base36(u64::try_from(town.now.millis()).unwrap_or(0)));
+    let mut env = pairs(town, agent, place.rig.name.as_str())?;
+    env.push(("GIT_CEILING_DIRECTORIES".into(), place.dir.join("crew").into()));
+    env.push(("GT_SLOT".into(), outfit::slot_of(town, agent)?.to_string().into()));
+    let launch = Launch {
+        log: process::log_path(&town.runtime_dir(), agent, &session),
+        env: finished(env, &session, &run),
+        agent: agent.clone(),
+        session,
+        bead: String::new(),
+        line: run.line.clone(),
+        dir,
+        backend: run.backend,
+        now: town.now,
+    };
+    run.start(town, &launch)
+}
+
 /// The terminal in which `agent` runs on this machine.
 ///
 /// # Errors
@@ -273,16 +326,21 @@ fn environment(town: &Town, place: &RigPlace, hook: &Hook, session: &str, run: &
     let mut pairs = pairs(town, &hook.agent, place.rig.name.as_str())?;
     // git must not find an enclosing repository when the sandbox is gone.
     pairs.push(("GIT_CEILING_DIRECTORIES".into(), place.dir.join("polecats").into()));
+    pairs.push(("GT_SLOT".into(), outfit::slot_of(town, &hook.agent)?.to_string().into()));
     // For the git hook that names it in commits.
     pairs.push(("GT_BEAD".into(), hook.bead.to_string().into()));
     Ok(finished(pairs, session, run))
 }
 
 /// Who an agent is; where its programs are comes first.
-fn pairs(town: &Town, agent: &Address, rig: &str) -> Result<Vec<(String, OsString)>> {
-    let name = match agent {
-        Address::Polecat(_, name) => name.to_string(),
-        _ => String::new(),
+///
+/// # Errors
+/// Io, when the directory of programs cannot be made.
+pub(super) fn pairs(town: &Town, agent: &Address, rig: &str) -> Result<Vec<(String, OsString)>> {
+    let (name, crew) = match agent {
+        Address::Polecat(_, name) => (name.to_string(), String::new()),
+        Address::Crew(_, name) => (String::new(), name.to_string()),
+        _ => (String::new(), String::new()),
     };
     let agent = agent.to_string();
     Ok(vec![
@@ -293,6 +351,7 @@ fn pairs(town: &Town, agent: &Address, rig: &str) -> Result<Vec<(String, OsStrin
         ("BD_ACTOR".into(), agent.clone().into()),
         ("GT_RIG".into(), rig.into()),
         ("GT_POLECAT".into(), name.into()),
+        ("GT_CREW".into(), crew.into()),
         ("GIT_AUTHOR_NAME".into(), agent.clone().into()),
         ("GIT_AUTHOR_EMAIL".into(), town.actor.email.clone().into()),
         ("GIT_COMMITTER_NAME".into(), agent.into()),

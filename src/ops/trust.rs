@@ -9,7 +9,7 @@ use crate::git::program;
 use crate::model::address::Address;
 use crate::model::config_keys::{self, KeyType};
 use crate::model::{preset, runtime_hooks};
-use crate::ops::{install, protect, shims};
+use crate::ops::{install, outfit, protect, shims};
 use crate::town::{RigPlace, Town};
 
 /// Where a value is set.
@@ -155,7 +155,9 @@ pub fn list(town: &Town) -> Result<Vec<Listed>> {
     };
     add("town".to_owned(), config::commands_in(&town.hq.state()?)?);
     for place in town.places()? {
-        add(config::scope_name(Some(&place), Source::Rig), config::commands_in(&place.ledger.state()?)?);
+        let scope = config::scope_name(Some(&place), Source::Rig);
+        add(scope.clone(), config::commands_in(&place.ledger.state()?)?);
+        add(scope, outfit::scripts_of(&place)?);
     }
     Ok(listed)
 }

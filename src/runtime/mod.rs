@@ -16,6 +16,8 @@ mod pen;
 pub mod process;
 pub mod room;
 pub mod secrets;
+pub mod slot;
 pub mod space;
+pub mod spawns;
 pub mod tmux;
 pub mod told;

@@ -123,10 +123,6 @@ fn agent_row_within(world: &World<'_>, report: &mut Report, what: &str, args: &[
     // What hears its program would wait for the end of a terminal's input.
     let ours = || timed_ending(world.gt(&args).stdin(Stdio::null()), &[0, 1]);
     ours();
-    let times = pairs(
-        world.pairs,
-        |_| ours(),
-        |_| timed(&mut world.git(&["cat-file", "blob", &hook])),
-    );
+    let times = pairs(world.pairs, |_| ours(), |_| timed(&mut world.git(&["cat-file", "blob", &hook])));
     report.row(Row::of(what, world.scale, &times, "git cat-file blob REF:PATH", Bar::Most(most_millis)));
 }

@@ -5,9 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use gastown::git::worktree::{self, Head};
 use gastown::ledger::tree;
 use gastown::model::exchange;
 use gastown::model::record;
+use gastown::store::Store;
 
 use crate::report::{Bar, Report, Row};
 use crate::times::{millis, output, pairs, timed};
@@ -230,20 +232,50 @@ fn bytes_of_packs(repo: &Path) -> u64 {
     entries.filter(|entry| entry.file_type().is_file()).map(|entry| entry.metadata().map_or(0, |meta| meta.len())).sum()
 }
 
-/// A sandbox for a new polecat.
+/// A sandbox for a new polecat, and for one that is idle; the worktree alone beside git's, with one worker and with two.
 pub fn sling(place: &Place, report: &mut Report) {
     let world = World::empty(place, "sling", FILES);
     let count = if place.quick { 3 } else { 15 };
-    let ids: Vec<String> =
-        (0..count).map(|n| output(&mut world.gt(&["bead", "q", &format!("Task {n}")])).trim().to_owned()).collect();
+    let bead = |n: usize| output(&mut world.gt(&["bead", "q", &format!("Task {n}")])).trim().to_owned();
+    let ids: Vec<String> = (0..count).map(bead).collect();
+    let by_git = |name: &str, n: usize, workers: usize| {
+        let (dest, workers) = (world.path(&format!("{name}{n}")), format!("checkout.workers={workers}"));
+        let words = ["-c", &workers, "worktree", "add", "-q", "-b", &format!("{name}{n}"), dest.to_str().unwrap(), "main"];
+        timed(&mut world.git(&words))
+    };
     let times = pairs(
         count,
         |n| timed(&mut world.gt(&["sling", &ids[n], &format!("widgets/polecats/worker{n}"), "--no-start"])),
-        |n| {
-            let dest = world.path(&format!("worktree{n}"));
-            timed(&mut world.git(&["worktree", "add", "-q", "-b", &format!("plain{n}"), dest.to_str().unwrap(), "main"]))
-        },
+        |n| by_git("plain", n, 1),
     );
-    let what = "gt sling --no-start, new polecat, 5,000 files";
-    report.row(Row { scale: 0, ..Row::of(what, 0, &times, "git worktree add", Bar::Times(1.2)) });
+    let row = |what: &str, times: &(Vec<f64>, Vec<f64>), beside: &str, bar: Bar| Row {
+        scale: 0,
+        ..Row::of(&format!("{what}, 5,000 files"), 0, times, beside, bar)
+    };
+    report.row(row("gt sling --no-start, new polecat", &times, "git worktree add", Bar::Times(1.2)));
+
+    let again: Vec<String> = (count..2 * count).map(bead).collect();
+    let give_up = |n: usize| {
+        let mut done = world.gt(&["done", "--status", "released", "--message", "for the next"]);
+        timed(done.env("GT_ACTOR", format!("widgets/polecats/worker{n}")));
+    };
+    (0..count).for_each(give_up);
+    let times = pairs(
+        count,
+        |n| timed(&mut world.gt(&["sling", &again[n], &format!("widgets/polecats/worker{n}"), "--no-start"])),
+        |n| by_git("fresh", n, 1),
+    );
+    report.row(row("gt sling --no-start, idle polecat", &times, "git worktree add", Bar::Times(0.3)));
+
+    let store = Store::open(&world.repo()).unwrap();
+    let at = store.read_ref("refs/heads/main").unwrap().unwrap();
+    let by_gt = |kind: &str, n: usize| {
+        let (name, dest) = (format!("{kind}-gt{n}"), world.path(&format!("{kind}-gt{n}")));
+        millis(|| worktree::add(&store, &dest, Head::Branch { name: &name, at }).unwrap()).0
+    };
+    for (kind, workers, bar) in [("one", 1, 0.8), ("two", 2, 1.0)] {
+        let times = pairs(count, |n| by_gt(kind, n), |n| by_git(kind, n, workers));
+        let beside = format!("git worktree add, checkout.workers={workers}");
+        report.row(row("a new worktree", &times, &beside, Bar::Times(bar)));
+    }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gastown::error::Kind;
-use gastown::git::salvage::{Salvaged, salvage};
+use gastown::git::salvage::{Next, Order, Salvaged, salvage};
 use gastown::git::worktree::{self, Head};
 use gastown::time::Moment;
 use gix::ObjectId;
@@ -44,8 +44,14 @@ impl Sandbox {
     }
 
     fn try_salvage(&self) -> gastown::error::Result<Option<Salvaged>> {
+        self.salvage_before(Next::Nothing)
+    }
+
+    fn salvage_before(&self, next: Next) -> gastown::error::Result<Option<Salvaged>> {
         let names = |n: u32| format!("refs/gt/salvage/toast/{n}");
-        salvage(&self.world.store, &self.dest, &names, &[], AUTHOR, Moment::from_millis(1_800_000_000_000))
+        let now = Moment::from_millis(1_800_000_000_000);
+        let order = Order { known: &[], author: AUTHOR, now, next, aside: &self.world.path("aside") };
+        salvage(&self.world.store, &self.dest, &names, &order)
     }
 
     /// Salvages, and checks that the agent's own index and HEAD are as before and the store is sound.
@@ -362,13 +368,30 @@ fn way_15_a_submodule_with_work_in_it() {
 }
 
 #[test]
-fn what_is_too_large_to_save_is_refused_by_name() {
+fn what_is_too_large_to_save_is_moved_aside_before_it_would_go_and_not_sooner() {
     let sandbox = Sandbox::new();
-    std::fs::File::create(sandbox.dest.join("huge.dat")).unwrap().set_len((512 << 20) + 1).unwrap();
-    let refused = sandbox.try_salvage().unwrap_err();
-    assert_eq!(refused.kind, Kind::Refused);
-    assert!(refused.message.contains("huge.dat (512 MiB)"), "{}", refused.message);
-    assert_eq!(sandbox.world.store.refs_below("refs/gt/").unwrap(), []);
+    sandbox.write(".gitignore", "*.bin\n");
+    sandbox.git(&["add", ".gitignore"]);
+    sandbox.git(&["commit", "-q", "-m", "Ignore"]);
+    for (name, bytes) in [("dir/huge.dat", (512 << 20) + 1), ("set.bin", 11 << 20)] {
+        sandbox.write(name, "");
+        std::fs::File::options().write(true).open(sandbox.dest.join(name)).unwrap().set_len(bytes).unwrap();
+    }
+    let is_there = |name: &str| sandbox.dest.join(name).exists();
+    let saved = sandbox.salvage_before(Next::Nothing).unwrap().expect("something is told");
+    assert!(saved.what.join("\n").contains("dir/huge.dat (512 MiB)") && is_there("dir/huge.dat"), "{:?}", saved.what);
+    let saved = sandbox.salvage_before(Next::Reset).unwrap().expect("something is told");
+    assert!(!is_there("dir/huge.dat") && !is_there("set.bin"), "{:?}", saved.what);
+    let place = |saved: &Salvaged| {
+        let line = saved.what.iter().find_map(|line| line.strip_prefix("set aside in "));
+        std::path::PathBuf::from(line.expect("the place is named"))
+    };
+    assert_eq!(std::fs::metadata(place(&saved).join("dir/huge.dat")).unwrap().len(), (512 << 20) + 1);
+    assert!(place(&saved).join("set.bin").exists());
+    sandbox.write("set.bin", "");
+    std::fs::File::options().write(true).open(sandbox.dest.join("set.bin")).unwrap().set_len(11 << 20).unwrap();
+    let saved = sandbox.salvage_before(Next::Removal).unwrap().expect("something is told");
+    assert!(!is_there("set.bin") && place(&saved).join("set.bin").exists(), "{:?}", saved.what);
     std::fs::remove_dir_all(&sandbox.dest).unwrap();
     assert_eq!(sandbox.try_salvage().unwrap_err().kind, Kind::NotFound);
 }

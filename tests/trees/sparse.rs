@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gastown::git::salvage::salvage;
+use gastown::git::salvage::{Next, Order, salvage};
 use gastown::git::status::status;
 use gastown::git::worktree::{self, Head};
 use gastown::model::cone::Cone;
@@ -104,7 +104,9 @@ impl Sandbox {
     fn salvage(&self, n: u32) -> Option<(Vec<String>, ObjectId)> {
         let names = |more: u32| format!("refs/gt/salvage/toast/{n}-{more}");
         let now = Moment::from_millis(1_800_000_000_000);
-        let saved = salvage(&self.world.store, &self.dest, &names, &[], ("gt", "gt@localhost"), now).unwrap();
+        let order =
+            Order { known: &[], author: ("gt", "gt@localhost"), now, next: Next::Reset, aside: &self.world.path("aside") };
+        let saved = salvage(&self.world.store, &self.dest, &names, &order).unwrap();
         saved.map(|saved| (saved.what, saved.commit))
     }
 }

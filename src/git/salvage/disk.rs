@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::objs::tree::EntryKind;
 
+use super::aside::Bulk;
 use crate::error::{Error, Kind, OrFail, Result};
 
 /// Largest file that is saved.
@@ -33,7 +34,6 @@ const BUILD_DIRS: &[&str] = &[
     "dist",
     "out",
     "vendor",
-    ".git",
     ".venv",
     "venv",
     "__pycache__",
@@ -51,7 +51,7 @@ const BUILD_DIRS: &[&str] = &[
 /// How much a file is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Care {
-    /// All of it is saved, or the salvage is refused.
+    /// All of it is saved; what is too large is moved aside.
     Everything,
     /// Ignored by git: saved when small and outside of build directories.
     Ignored,
@@ -62,7 +62,7 @@ pub(super) enum Care {
 pub(super) struct Reader {
     ignored: Vec<BString>,
     left_out: Vec<BString>,
-    too_large: Vec<String>,
+    bulks: Vec<Bulk>,
     ignored_bytes: u64,
     batch_bytes: u64,
     files: usize,
@@ -79,9 +79,9 @@ impl Reader {
         &self.left_out
     }
 
-    /// Files that would have to be saved and are too large.
-    pub(super) fn too_large(&self) -> &[String] {
-        &self.too_large
+    /// Files that are too large or cannot be read.
+    pub(super) fn bulks(&self) -> &[Bulk] {
+        &self.bulks
     }
 
     /// Whether enough was read since the last time to write it away.
@@ -118,14 +118,14 @@ impl Reader {
             self.leave_out(path, "no file");
             return Ok(None);
         }
-        if !self.is_wanted(path, meta.len(), care) {
+        if !self.is_wanted(place, path, meta.len(), care) {
             return Ok(None);
         }
         let bytes = match read_bounded(place) {
             Ok(bytes) => bytes,
             Err(error) if is_absent(&error) => return Ok(None),
-            Err(_) if care == Care::Ignored => {
-                self.leave_out(path, "cannot be read");
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied || care == Care::Ignored => {
+                self.set_aside(place, path, "cannot be read".to_owned());
                 return Ok(None);
             }
             Err(error) => return Err(error).or_fail(Kind::Io, deed),
@@ -135,15 +135,15 @@ impl Reader {
         Ok(Some((if is_executable { EntryKind::BlobExecutable } else { EntryKind::Blob }, bytes)))
     }
 
-    fn is_wanted(&mut self, path: &BStr, bytes: u64, care: Care) -> bool {
+    fn is_wanted(&mut self, place: &Path, path: &BStr, bytes: u64, care: Care) -> bool {
         match care {
             Care::Everything if bytes > FILE_BYTES_MAX => {
-                self.too_large.push(format!("{} ({} MiB)", path.to_str_lossy(), bytes >> 20));
+                self.set_aside(place, path, format!("{} MiB", bytes >> 20));
                 false
             }
             Care::Everything => true,
             Care::Ignored if bytes > IGNORED_FILE_BYTES_MAX || self.ignored_bytes + bytes > IGNORED_BYTES_MAX => {
-                self.leave_out(path, &format!("ignored, {} MiB", bytes >> 20));
+                self.set_aside(place, path, format!("ignored, {} MiB", bytes >> 20));
                 false
             }
             Care::Ignored => {
@@ -152,6 +152,10 @@ impl Reader {
                 true
             }
         }
+    }
+
+    fn set_aside(&mut self, place: &Path, path: &BStr, why: String) {
+        self.bulks.push(Bulk { place: place.to_owned(), path: path.to_owned(), why });
     }
 
     fn leave_out(&mut self, path: &BStr, why: &str) {
@@ -216,7 +220,7 @@ fn read_bounded(place: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn is_absent(error: &std::io::Error) -> bool {
+pub(super) fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
@@ -234,15 +238,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_is_refused_when_it_counts_and_named_when_it_is_ignored() {
+    fn a_large_file_is_not_read_and_told_with_what_it_is_worth() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("big");
         std::fs::File::create(&place).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
         let mut reader = Reader::default();
         assert_eq!(reader.read(&place, "big".into(), Care::Everything).unwrap(), None);
-        assert_eq!(reader.too_large(), ["big (512 MiB)"]);
         assert_eq!(reader.read(&place, "big".into(), Care::Ignored).unwrap(), None);
-        assert_eq!(reader.left_out(), ["big (ignored, 512 MiB)"]);
+        let bulk = |why: &str| Bulk { place: place.clone(), path: "big".into(), why: why.to_owned() };
+        let bulks = [bulk("512 MiB"), bulk("ignored, 512 MiB")];
+        assert_eq!((reader.bulks(), reader.left_out()), (&bulks[..], &[][..]));
     }
 
     #[test]

@@ -50,8 +50,10 @@ impl History {
     }
 }
 
-/// Looks at the worktree whose private git directory is `private`.
+/// Looks at the worktree whose private git directory is `private`. Of a clone (`private` is the store's own) all goes with
+/// it that is not known to be elsewhere: what its remotes have stays.
 pub(super) fn look(store: &Store, private: &Path, known: &[ObjectId]) -> Result<History> {
+    let is_clone = private == store.dir();
     let path = private.join("HEAD");
     let text = std::fs::read_to_string(&path).or_fail(Kind::Corrupt, || format!("read {}", path.display()))?;
     let full = text.trim().strip_prefix("ref: ").map(str::to_owned);
@@ -67,10 +69,15 @@ pub(super) fn look(store: &Store, private: &Path, known: &[ObjectId]) -> Result<
     for name in worktree::OPERATIONS.iter().chain(&["ORIG_HEAD", "refs"]) {
         candidates.extend(in_files(&private.join(name)));
     }
+    if is_clone {
+        candidates.extend(store.refs_below("refs/")?.into_iter().filter_map(|(_, id)| commit_of(store, id)));
+        let logs = walkdir::WalkDir::new(private.join("logs")).into_iter().filter_map(std::result::Result::ok);
+        logs.filter(|entry| entry.file_type().is_file()).for_each(|log| candidates.extend(in_reflog(log.path())));
+    }
     let mut seen = BTreeSet::new();
     candidates.retain(|id| seen.insert(*id) && commits::is_commit(store, *id));
 
-    let kept = kept_by_others(store, full.as_deref(), known)?;
+    let kept = kept_by_others(store, full.as_deref(), known, is_clone)?;
     let commits = commits::ahead_of_all(store, &candidates, &kept)?;
     let tips = tips_beside_head(store, head, &commits)?;
     let branch = full.map(|full| full.strip_prefix("refs/heads/").unwrap_or(&full).to_owned());
@@ -78,14 +85,18 @@ pub(super) fn look(store: &Store, private: &Path, known: &[ObjectId]) -> Result<
 }
 
 /// The commits that are kept whatever happens to the branch `own`.
-fn kept_by_others(store: &Store, own: Option<&str>, known: &[ObjectId]) -> Result<Vec<ObjectId>> {
-    let refs = store.refs_below("refs/")?;
+fn kept_by_others(store: &Store, own: Option<&str>, known: &[ObjectId], is_clone: bool) -> Result<Vec<ObjectId>> {
+    let refs = store.refs_below(if is_clone { "refs/remotes/" } else { "refs/" })?;
     let keeps_code = |name: &str| !name.starts_with("refs/gt") || KEEPERS.iter().any(|prefix| name.starts_with(prefix));
     let others = refs.into_iter().filter(|(name, _)| Some(name.as_str()) != own && keeps_code(name)).map(|(_, id)| id);
     let mut kept: BTreeSet<ObjectId> = others.chain(known.iter().copied()).collect();
-    // A tag object stands for its commit.
-    kept = kept.into_iter().filter_map(|id| store.repo.find_object(id).ok()?.peel_to_commit().ok()).map(|c| c.id).collect();
+    kept = kept.into_iter().filter_map(|id| commit_of(store, id)).collect();
     Ok(kept.into_iter().collect())
+}
+
+/// The commit that `id` is or, as a tag, stands for.
+fn commit_of(store: &Store, id: ObjectId) -> Option<ObjectId> {
+    Some(store.repo.find_object(id).ok()?.peel_to_commit().ok()?.id)
 }
 
 fn tips_beside_head(store: &Store, head: Option<ObjectId>, commits: &[ObjectId]) -> Result<Vec<ObjectId>> {

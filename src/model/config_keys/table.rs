@@ -4,6 +4,7 @@ use super::{Key, KeyType};
 use crate::model::agent::Backend;
 use crate::model::gate::OnTimeout;
 use crate::model::merge_request::{Mode, OnConflict};
+use crate::model::pool;
 use crate::model::preset::Prompt;
 
 /// All keys.
@@ -13,6 +14,12 @@ pub const KEYS: &[Key] = &[
         key_type: KeyType::Command,
         default: "",
         help: "Command line that starts an agent in its worktree",
+    },
+    Key {
+        name: "agent.crew.preset",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that crew are, when another than agent.preset: gt config agent list",
     },
     Key {
         name: "agent.hooks",
@@ -248,6 +255,31 @@ pub const KEYS: &[Key] = &[
     },
     Key { name: "owner.email", key_type: KeyType::Text, default: "", help: "E-mail in commits that agents make for the owner" },
     Key { name: "polecats.max", key_type: KeyType::Number, default: "30", help: "Most polecat directories in a rig" },
+    Key {
+        name: "polecats.names",
+        key_type: KeyType::Names,
+        default: "",
+        help: "Names for polecats that are taken before those of the theme",
+    },
+    Key {
+        name: "polecats.respawns_max",
+        key_type: KeyType::Number,
+        default: "3",
+        help: "How often work is started again on a machine before somebody has to look at it: gt sling BEAD --force",
+    },
+    Key {
+        name: "polecats.theme",
+        key_type: KeyType::Text,
+        default: pool::FIRST_THEME,
+        help: "Where polecats have their names from: mad-max, minerals, wasteland, or a theme of one's own (gt namepool)",
+    },
+    Key { name: "polecats.themes.*", key_type: KeyType::Names, default: "", help: "The names of a theme of one's own" },
+    Key {
+        name: "polecats.working_max",
+        key_type: KeyType::Number,
+        default: "25",
+        help: "Most polecats of the town that work on a machine at once",
+    },
     Key {
         name: "review.approvals",
         key_type: KeyType::Number,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::down::{self, Down, Scope};
 use crate::error::{Error, Kind, Result};
+use crate::git::salvage::Next;
 use crate::git::status::status;
 use crate::model::address::Address;
 use crate::name::BeadId;
@@ -123,7 +124,7 @@ fn look_after(town: &Town, place: &RigPlace, sandbox: &mut Sandbox, is_dry: bool
     }
     let held = polecat::hold(place, &sandbox.agent)?;
     sandbox.bead = held.hook.as_ref().map(|hook| hook.bead.clone());
-    let saved = polecat::save(town, place, &sandbox.agent, &dir)?;
+    let saved = polecat::save(town, place, &sandbox.agent, &dir, Next::Nothing)?;
     crate::env::crash_point("shutdown.salvaged");
     sandbox.salvage = saved.map(|saved| saved.ref_name);
     sandbox.then = match (&sandbox.bead, &sandbox.salvage) {

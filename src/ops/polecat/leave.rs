@@ -5,14 +5,14 @@ use serde::Serialize;
 
 use super::{Ground, ground, hold, naming, not_ours, sandbox, save};
 use crate::error::{Error, Result};
-use crate::git::salvage::Salvaged;
+use crate::git::salvage::{Next, Salvaged};
 use crate::git::worktree;
 use crate::ledger::tree;
 use crate::model::address::Address;
 use crate::model::bead::Status;
 use crate::model::hook::Hook;
 use crate::name::BeadId;
-use crate::runtime::process;
+use crate::runtime::{process, slot};
 use crate::town::{RigPlace, Town};
 
 /// What `gt polecat nuke` did.
@@ -53,7 +53,7 @@ pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Re
     }
     process::stop(&town.runtime_dir(), address, 5_000)?;
     let was_there = ground == Ground::Worktree;
-    let saved = if was_there { save(town, place, address, &dir)? } else { None };
+    let saved = if was_there { save(town, place, address, &dir, Next::Removal)? } else { None };
     crate::env::crash_point("nuke.salvaged");
     let mut released = None;
     if let Some(hook) = &held.hook {
@@ -65,6 +65,7 @@ pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Re
     } else {
         worktree::clear_begun(&place.ledger.store, &dir)?;
     }
+    slot::free(&town.runtime_dir(), address)?;
     Ok(Nuked { address: address.clone(), was_there, salvage: saved.map(|saved| saved.ref_name), released })
 }
 

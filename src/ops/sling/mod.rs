@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::salvage::Salvaged;
+use crate::git::salvage::Next;
 use crate::ledger::{Change, State, tree};
 use crate::model::address::{Address, Typed};
 use crate::model::agent::Agent;
@@ -23,13 +23,13 @@ use crate::model::merge_request::Way;
 use crate::model::record;
 use crate::name::{BeadId, base36};
 use crate::ops::control::halt;
-use crate::ops::polecat::{self, Ground, Taken};
+use crate::ops::polecat::{self, Ground, Prepared, Taken};
 use crate::ops::refinery;
 use crate::ops::session;
 use crate::ops::shims;
 use crate::ops::track::reach::Reach;
 use crate::ops::track::ready;
-use crate::runtime::process;
+use crate::runtime::{process, spawns};
 use crate::town::{RigPlace, Town};
 pub use asked::{Served, serve};
 pub use batch::{Fault, Thrown, Tracking, Tried, parse, throw};
@@ -83,6 +83,9 @@ pub enum Slung {
         is_prompted: Option<bool>,
         /// What the reused sandbox held, saved.
         salvage: Option<String>,
+        /// What the sandbox lacks of what it was to be given.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
     /// It was on that hook already; its session was started.
     Restarted {
@@ -157,14 +160,17 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
         return Ok(there);
     }
     check(town, plan, &bead)?;
-    let run = agent_for(town, plan, place)?;
+    let run = agent_for(town, plan, place, &bead_id)?;
     let taken = match &target {
         Target::AnyOf(place) => polecat::take_any(town, place)?,
         Target::One(place, address) => polecat::take(town, place, address)?,
     };
-    let (hook, saved) = assign(town, plan, place, &taken, &bead)?;
+    let (hook, Prepared { saved, warnings }) = assign(town, plan, place, &taken, &bead)?;
     crate::env::crash_point("sling.assigned");
     let started = run.map(|run| session::start(town, place, &hook, &run)).transpose()?;
+    if started.is_some() {
+        spawns::add(&town.runtime_dir(), &bead_id)?;
+    }
     Ok(Slung::Assigned {
         bead: bead_id,
         agent: hook.agent,
@@ -172,11 +178,12 @@ pub fn sling(town: &Town, plan: &Plan) -> Result<Slung> {
         pid: started.as_ref().map(|started| started.session.pid),
         is_prompted: started.and_then(|started| started.is_prompted),
         salvage: saved.map(|saved| saved.ref_name),
+        warnings,
     })
 }
 
 /// What is to be started; asked before anything is made.
-fn agent_for(town: &Town, plan: &Plan, place: &RigPlace) -> Result<Option<session::Run>> {
+fn agent_for(town: &Town, plan: &Plan, place: &RigPlace, bead: &BeadId) -> Result<Option<session::Run>> {
     // Whoever only assigns needs no agent, but one that is named has to be one.
     if plan.no_start && plan.preset.is_none() {
         return Ok(None);
@@ -185,8 +192,17 @@ fn agent_for(town: &Town, plan: &Plan, place: &RigPlace) -> Result<Option<sessio
     if plan.no_start {
         return Ok(None);
     }
+    check_start(town, plan, place, bead)?;
     run.check_program(town, &place.dir)?;
     Ok(Some(run))
+}
+
+/// Refuses a start that is one too many; who insists begins to count anew.
+fn check_start(town: &Town, plan: &Plan, place: &RigPlace, bead: &BeadId) -> Result<()> {
+    if plan.force {
+        spawns::forget(&town.runtime_dir(), bead)?;
+    }
+    polecat::pool::check_start(town, place, bead)
 }
 
 impl Target {
@@ -244,9 +260,11 @@ fn already(town: &Town, plan: &Plan, target: &Target, bead: &Bead) -> Result<Opt
     if runs || plan.no_start {
         return Ok(Some(Slung::AlreadyThere { bead: bead.id.clone(), agent }));
     }
+    check_start(town, plan, place, &bead.id)?;
     let run = session::choose(town, place, hook.preset.as_deref(), hook.model.as_deref())?;
     run.check_program(town, &place.dir)?;
     let started = session::start(town, place, &hook, &run)?;
+    spawns::add(&town.runtime_dir(), &bead.id)?;
     let (pid, is_prompted) = (started.session.pid, started.is_prompted);
     Ok(Some(Slung::Restarted { bead: bead.id.clone(), agent, pid, is_prompted }))
 }
@@ -286,7 +304,7 @@ fn check_free(bead: &Bead) -> Result<()> {
 }
 
 /// Makes the sandbox and records the assignment; takes the sandbox back when that is refused.
-fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead) -> Result<(Hook, Option<Salvaged>)> {
+fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead) -> Result<(Hook, Prepared)> {
     let target = refinery::integration::target_for(place, &place.ledger.state()?, bead)?;
     let base = refinery::integration::tip_of(place, &target)?
         .or_fail(Kind::NotFound, || format!("find the branch {target} of rig {}", place.rig.name))?;
@@ -296,7 +314,7 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
     let stamp = base36(u64::try_from(town.now.millis()).unwrap_or(0));
     let branch = format!("polecat/{name}/{}@{stamp}{}", bead.id, base36(fastrand::u64(..36 * 36)));
     shims::before_work(town, place, &target);
-    let saved = taken.prepare(town, place, &branch, base)?;
+    let prepared = taken.prepare(town, place, &branch, base)?;
     crate::env::crash_point("sling.worktree");
     let mut hook = Hook::new(taken.address.clone(), bead.id.clone(), &town.actor.name, &town.machine, town.now);
     hook.branch.clone_from(&branch);
@@ -316,9 +334,9 @@ fn assign(town: &Town, plan: &Plan, place: &RigPlace, taken: &Taken, bead: &Bead
         if stands.is_ok_and(|stands| stands.is_none_or(|stands| !stands.is_same(&hook))) {
             taken.undo(place, &branch, base);
         }
-        return Err(polecat::naming(error, saved.as_ref()));
+        return Err(polecat::naming(error, prepared.saved.as_ref()));
     }
-    Ok((hook, saved))
+    Ok((hook, prepared))
 }
 
 fn record(change: &mut Change<'_>, place: &RigPlace, hook: &Hook) -> Result<()> {
@@ -390,7 +408,7 @@ pub fn unsling(town: &Town, text: &str) -> Result<Unslung> {
     process::stop(&town.runtime_dir(), &agent, 5_000)?;
     let dir = polecat::sandbox(&place, name);
     let is_there = polecat::ground(&place, &dir)? == Ground::Worktree;
-    let saved = if is_there { polecat::save(town, &place, &agent, &dir)? } else { None };
+    let saved = if is_there { polecat::save(town, &place, &agent, &dir, Next::Nothing)? } else { None };
     // Its own hand-in may have been faster than the end of its session.
     let released = polecat::release(town, &place, &agent, &bead, saved.as_ref()).and_then(|status| status.ok_or_else(nobody));
     let status = released.map_err(|error| polecat::naming(error, saved.as_ref()))?;

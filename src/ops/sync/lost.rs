@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::git::salvage::Salvaged;
+use crate::git::salvage::{Next, Salvaged};
 use crate::git::worktree;
 use crate::ledger::sync::Lost;
 use crate::model::address::Address;
@@ -91,7 +91,7 @@ fn yield_one(town: &Town, place: &RigPlace, agent: &Address, bead: &BeadId) -> R
     // With other work on its hook the sandbox was saved when that came.
     let dir = polecat::sandbox(place, name);
     let is_idle = held.hook.is_none() && polecat::ground(place, &dir)? == Ground::Worktree;
-    let saved = if is_idle { polecat::save(town, place, agent, &dir)? } else { None };
+    let saved = if is_idle { polecat::save(town, place, agent, &dir, Next::Nothing)? } else { None };
     crate::env::crash_point("sync.yielded");
     let branch =
         if is_idle { worktree::head(&dir).ok().and_then(|(branch, _)| branch).unwrap_or_default() } else { String::new() };
