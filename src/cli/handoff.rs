@@ -85,7 +85,7 @@ impl ResumeArgs {
     ///
     /// # Errors
     /// As [`handoff::resume`].
-    pub fn run(&self, town: &Town) -> Result<Resumed> {
+    pub fn run(town: &Town) -> Result<Resumed> {
         Ok(Resumed { letter: handoff::resume(town)? })
     }
 }
