@@ -33,6 +33,7 @@ mod mail;
 mod maintain;
 mod many;
 mod merge;
+mod moved;
 mod partial;
 mod passing;
 mod past;

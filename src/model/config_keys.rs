@@ -36,6 +36,8 @@ pub enum KeyType {
     Words,
     /// The name of an agent; it runs only on machines that trust it.
     Agent,
+    /// Colours and attributes as tmux names them, such as `bg=colour24,fg=white,bold`.
+    Style,
 }
 
 /// A configuration key.
@@ -87,6 +89,17 @@ fn is_word(word: &str) -> bool {
         && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
+/// Whether the text is colours and attributes and nothing else: tmux would expand formats in it, which can run commands.
+fn is_style(text: &str) -> bool {
+    let is_plain = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let is_hex = |word: &str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_colour = |word: &str| word.strip_prefix('#').map_or_else(|| is_plain(word), is_hex);
+    text.split(',').all(|part| match part.split_once('=') {
+        Some((which, colour)) => matches!(which, "bg" | "fg") && is_colour(colour),
+        None => ["bold", "dim", "italics", "underscore", "reverse", "default"].contains(&part),
+    })
+}
+
 impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
@@ -124,6 +137,7 @@ impl Key {
             KeyType::Pairs => words(is_pair),
             KeyType::Words => words(is_plain_text),
             KeyType::Agent => value.as_str().is_some_and(is_word),
+            KeyType::Style => value.as_str().is_some_and(is_style),
         };
         if fits {
             return Ok(value);
@@ -160,6 +174,8 @@ impl Key {
             KeyType::Words => list_of(text, is_plain_text).ok_or_else(|| {
                 wrong("a list of words").hint("separate them by spaces and quote what has spaces; nothing is expanded")
             }),
+            KeyType::Style if is_style(text) => Ok(Value::from(text)),
+            KeyType::Style => Err(wrong("a style of tmux").hint("for example bg=colour24,fg=white,bold or bg=#203040")),
             KeyType::Agent if is_word(text) => Ok(Value::from(text)),
             KeyType::Agent => Err(wrong("the name of an agent").hint("gt config agent list shows them")),
         }
@@ -271,6 +287,19 @@ mod tests {
         assert_eq!(require.check(Value::from("true")).unwrap_err().kind, crate::error::Kind::Corrupt);
         assert_eq!(require.check(Value::from(false)).unwrap(), Value::from(false));
         assert!(find("gates.test.timeout").unwrap().check(Value::from(5)).is_err());
+    }
+
+    #[test]
+    fn a_style_is_colours_and_attributes_and_nothing_that_is_expanded() {
+        let key = find("session.style.polecat").unwrap();
+        for good in ["bg=colour24", "bg=#20aaFF,fg=white,bold", "default", "reverse,dim"] {
+            assert!(key.parse(good).is_ok() && key.check(Value::from(good)).is_ok(), "{good}");
+        }
+        for bad in
+            ["bg=#(touch x)", "#{pane_pid}", "bg=red fg=blue", "bg=", "bg=#12", "align=left", "bold,", "fill=red", "bg=red;"]
+        {
+            assert!(key.parse(bad).is_err() && key.check(Value::from(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

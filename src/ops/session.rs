@@ -32,6 +32,8 @@ pub struct Run {
     agent: Option<(String, BTreeMap<String, String>)>,
     /// What is typed when the terminal shows the sign.
     typed: Option<(String, String)>,
+    /// The colours of its status line; empty: those of its role.
+    style: String,
 }
 
 /// A session that runs.
@@ -69,10 +71,11 @@ fn choose_for(
 ) -> Result<Option<Run>> {
     let Some(chosen) = config::chosen(town, place, role, named)? else { return Ok(None) };
     let backend = Backend::of(&config::word(town, place, "session.backend")?);
+    let style = config::word(town, place, &format!("session.style.{role}"))?;
     let usual = config::word(town, place, "agent.model")?;
     let model = model.map(str::to_owned).or(Some(usual).filter(|usual| !usual.is_empty()));
     Ok(Some(match chosen {
-        Chosen::Command(line) => Run { line: Line::Shell(line), backend, model, agent: None, typed: None },
+        Chosen::Command(line) => Run { line: Line::Shell(line), backend, model, agent: None, typed: None, style },
         Chosen::Agent(preset) => {
             let start = preset.start(backend, model.as_deref())?;
             Run {
@@ -81,6 +84,7 @@ fn choose_for(
                 model,
                 typed: start.typed.map(|text| (preset.ready.clone(), text)),
                 agent: Some((preset.name, preset.env)),
+                style,
             }
         }
     }))
@@ -146,6 +150,7 @@ pub fn start(town: &Town, place: &RigPlace, hook: &Hook, run: &Run) -> Result<St
         env: environment(town, place, hook, &session, run)?,
         log: process::log_path(&town.runtime_dir(), &hook.agent, &session),
         backend: run.backend,
+        style: run.style.clone(),
         now: town.now,
     };
     run.start(town, &launch)
@@ -227,6 +232,7 @@ pub fn start_mayor(town: &Town) -> Result<Started> {
         line: run.line.clone(),
         dir,
         backend: run.backend,
+        style: run.style.clone(),
         now: town.now,
     };
     run.start(town, &launch)
