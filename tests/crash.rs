@@ -50,6 +50,7 @@ fn no_step_is_forgotten() {
         POST,
         RESTORE,
         crate::machines::SYNC,
+        crate::moved::STEPS,
         crate::archive::STEPS,
         crate::control::STEPS,
         crate::convoys::STEPS,

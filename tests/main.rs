@@ -34,6 +34,7 @@ mod mail;
 mod maintain;
 mod many;
 mod merge;
+mod moved;
 mod outfit;
 mod partial;
 mod passing;

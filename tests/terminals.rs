@@ -134,3 +134,29 @@ fn a_session_without_a_terminal_says_so_when_it_is_to_be_shown_or_typed_into() {
     town.until("it speaks", || capture(&town).contains("here"));
     town.gt("session stop widgets/toast").succeeds();
 }
+
+#[test]
+fn a_status_line_has_the_colours_of_its_role_or_those_that_are_set() {
+    if !has_tmux() {
+        return;
+    }
+    let (town, rig, _bead) = slung("hang");
+    let style = || {
+        let pane = &sessions(&town)[0]["pane"];
+        let (socket, name) = (text_at(pane, &["/socket"]), text_at(pane, &["/name"]));
+        let show = |option: &str| {
+            let args = ["-S", &socket, "show-options", "-v", "-t", &format!("={name}:"), option];
+            String::from_utf8(Command::new("tmux").args(args).output().unwrap().stdout).unwrap().trim_end().to_owned()
+        };
+        (show("status-style"), show("status-left"))
+    };
+    let (colours, left) = style();
+    assert!(colours.contains("colour24") && left.contains(TOAST), "{colours} {left}");
+    for bad in ["bg=#(touch pwned)", "bg=red;x"] {
+        town.gt_args(&["config", "set", "session.style.polecat", bad]).fails_with(2);
+    }
+    town.gt("config set session.style.polecat bg=#203040,bold --rig widgets").succeeds();
+    town.gt("session restart widgets/toast").succeeds();
+    assert!(style().0.contains("#203040") && rig.dir.is_dir(), "{:?}", style());
+    town.gt("session stop widgets/toast").succeeds();
+}

@@ -93,6 +93,9 @@ fn line(done: &Maintained) -> String {
     if done.after != Sizes::default() {
         line.push_str(&format!("; {} → {}", told(&done.before), told(&done.after)));
     }
+    for moved in &done.moved {
+        line.push_str(&format!("; {} moved outside of gt: {}; what was there is at {}", moved.target, moved.what, moved.pin));
+    }
     if let Some(reason) = &done.hooks {
         line.push_str(&format!("; {reason}"));
     }

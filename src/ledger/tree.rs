@@ -15,6 +15,8 @@ pub const MR: &str = "refs/gt/mr/";
 pub const LANDING: &str = "refs/gt/landing/";
 /// Where the commit that convicted a request is kept for its author, followed by the request's id; never synced.
 pub const EVIDENCE: &str = "refs/gt/evidence/";
+/// Where targets are kept as they were before others moved them, followed by the branch and the commit.
+pub const PIN: &str = "refs/gt/pin/";
 /// Where unsaved work is kept, followed by agent and time.
 pub const SALVAGE: &str = "refs/gt/salvage/";
 /// Where machines tell that they live, followed by the machine's id.
@@ -52,6 +54,18 @@ pub fn mr_pin(id: &BeadId) -> String {
 #[must_use]
 pub fn landing_pin(id: &str) -> String {
     format!("{LANDING}{id}")
+}
+
+/// The pins of what the branch `target` was.
+#[must_use]
+pub fn pins(target: &str) -> String {
+    format!("{PIN}{target}/")
+}
+
+/// The pin of `commit`, at which `target` was.
+#[must_use]
+pub fn pin(target: &str, commit: &str) -> String {
+    format!("{}{}", pins(target), commit.get(..12).unwrap_or(commit))
 }
 
 /// The pin of the commit that gates were red on when request `id` was sent back.

@@ -41,6 +41,8 @@ pub enum KeyType {
     Agent,
     /// An object of JSON; it takes effect only on machines that trust it.
     Object,
+    /// Colours and attributes as tmux names them, such as `bg=colour24,fg=white,bold`.
+    Style,
 }
 
 /// A configuration key.
@@ -92,6 +94,17 @@ fn is_word(word: &str) -> bool {
         && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
+/// Whether the text is colours and attributes and nothing else: tmux would expand formats in it, which can run commands.
+fn is_style(text: &str) -> bool {
+    let is_plain = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let is_hex = |word: &str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_colour = |word: &str| word.strip_prefix('#').map_or_else(|| is_plain(word), is_hex);
+    text.split(',').all(|part| match part.split_once('=') {
+        Some((which, colour)) => matches!(which, "bg" | "fg") && is_colour(colour),
+        None => ["bold", "dim", "italics", "underscore", "reverse", "default"].contains(&part),
+    })
+}
+
 impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
@@ -131,6 +144,7 @@ impl Key {
             KeyType::Names => words(is_name),
             KeyType::Agent => value.as_str().is_some_and(is_word),
             KeyType::Object => value.is_object(),
+            KeyType::Style => value.as_str().is_some_and(is_style),
         };
         if fits {
             return Ok(value);
@@ -175,6 +189,8 @@ impl Key {
                 wrong("a list of names")
                     .hint("a name is a lower-case letter followed by up to 31 of a-z, 0-9 and _, and no reserved word")
             }),
+            KeyType::Style if is_style(text) => Ok(Value::from(text)),
+            KeyType::Style => Err(wrong("a style of tmux").hint("for example bg=colour24,fg=white,bold or bg=#203040")),
             KeyType::Agent if is_word(text) => Ok(Value::from(text)),
             KeyType::Agent => Err(wrong("the name of an agent").hint("gt config agent list shows them")),
         }
@@ -290,6 +306,19 @@ mod tests {
         assert_eq!(require.check(Value::from("true")).unwrap_err().kind, crate::error::Kind::Corrupt);
         assert_eq!(require.check(Value::from(false)).unwrap(), Value::from(false));
         assert!(find("gates.test.timeout").unwrap().check(Value::from(5)).is_err());
+    }
+
+    #[test]
+    fn a_style_is_colours_and_attributes_and_nothing_that_is_expanded() {
+        let key = find("session.style.polecat").unwrap();
+        for good in ["bg=colour24", "bg=#20aaFF,fg=white,bold", "default", "reverse,dim"] {
+            assert!(key.parse(good).is_ok() && key.check(Value::from(good)).is_ok(), "{good}");
+        }
+        for bad in
+            ["bg=#(touch x)", "#{pane_pid}", "bg=red fg=blue", "bg=", "bg=#12", "align=left", "bold,", "fill=red", "bg=red;"]
+        {
+            assert!(key.parse(bad).is_err() && key.check(Value::from(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub struct Notebook {
     /// Alarms that were mailed: the kind of each, with the target's tip that it was about.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub told: BTreeMap<String, String>,
+    /// Where the target was when gt left it, or last saw that somebody moved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tip: Option<String>,
+    /// A tip that somebody else moved it to, and that is yet to be gated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ungated: Option<String>,
     /// Clock.
     #[serde(default)]
     pub rev: Rev,
@@ -52,6 +58,8 @@ impl Notebook {
             target: target.to_owned(),
             pull_branch: None,
             told: BTreeMap::new(),
+            tip: None,
+            ungated: None,
             rev: Rev::default(),
             extra: Object::new(),
         }

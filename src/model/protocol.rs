@@ -159,6 +159,19 @@ pub enum Protocol {
         /// What would end it.
         advice: String,
     },
+    /// Refinery to witness and overseer: somebody moved the target, and gt did not.
+    TargetMoved {
+        /// The branch.
+        target: String,
+        /// Where it was.
+        old: String,
+        /// Where it is; empty: it is gone.
+        tip: String,
+        /// What happened to it.
+        what: String,
+        /// The ref that keeps where it was.
+        pin: String,
+    },
     /// Refinery to witness and overseer: the target itself does not pass, and nobody is sent back for it.
     TargetRed {
         /// The branch.
@@ -269,6 +282,7 @@ impl Protocol {
             Self::BeforeMerge { target, .. } => format!("BEFORE_MERGE {target}"),
             Self::Reverted { reverts, .. } => format!("REVERTED {reverts}"),
             Self::TargetContended { target, .. } => format!("TARGET_CONTENDED {target}"),
+            Self::TargetMoved { target, .. } => format!("TARGET_MOVED {target}"),
             Self::TargetRed { target, .. } => format!("TARGET_RED {target}"),
             Self::QueueStopped { target, .. } => format!("QUEUE_STOPPED {target}"),
             Self::SwarmStart { convoy, .. } => format!("SWARM_START {convoy}"),
@@ -299,7 +313,9 @@ impl Protocol {
             Self::BeforeMerge { mrs, .. } => mrs.clone(),
             Self::ConvoyLanded { convoy, .. } => vec![convoy.clone()],
             Self::Handoff { bead, .. } => bead.iter().cloned().collect(),
-            Self::TargetContended { .. } | Self::TargetRed { .. } | Self::QueueStopped { .. } => Vec::new(),
+            Self::TargetContended { .. } | Self::TargetMoved { .. } | Self::TargetRed { .. } | Self::QueueStopped { .. } => {
+                Vec::new()
+            }
             Self::SyncConflict { record, .. } => name_of(record).parse().into_iter().collect(),
         }
     }
@@ -393,15 +409,6 @@ mod tests {
                 commit: "c".into(),
                 reason: "it leaks".into(),
             },
-            Protocol::MergeHeld {
-                mr: mr.clone(),
-                bead: bead.clone(),
-                other: "wi-m2".parse().unwrap(),
-                reason: "it waits".into(),
-                files: vec!["a".into()],
-                ours: "c".into(),
-                theirs: vec!["d".into()],
-            },
             Protocol::BeforeMerge { target: "main".into(), tip: "c".into(), mrs: vec![mr.clone(), bead.clone()] },
             Protocol::ReworkRequest {
                 mr,
@@ -439,20 +446,38 @@ mod tests {
         ]
     }
 
+    fn held() -> Protocol {
+        Protocol::MergeHeld {
+            mr: "wi-m1".parse().unwrap(),
+            bead: "wi-a1".parse().unwrap(),
+            other: "wi-m2".parse().unwrap(),
+            reason: "it waits".into(),
+            files: vec!["a".into()],
+            ours: "c".into(),
+            theirs: vec!["d".into()],
+        }
+    }
+
+    fn moved() -> Protocol {
+        let what = "it was replaced; by T <t@x>: reset".to_owned();
+        let (old, tip, pin) = ("b".into(), "c".into(), "refs/gt/pin/main/b".into());
+        Protocol::TargetMoved { target: "main".into(), old, tip, what, pin }
+    }
+
     fn letter(message: &Protocol) -> Letter {
         message.letter("wi-ml-1".parse().unwrap(), Address::Mayor, Address::Mayor, Moment::from_millis(0)).unwrap()
     }
 
     #[test]
     fn every_kind_is_read_as_it_was_written() {
-        for message in every_kind() {
+        for message in every_kind().into_iter().chain([moved(), held()]) {
             assert_eq!(Protocol::of(&letter(&message)).unwrap(), message);
         }
     }
 
     #[test]
     fn the_same_form_written_by_hand_is_read_too() {
-        for message in every_kind() {
+        for message in every_kind().into_iter().chain([moved(), held()]) {
             let mut by_hand = letter(&message);
             by_hand.payload = None;
             assert_eq!(Protocol::of(&by_hand).unwrap(), message);

@@ -15,6 +15,7 @@ use crate::git::mend;
 use crate::ledger::Ledger;
 use crate::ops::decay::{self, Decayed};
 use crate::ops::install;
+use crate::ops::refinery::{self, Moved};
 use crate::ops::scopes::Which;
 use crate::ops::shims;
 use crate::ops::upkeep;
@@ -45,6 +46,9 @@ pub struct Maintained {
     pub left_overs: Vec<String>,
     /// Records whose time was up; `None` when that could not be told.
     pub decayed: Option<Decayed>,
+    /// Targets that moved outside of gt, which is mailed to the witness and the overseer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<Moved>,
     /// Why git does not run the hooks of gt here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<String>,
@@ -94,6 +98,7 @@ impl Maintained {
             mended: Vec::new(),
             left_overs: Vec::new(),
             decayed: None,
+            moved: Vec::new(),
             hooks: None,
             error: None,
             kind: None,
@@ -113,6 +118,13 @@ fn scope(town: &Town, place: Option<&RigPlace>, how: How) -> Maintained {
         done.kind = Some(error.kind);
     }
     if let Some(place) = place.filter(|_| how != How::Behind) {
+        match refinery::watch(town, place) {
+            Ok(moved) => done.moved = moved,
+            Err(error) => {
+                done.kind = done.kind.or(Some(error.kind));
+                done.error.get_or_insert_with(|| error.line());
+            }
+        }
         done.hooks = hooks(town, place, &done).err().map(|error| error.line());
     }
     done.after = maintenance::sizes(&ledger.store);

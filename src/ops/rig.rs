@@ -17,6 +17,7 @@ use crate::git::{self, clone, diff, fetch, program};
 use crate::ledger::{Ledger, sync, tree};
 use crate::model::address::Address;
 use crate::model::cone::{self, Cone};
+use crate::model::notebook::Notebook;
 use crate::model::record::{Object, Rev, SCHEMA_VERSION};
 use crate::model::scope::{LocalMachine, Rig, Scope, ScopeKind};
 use crate::name::{Name, Prefix, Slot};
@@ -239,7 +240,7 @@ fn build(town: &Town, plan: &Plan, dir: &Path, registered: Option<Rig>, progress
     } else {
         let prefix = chosen_prefix(town, plan, &ledger, &cloned.default_branch)?;
         let rig = entry_for(town, plan, &url, &cloned.default_branch, prefix, None)?;
-        found(town, &ledger, &rig, &local)?;
+        found(town, &ledger, &rig, &local, tip)?;
         rig
     };
     // Opened anew: the clone's configuration changed since.
@@ -383,11 +384,14 @@ fn entry_for(town: &Town, plan: &Plan, url: &str, branch: &str, prefix: Prefix, 
 }
 
 /// Writes the first records of a rig, all in one transaction.
-fn found(town: &Town, ledger: &Ledger, rig: &Rig, local: &LocalMachine) -> Result<()> {
+fn found(town: &Town, ledger: &Ledger, rig: &Rig, local: &LocalMachine, tip: ObjectId) -> Result<()> {
     let deed = town.deed("rig-add", format!("found the rig {}", rig.name));
     ledger.transact(&deed, |change| {
         install::put_scope(change, ScopeKind::Rig, &rig.prefix, rig.name.as_str())?;
         install::put_machine(change, local, Slot(0))?;
+        // From now on it is noticed when somebody else moves the target.
+        let notebook = Notebook { tip: Some(tip.to_string()), ..Notebook::new(&rig.target) };
+        change.put(&tree::notebook(&rig.target), &notebook)?;
         let agents = [Address::Witness(rig.name.clone()), Address::Refinery(rig.name.clone())];
         install::put_agents(change, &rig.prefix, &agents)
     })

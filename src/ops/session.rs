@@ -39,6 +39,8 @@ pub struct Run {
     typed: Option<(String, String)>,
     /// The runtime hooks that it is given.
     hooks: Gift,
+    /// The colours of its status line; empty: those of its role.
+    style: String,
 }
 
 /// A session that runs.
@@ -76,11 +78,12 @@ fn choose_for(
 ) -> Result<Option<Run>> {
     let Some(chosen) = config::chosen(town, place, role, named)? else { return Ok(None) };
     let backend = Backend::of(&config::word(town, place, "session.backend")?);
+    let style = config::word(town, place, &format!("session.style.{role}"))?;
     let usual = config::word(town, place, "agent.model")?;
     let model = model.map(str::to_owned).or(Some(usual).filter(|usual| !usual.is_empty()));
     Ok(Some(match chosen {
         Chosen::Command(line) => {
-            Run { line: Line::Shell(line), backend, model, agent: None, typed: None, hooks: Gift::default() }
+            Run { line: Line::Shell(line), backend, model, agent: None, typed: None, hooks: Gift::default(), style }
         }
         Chosen::Agent(mut preset) => {
             let hooks = runtime_hooks::gift(town, place, role, &preset.name)?;
@@ -93,6 +96,7 @@ fn choose_for(
                 typed: start.typed.map(|text| (preset.ready.clone(), text)),
                 agent: Some((preset.name, preset.env)),
                 hooks,
+                style,
             }
         }
     }))
@@ -159,6 +163,7 @@ pub fn start(town: &Town, place: &RigPlace, hook: &Hook, run: &Run) -> Result<St
         env: environment(town, place, hook, &session, run)?,
         log: process::log_path(&town.runtime_dir(), &hook.agent, &session),
         backend: run.backend,
+        style: run.style.clone(),
         now: town.now,
     };
     run.start(town, &launch)
@@ -259,6 +264,7 @@ pub fn start_mayor(town: &Town) -> Result<Started> {
         line: run.line.clone(),
         dir,
         backend: run.backend,
+        style: run.style.clone(),
         now: town.now,
     };
     run.start(town, &launch)
@@ -302,6 +308,7 @@ pub(super) fn start_crew(town: &Town, place: &RigPlace, agent: &Address, dir: Pa
         line: run.line.clone(),
         dir,
         backend: run.backend,
+        style: run.style.clone(),
         now: town.now,
     };
     run.start(town, &launch)

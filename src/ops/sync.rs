@@ -13,7 +13,7 @@ use crate::git::fetch;
 use crate::git::progress::Progress;
 use crate::ledger::Ledger;
 use crate::ledger::sync::{self, Lost, Options};
-use crate::ops::refinery::Turn;
+use crate::ops::refinery::{self, Turn};
 use crate::ops::remote;
 use crate::ops::scopes::Which;
 use crate::ops::{convoy, post, rig, sling};
@@ -56,6 +56,9 @@ pub fn exchange(town: &Town, which: &Which, options: &Options, progress: &Progre
         if options.fetch && !options.dry_run && place.rig.land_remote {
             // The queue reads the remote itself; what fails here only leaves the readers behind.
             let _ = follow_target(place, progress);
+        }
+        if !options.dry_run {
+            watch_targets(town, place);
         }
     }
     let has_written = !options.dry_run && settle(town, which, &places, options, &mut report);
@@ -154,6 +157,16 @@ fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, 
             Ok(exchange) => Synced { exchange: Some(exchange), ..synced },
             Err(error) => synced.failed(&error),
         });
+    }
+}
+
+/// Looks whether targets of the rig moved outside of gt, which is mailed to those who watch it.
+fn watch_targets(town: &Town, place: &RigPlace) {
+    match refinery::watch(town, place) {
+        Ok(all) => {
+            all.iter().for_each(|moved| tracing::warn!("{} moved outside of gt: {}", moved.target, moved.what.escape_debug()))
+        }
+        Err(error) => tracing::warn!("the targets of rig {} were not looked at: {}", place.rig.name, error.line()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! only while its leader is known to be the one that was started; a process found by its mark is held by a
 //! pidfd first and looked at again through that. Without `/proc` (macOS) only the group is reached.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -95,28 +96,36 @@ impl Group<'_> {
 
     /// Stops those that live where they are, but for `spared`; tells whether none goes on. What a process starts while it
     /// is looked for is found in the next look.
+    ///
+    /// One that was sent the signal and sleeps in the kernel stops before it does anything else: a shell that started a
+    /// program by vfork(2) sleeps until that program, which may be stopped already, has begun.
     pub(super) fn hold(&self, by_group: bool, spared: Option<u32>) -> bool {
+        let is_member =
+            |row: &Row| (by_group && row.group == self.leader) || mark_of(row.pid).is_some_and(|mark| mark == self.mark);
+        let mut sent = BTreeSet::new();
         for _ in 0..HOLDS_MAX {
-            let is_member =
-                |row: &Row| (by_group && row.group == self.leader) || mark_of(row.pid).is_some_and(|mark| mark == self.mark);
-            let goes_on = |row: &Row| Some(row.pid) != spared && !row.is_stopped && is_member(row);
+            let goes_on = |row: &Row| {
+                let is_held = row.state.is_stopped() || row.state.is_asleep() && sent.contains(&row.pid);
+                Some(row.pid) != spared && !is_held && is_member(row)
+            };
             let going: Vec<Row> = table().unwrap_or_default().into_iter().filter(goes_on).collect();
             if going.is_empty() {
                 return true;
             }
             for row in going {
                 signal_held(row.pid, Signal::STOP, || row_of(row.pid).is_some_and(|row| is_member(&row)));
+                sent.insert(row.pid);
             }
             std::thread::sleep(HOLD_EVERY);
         }
         false
     }
 
-    /// Whether all that live but `spared` are stopped, and there is one.
+    /// Whether of those that live, `spared` aside, some are stopped and none does anything.
     pub(super) fn is_held(&self, by_group: bool, spared: Option<u32>) -> bool {
         let members = self.members(by_group).into_iter().filter(|pid| Some(*pid) != spared);
-        let stopped: Vec<bool> = members.filter_map(row_of).map(|row| row.is_stopped).collect();
-        !stopped.is_empty() && stopped.iter().all(|is_stopped| *is_stopped)
+        let states: Vec<State> = members.filter_map(row_of).map(|row| row.state).collect();
+        states.iter().any(|state| state.is_stopped()) && states.iter().all(|state| state.is_stopped() || state.is_asleep())
     }
 
     /// Sends `signal` to the group (`by_group`: the leader is known to be ours) and to all that carry the mark.
@@ -177,13 +186,33 @@ pub(super) fn pid_of(pid: u32) -> Option<Pid> {
 struct Row {
     pid: u32,
     group: u32,
-    is_stopped: bool,
+    state: State,
+}
+
+/// What a process does, by the letter in `/proc/<pid>/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State(char);
+
+impl State {
+    fn in_stat(stat: &str) -> Option<Self> {
+        stat[stat.rfind(')')? + 1..].split_whitespace().next()?.chars().next().map(Self)
+    }
+
+    /// Whether a signal or a tracer has stopped it.
+    const fn is_stopped(self) -> bool {
+        matches!(self.0, 'T' | 't')
+    }
+
+    /// Whether it sleeps in the kernel, where no signal reaches it.
+    const fn is_asleep(self) -> bool {
+        self.0 == 'D'
+    }
 }
 
 /// The living process `pid`.
 fn row_of(pid: u32) -> Option<Row> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    Some(Row { pid, group: group_in(&stat)?, is_stopped: is_stopped_in(&stat) })
+    Some(Row { pid, group: group_in(&stat)?, state: State::in_stat(&stat)? })
 }
 
 /// All living processes but this one; `None` where there is no `/proc`.
@@ -203,11 +232,6 @@ fn group_in(stat: &str) -> Option<u32> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     let state = fields.next()?;
     if matches!(state, "Z" | "X" | "x") { None } else { fields.nth(1)?.parse().ok() }
-}
-
-/// Whether a line of `/proc/<pid>/stat` is of a process that a signal or a tracer has stopped.
-fn is_stopped_in(stat: &str) -> bool {
-    stat.rfind(')').is_some_and(|at| matches!(stat[at + 1..].split_whitespace().next(), Some("T" | "t")))
 }
 
 /// Whether processes can be told one by one here.
@@ -232,8 +256,10 @@ mod tests {
         assert_eq!(group_in("12 (a) b (c)) S 1 77 12 0 -1"), Some(77));
         assert_eq!(group_in("12 (dead) Z 1 77 12 0 -1"), None);
         assert_eq!(group_in(""), None);
-        assert!(is_stopped_in("12 (a) T) T 1 77") && is_stopped_in("12 (a) t 1 77"));
-        assert!(!is_stopped_in("12 (a) T) S 1 77") && !is_stopped_in(""));
+        let state = |stat: &str| State::in_stat(stat);
+        assert!(state("12 (a) S) T 1 77").unwrap().is_stopped() && state("12 (a) t 1 77").unwrap().is_stopped());
+        assert!(!state("12 (a) T) S 1 77").unwrap().is_stopped() && state("12 (a) D 1").unwrap().is_asleep());
+        assert_eq!(state(""), None);
     }
 
     #[test]

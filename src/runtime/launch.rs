@@ -130,6 +130,8 @@ pub struct Launch {
     pub log: PathBuf,
     /// With a terminal or without.
     pub backend: Backend,
+    /// The colours of its status line, as tmux names them; empty: those of its role.
+    pub style: String,
     /// Now.
     pub now: Moment,
 }
@@ -227,7 +229,8 @@ fn start_terminal(runtime_dir: &Path, launch: &Launch, mark: &str, watch_millis:
     let given = [env.into_os_string(), go.clone().into(), exit.clone().into()];
     let words: Vec<OsString> = words.into_iter().chain(given).chain(launch.line.words()).collect();
     let title = format!("{}  {}", launch.agent, launch.bead);
-    let look = Look { title: title.trim_end(), style: style_of(&launch.agent) };
+    let look =
+        Look { title: title.trim_end(), style: if launch.style.is_empty() { style_of(&launch.agent) } else { &launch.style } };
     let pid = server.start(&name, &launch.dir, &words, look, &launch.log)?;
     let session = recorded(runtime_dir, launch, mark, pid, Some(Pane::new(&server, &name)))?;
     crate::store::write_file(&go, b"")?;

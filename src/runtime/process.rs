@@ -280,6 +280,7 @@ mod tests {
             dir: dir.path().to_owned(),
             env: vec![("GT_SLOT".into(), "4".into())],
             backend,
+            style: String::new(),
             now: Moment::from_millis(0),
         }
     }

@@ -311,6 +311,12 @@ pub const KEYS: &[Key] = &[
         help: "What agents run in: process, without a terminal, or tmux, each in a terminal of its own",
     },
     Key {
+        name: "session.style.*",
+        key_type: KeyType::Style,
+        default: "",
+        help: "Colours of the status line of an agent's terminal by its role (polecat, crew, mayor …), as tmux names them",
+    },
+    Key {
         name: "sync.debounce",
         key_type: KeyType::Duration,
         default: "2s",

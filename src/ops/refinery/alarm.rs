@@ -4,10 +4,11 @@ use super::Queue;
 use super::event::short;
 use super::losses::LOSSES_MAX;
 use crate::error::Result;
-use crate::ledger::tree;
+use crate::ledger::{Change, tree};
 use crate::model::address::Address;
 use crate::model::notebook::Notebook;
 use crate::model::protocol::Protocol;
+use crate::name::Name;
 use crate::ops::post;
 
 impl Queue<'_> {
@@ -53,10 +54,18 @@ impl Queue<'_> {
                 return Ok(());
             }
             change.put(&path, &notebook)?;
-            for to in [Address::Witness(self.place.rig.name.clone()), Address::Overseer(None)] {
-                post::post(change, message, &self.me, &to)?;
-            }
-            Ok(())
+            mail(change, message, &self.me, &self.place.rig.name)
         })
     }
+}
+
+/// Mails `message` to those who watch `rig`.
+///
+/// # Errors
+/// As [`Change::put`].
+pub(super) fn mail(change: &mut Change<'_>, message: &Protocol, me: &Address, rig: &Name) -> Result<()> {
+    for to in [Address::Witness(rig.clone()), Address::Overseer(None)] {
+        post::post(change, message, me, &to)?;
+    }
+    Ok(())
 }

@@ -110,6 +110,7 @@ impl Drained {
             | Event::Recovered { .. }
             | Event::Raced { .. }
             | Event::LeftBehind { .. }
+            | Event::TargetMoved { .. }
             | Event::FalseGreen { .. }
             | Event::Plugin { .. }
             | Event::TaskGiven { .. }

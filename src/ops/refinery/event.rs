@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::moved::Moved;
 use crate::model::flow::Flow;
 use crate::model::gate::{GateRun, Verdict};
 use crate::name::BeadId;
@@ -158,6 +159,19 @@ pub enum Event {
         /// Why. Foreign text.
         reason: String,
     },
+    /// The target moved, and gt did not move it.
+    TargetMoved {
+        /// The branch.
+        target: String,
+        /// Where it was.
+        old: String,
+        /// Where it is; empty: it is gone.
+        tip: String,
+        /// What happened to it. Foreign text.
+        what: String,
+        /// The ref that keeps where it was.
+        pin: String,
+    },
     /// The remote that holds the target cannot be reached; gating goes on, landing waits.
     RemoteAway {
         /// What it said.
@@ -226,6 +240,12 @@ pub enum Recovery {
 }
 
 impl Event {
+    /// A target that moved outside of gt.
+    pub(super) fn of_moved(moved: Moved) -> Self {
+        let Moved { target, old, tip, what, pin } = moved;
+        Self::TargetMoved { target, old, tip, what, pin }
+    }
+
     /// That `run` ended.
     pub(super) fn ended(run: &GateRun) -> Self {
         Self::GateEnded {
@@ -270,6 +290,9 @@ impl Event {
             Self::Forced { mr, by, reason } => format!("{mr} lands without gates by order of {by}: {reason}"),
             Self::TargetRed { target, tip, gates } => {
                 format!("{target} itself is red at {} ({}); nobody is sent back for it", short(tip), gates.join(", "))
+            }
+            Self::TargetMoved { target, old, tip, what, pin } => {
+                format!("{target} moved outside of gt, {} → {}: {what}; what was there is at {pin}", short(old), short(tip))
             }
             Self::FalseGreen { target, tip, gates } => {
                 format!("{} is red on {target} at {} where it was green before", gates.join(", "), short(tip))

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::ledger::Actor;
 use crate::model::address::Address;
 use crate::model::gate::{GateRun, Verdict};
-use crate::ops::gates::{Happening, Memo, Rules, Subject, Trials, Yard};
+use crate::ops::gates::{Happening, Memo, Rules, Subject, Task, Trials, Yard};
 use crate::time::{self, Moment};
 use crate::town::{RigPlace, Town};
 
@@ -52,34 +52,61 @@ pub fn look_again(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) ->
     let rules = Rules::read(town, place, &town.machine)?;
     let Some(look) = next_look(place, &rules, &runs, now)? else { return Ok(false) };
     let (mark, yard) = (look::mark(place)?, Yard::take(town, place)?);
-    let actor = Actor { name: me.clone(), email: town.actor.email.clone(), model: None };
-    let mut trials = Trials::new(town, place, &rules, &yard, actor, Some(me));
     let tree = place.ledger.store.tree_of(look.commit)?;
     let subject = Subject { stack: Vec::new(), commit: look.commit, tree, base: look.commit };
     let tasks = Memo::of(&runs, &rules, now).tasks_named(tree, &look.gates);
-    let Some(trial) = trials.start(&subject, &tasks)? else { return Ok(false) };
-    let (mut reds, mut is_recorded) = (BTreeSet::new(), false);
-    loop {
-        match trials.next(LOOK_MILLIS)? {
-            Some(Happening::Started { gate, .. }) => {
-                say(&Event::GateStarted { gate, stack: Vec::new(), tree: tree.to_string() });
-            }
-            Some(Happening::Ended { run, .. }) => {
-                is_recorded = true;
-                reds.extend((run.verdict == Verdict::Red && run.required).then(|| run.gate.clone()));
-                say(&Event::ended(&run));
-            }
-            Some(Happening::Over { .. }) => break,
-            None if look::mark(place)? != mark => trials.cancel(trial),
-            Some(Happening::Decided { .. }) | None => {}
-        }
-    }
+    let ask = Ask { town, place, rules: &rules, yard: &yard };
+    let Some((reds, is_recorded)) = ask.run(&subject, &tasks, &|| Ok(look::mark(place)? != mark), say)? else { return Ok(false) };
     if look.is_tip && !reds.is_empty() {
         let (target, tip) = (place.rig.target.clone(), look.commit.to_string());
         say(&Event::FalseGreen { target, tip, gates: reds.into_iter().collect() });
     }
     // One that could not even begin would be looked at again without rest.
     Ok(is_recorded || look::mark(place)? != mark)
+}
+
+/// What is needed to have gates run beside any queue.
+pub(super) struct Ask<'a> {
+    pub(super) town: &'a Town,
+    pub(super) place: &'a RigPlace,
+    pub(super) rules: &'a Rc<Rules>,
+    pub(super) yard: &'a Yard,
+}
+
+impl Ask<'_> {
+    /// Runs `tasks` on `subject` until they are over or it `is_stale`; tells the required gates that were red and whether any run
+    /// was recorded, or nothing when there is no room.
+    ///
+    /// # Errors
+    /// As running gates.
+    pub(super) fn run(
+        &self,
+        subject: &Subject,
+        tasks: &[Task],
+        is_stale: &dyn Fn() -> Result<bool>,
+        say: &mut dyn FnMut(&Event),
+    ) -> Result<Option<(BTreeSet<String>, bool)>> {
+        let me = Address::Refinery(self.place.rig.name.clone()).to_string();
+        let actor = Actor { name: me.clone(), email: self.town.actor.email.clone(), model: None };
+        let mut trials = Trials::new(self.town, self.place, self.rules, self.yard, actor, Some(me));
+        let Some(trial) = trials.start(subject, tasks)? else { return Ok(None) };
+        let (mut reds, mut is_recorded) = (BTreeSet::new(), false);
+        loop {
+            match trials.next(LOOK_MILLIS)? {
+                Some(Happening::Started { gate, .. }) => {
+                    say(&Event::GateStarted { gate, stack: Vec::new(), tree: subject.tree.to_string() });
+                }
+                Some(Happening::Ended { run, .. }) => {
+                    is_recorded = true;
+                    reds.extend((run.verdict == Verdict::Red && run.required).then(|| run.gate.clone()));
+                    say(&Event::ended(&run));
+                }
+                Some(Happening::Over { .. }) => return Ok(Some((reds, is_recorded))),
+                None if is_stale()? => trials.cancel(trial),
+                Some(Happening::Decided { .. }) | None => {}
+            }
+        }
+    }
 }
 
 /// What is worth a run: first the tree on which a gate said both, the one asked least; then the tip, when nothing was

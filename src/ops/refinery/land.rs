@@ -14,7 +14,7 @@ use super::permit::Permits;
 use super::remote::Moved;
 use super::revert::in_full;
 use super::stack::Stack;
-use super::{Queue, Turn, integration, pull};
+use super::{Queue, Turn, integration, moved, pull};
 use crate::env::crash_point;
 use crate::error::{Error, Result};
 use crate::git::merge::Stacker;
@@ -286,6 +286,7 @@ impl Queue<'_> {
                 events.push(self.mark_landed(change, landing, &intent.target)?);
             }
             change.remove(&tree::intent(&intent.id));
+            moved::leave_at(change, &intent.target, &intent.new)?;
             Ok(events)
         })?;
         crash_point("land.recorded");

@@ -144,6 +144,8 @@ pub fn mark(place: &RigPlace) -> Result<String> {
         let said = (urgency(bead, &sources), labels, &mr.hold, &mr.approvals);
         lines.push(format!("{} {} {} {tip:?} {said:?}", bead.id, mr.state.word(), mr.head));
     }
+    let ungated = state.notebooks()?.into_iter().filter_map(|notebook| notebook.ungated);
+    lines.extend(ungated.map(|tip| format!("ungated {tip}")));
     for dir in ["config", tree::CONTROLS] {
         lines.extend(state.paths(dir)?.into_iter().map(|(path, blob)| format!("{path} {blob}")));
     }

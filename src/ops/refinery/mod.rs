@@ -21,7 +21,7 @@
 //! pull      by pull request, when nobody may push    clerk     the command that opens them
 //! losses    dropped landings, counted                 alarm     word to who watches, once of a tip
 //! control   … said: hold, release, withdraw, pause, freeze      review    approve, reject, comment, diff
-//! station   the refinery as a session
+//! station   the refinery as a session                         moved     targets that moved outside of gt
 //! turns     the targets of a rig, worked side by side
 //! plugins   those that are called in before a queue is worked
 //! profile   what is known of a change before any gate
@@ -51,6 +51,7 @@ mod land;
 mod list;
 mod look;
 mod losses;
+mod moved;
 mod origin;
 mod permit;
 mod plugins;
@@ -106,6 +107,7 @@ pub use idle::look_again;
 pub use integration::{Ending, Integrated, Standing};
 pub use list::{Brief, Listed, Next, brief, list, next, stopped};
 pub use look::{Request, targets, waiting};
+pub use moved::{Moved, watch};
 pub use origin::{Origin, origin};
 pub use profile::profile;
 pub use retry::retry;
@@ -230,8 +232,12 @@ pub fn run_for(town: &Town, place: &RigPlace, only: &BeadId, say: &mut dyn FnMut
 fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {
     check_home(town, place)?;
     halt::check(town, Some(&place.rig.name))?;
+    for moved in moved::watch(town, place)? {
+        say(&Event::of_moved(moved));
+    }
     // What goes wrong with one target keeps nothing from what is owed to the others.
     let drained = work_targets(town, place, only, say);
+    let gated = moved::gate(town, place, say);
     // After what somebody waits for. A guard that cannot stand keeps nothing from landing.
     if let Err(error) = protect::refresh(town, place) {
         say(&Event::LeftBehind { what: "the hook of target.protect".to_owned(), reason: error.line() });
@@ -242,7 +248,7 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     // Each landing and each request that leaves may free a polecat, or make a task needless.
     let handed_out = resolve::hand_out(town, place, say);
     let drained = drained?;
-    handed_out.map(|()| drained)
+    gated.and(handed_out).map(|()| drained)
 }
 
 fn work_targets(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMut(&Event)) -> Result<Drained> {

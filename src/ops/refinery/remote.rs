@@ -47,10 +47,13 @@ impl Queue<'_> {
                 .hint("give the branch a first commit, or name another target")
         };
         if !self.place.rig.land_remote {
-            return local.map(|commit| Tip { commit, is_remote_away: false }).ok_or_else(missing);
+            let commit = local.ok_or_else(missing)?;
+            self.heed_tip(commit, say)?;
+            return Ok(Tip { commit, is_remote_away: false });
         }
         match self.remote_tip() {
             Ok(Some(remote)) => {
+                self.heed_tip(remote, say)?;
                 self.follow(local, remote, say)?;
                 Ok(Tip { commit: remote, is_remote_away: false })
             }
@@ -101,6 +104,9 @@ impl Queue<'_> {
                 Some(local) => self.move_worktrees(local, remote, say),
                 None => Ok(()),
             };
+        }
+        if let Some(local) = local.filter(|_| !is_forward) {
+            self.tell_stray(local, remote, say)?;
         }
         let reason = "it has commits that the remote's branch has not".to_owned();
         say(&Event::LeftBehind { what: format!("branch {}", self.target()), reason });

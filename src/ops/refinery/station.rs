@@ -89,6 +89,7 @@ pub fn start(town: &Town, place: &RigPlace) -> Result<Started> {
         env: env.map(|(name, value)| (name.to_owned(), value)).into(),
         // It takes no words, and its log is what is read.
         backend: Backend::Process,
+        style: String::new(),
         now: town.now,
     };
     Ok(Started { session: launch::start(&town.runtime_dir(), &launch)?, was_running })

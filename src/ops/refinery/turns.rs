@@ -131,7 +131,11 @@ impl<'a> Turns<'a> {
         set_out.map(|_| ())
     }
 
-    fn queue(&self, target: &str) -> Result<Queue<'a>> {
+    /// The queue of `target`, with its turn.
+    ///
+    /// # Errors
+    /// Conflict, when another process has the turn; as reading the rules of the rig.
+    pub(super) fn queue(&self, target: &str) -> Result<Queue<'a>> {
         let (town, place) = (self.town, self.place);
         let me = Address::Refinery(place.rig.name.clone());
         let actor = Actor { name: me.to_string(), email: town.actor.email.clone(), model: None };
