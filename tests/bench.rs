@@ -99,6 +99,7 @@ const GROUPS: &[Group] = &[
     ("mail", reads::mail),
     ("turns", reads::turns),
     ("hook", reads::hook),
+    ("prime", reads::prime),
     ("sync", syncs::all),
     ("transfer", transfers::all),
     ("create", writes::create),

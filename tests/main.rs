@@ -14,6 +14,7 @@ mod crash;
 mod crew;
 mod damage;
 mod demo;
+mod directives;
 mod edits;
 mod exchange;
 mod explains;

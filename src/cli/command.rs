@@ -5,9 +5,9 @@ use clap::Subcommand;
 use super::bead::Question as _;
 use super::out::Out;
 use super::{
-    backup, bead, config, control, convoy, crew, demo, done, explain, flatten, gate, handoff, hooks, hub, machine, mail,
-    maintain, mq, namepool, nudge, plugin, polecat, prime_hook, redact, refinery, reindex, rig, roll, salvage, schema, signal,
-    stats, sync, town, work,
+    backup, bead, config, control, convoy, crew, demo, directive, done, explain, flatten, gate, handoff, hooks, hub, machine,
+    mail, maintain, mq, namepool, nudge, plugin, polecat, prime, prime_hook, redact, refinery, reindex, rig, roll, salvage,
+    schema, signal, stats, sync, town, work,
 };
 use crate::error::Result;
 use crate::town::{Start, Town};
@@ -30,7 +30,8 @@ pub(super) enum Command {
     Hooks(hooks::HooksArgs),
     Signal(signal::SignalArgs),
     Guard(signal::GuardArgs),
-    Prime(work::PrimeArgs),
+    Prime(prime::PrimeArgs),
+    Directive(directive::DirectiveArgs),
     Done(done::DoneArgs),
     Handoff(handoff::HandoffArgs),
     Resume(handoff::ResumeArgs),
@@ -195,6 +196,7 @@ fn run_in(command: Command, town: &Town, out: Out) -> Result<u8> {
         Command::Hook(args) => Ok(out.show(&args.run(town)?)),
         Command::Hooks(args) => args.run(town, out),
         Command::Prime(args) => Ok(out.show(&args.run(town, out)?)),
+        Command::Directive(args) => args.run(town, out),
         Command::Done(args) => args.run(town, out),
         Command::Handoff(args) => args.run(town, out),
         Command::Resume(_) => Ok(out.show(&handoff::ResumeArgs::run(town)?)),
@@ -318,7 +320,8 @@ fn deferred_first() -> Vec<clap::Command> {
         later::<hooks::HooksArgs>("hooks"),
         later::<signal::SignalArgs>("signal"),
         later::<signal::GuardArgs>("guard"),
-        later::<work::PrimeArgs>("prime"),
+        later::<prime::PrimeArgs>("prime"),
+        later::<directive::DirectiveArgs>("directive"),
         later::<done::DoneArgs>("done"),
         later::<handoff::HandoffArgs>("handoff"),
         later::<handoff::ResumeArgs>("resume"),

@@ -213,13 +213,13 @@ impl Show for Keys {
     }
 }
 
-/// List commands from configuration, and allow those that came from elsewhere to run on this machine
+/// List commands and directives, and allow those that came from elsewhere to take effect on this machine
 ///
-/// Commands that arrive by sync do not run here until their exact text is trusted.
+/// What arrives by sync does not run here, nor is it told to agents, until its exact text is trusted.
 /// Example: gt trust gates.test.command --rig widgets
 #[derive(Args)]
 pub struct TrustArgs {
-    /// The key whose command is to be trusted; without one, all are listed
+    /// The key that is to be trusted, directive.ROLE for a directive; without one, all are listed
     key: Option<String>,
     /// Of this rig; else of the town
     #[arg(long, requires = "key")]
@@ -263,12 +263,12 @@ struct Trusted(Vec<trust::Listed>);
 impl Show for Trusted {
     fn show(&self, page: &mut Page) {
         if self.0.is_empty() {
-            return page.line("no commands are configured");
+            return page.line("no commands or directives are set");
         }
         let row = |one: &trust::Listed| {
             let word = if one.is_trusted { "trusted" } else { "NOT TRUSTED" };
             vec![one.scope.clone(), one.key.clone(), word.to_owned(), shorten(&one.command, 100)]
         };
-        page.table(&["SCOPE", "KEY", "HERE", "COMMAND"], &self.0.iter().map(row).collect::<Vec<_>>());
+        page.table(&["SCOPE", "KEY", "HERE", "TEXT"], &self.0.iter().map(row).collect::<Vec<_>>());
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::out::{Out, Page, Show, escape};
-use crate::cli::work::PrimeArgs;
+use crate::cli::prime::PrimeArgs;
 use crate::error::{Error, Result};
 use crate::model::runtime_hooks::Runtime;
 use crate::model::runtime_hooks::speech::{self, Heard, Say};

@@ -1,25 +1,20 @@
-//! `gt sling`, `gt unsling`, `gt hook`, `gt prime`.
+//! `gt sling`, `gt unsling` and `gt hook`.
 
 use clap::Args;
 
-use crate::cli::out::{Out, Page, Show, escape};
-use crate::cli::prime_hook::HookForm;
+use crate::cli::out::{Page, Show, escape};
 use crate::cli::schema::Answer;
-use crate::env::{self, Var};
 use crate::error::Result;
 use crate::model::address::Address;
-use crate::model::bead::{Bead, Status};
+use crate::model::bead::Status;
 use crate::model::merge_request::Way;
 use crate::ops::hook::{self, Hung};
-use crate::ops::post;
-use crate::ops::prime::{self, Failure, Primed};
 use crate::ops::sling::{self, Slung, Thrown, Tracking, Tried, Unslung};
 use crate::ops::trust;
 use crate::town::Town;
 
 /// What these commands print with `--json`.
-pub const ANSWERS: &[Answer] =
-    &[Answer::of::<Thrown>("sling"), Answer::of::<Unslung>("unsling"), Answer::of::<Hung>("hook"), Answer::of::<Primed>("prime")];
+pub const ANSWERS: &[Answer] = &[Answer::of::<Thrown>("sling"), Answer::of::<Unslung>("unsling"), Answer::of::<Hung>("hook")];
 
 /// Give beads to workers: hook, sandbox, session; one convoy tracks them
 ///
@@ -250,117 +245,8 @@ impl Show for Hung {
     }
 }
 
-/// Print what an agent must know: who it is, its work, how it hands in
-///
-/// Example: gt prime
-#[derive(Args)]
-pub struct PrimeArgs {
-    #[command(flatten)]
-    pub(super) form: HookForm,
-}
-
-impl PrimeArgs {
-    /// Primes; within a session it marks the start of work.
-    ///
-    /// # Errors
-    /// As [`prime::prime`].
-    pub fn run(&self, town: &Town, out: Out) -> Result<Primed> {
-        let primed = prime::prime(town, env::text(Var::Session).as_deref())?;
-        if primed.has_started {
-            out.note_undelivered(post::deliver(town));
-        }
-        Ok(primed)
-    }
-}
-
-impl Show for Primed {
-    fn show(&self, page: &mut Page) {
-        page.line(format!("# You are {}", self.agent));
-        page.gap();
-        page.line(self.role.trim_end());
-        page.gap();
-        show_memories(page, self);
-        let (Some(hook), Some(bead)) = (&self.hook, &self.bead) else {
-            page.line("Nothing is on your hook.");
-            return page.line(format!("Unread mail: {}. gt mail inbox shows it.", self.mail_unread));
-        };
-        page.line(format!("# Your work: {} {}", bead.id, escape(&bead.title)));
-        page.line(format!("Branch {} → {}. Priority {}.", escape(&hook.branch), escape(&hook.target), bead.priority));
-        if !self.shows.is_empty() {
-            let dirs = escape(&self.shows.join(", "));
-            page.line(format!("Your sandbox shows only {dirs} and files beside them: git sparse-checkout add DIR shows more."));
-        }
-        for (name, text) in [
-            ("Description", &bead.description),
-            ("Design", &bead.design),
-            ("Done when", &bead.acceptance_criteria),
-            ("Notes", &bead.notes),
-            ("Asked of you", &hook.args),
-        ] {
-            if !text.is_empty() {
-                page.gap();
-                page.line(format!("## {name}"));
-                page.block(0, &prime::bounded(bead, text));
-            }
-        }
-        if let Some(failure) = &self.previous_failure {
-            show_failure(page, bead, failure);
-        }
-        page.gap();
-        page.line(format!("Unread mail: {}.", self.mail_unread));
-        page.line("You have work on your hook: begin.");
-    }
-}
-
-fn show_memories(page: &mut Page, primed: &Primed) {
-    let Primed { memories, memories_left_out, .. } = primed;
-    if memories.is_empty() && *memories_left_out == 0 {
-        return;
-    }
-    page.line("# What was learned here");
-    for (key, text) in memories {
-        page.block(0, &format!("- {key}: {}", text.replace('\n', "\n  ")));
-    }
-    if *memories_left_out > 0 {
-        page.line(format!("{memories_left_out} more: gt bead memories"));
-    }
-    page.gap();
-}
-
 pub(crate) fn kept(page: &mut Page, salvage: Option<&str>) {
     if let Some(salvage) = salvage {
         page.line(format!("unsaved work is kept at {salvage}"));
-    }
-}
-
-fn show_failure(page: &mut Page, bead: &Bead, failure: &Failure) {
-    let blame = &failure.blame;
-    page.gap();
-    page.line("## The last attempt was sent back");
-    if blame.cause == "conflict" {
-        page.line(format!("It conflicts with the target in {}. The other side's commits:", escape(&blame.files.join(", "))));
-        page.block(2, &blame.theirs.join("\n"));
-    } else if blame.cause == "rejected" {
-        page.line(format!("{} rejected it and said:", escape(&blame.by)));
-        page.block(2, &prime::bounded(bead, &blame.note));
-    } else if !blame.note.is_empty() {
-        page.line("What was wrong:");
-        page.block(2, &prime::bounded(bead, &blame.note));
-    } else {
-        let exit = blame.exit.map(|code| format!(" (exit {code})")).unwrap_or_default();
-        page.line(format!("Gate {} was red{exit}. The last lines of its log:", escape(&blame.gate)));
-        page.block(2, &prime::bounded(bead, &blame.log_tail));
-        if !blame.failing.is_empty() {
-            page.line("Tests that failed:");
-            page.block(2, &prime::bounded(bead, &blame.failing.join("\n")));
-        }
-    }
-    page.line(format!(
-        "What was handed in then: commit {} (git cherry-pick or git show it); the story: gt mq why {}",
-        &failure.head[..failure.head.len().min(12)],
-        failure.mr
-    ));
-    if !blame.reproduce.is_empty() {
-        page.line(format!("See it again: {}", escape(&blame.reproduce)));
     }
 }

@@ -171,6 +171,12 @@ pub fn kept(key: &str) -> String {
     format!("kv/{key}.json")
 }
 
+/// The path of what is told to all who have `role`.
+#[must_use]
+pub fn directive(role: &str) -> String {
+    format!("directives/{role}.json")
+}
+
 /// The path of a parcel for another scope.
 #[must_use]
 pub fn parcel(key: &str) -> String {

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Damaged, tree};
+use crate::ledger::index::Unread;
+use crate::ledger::{Damaged, State, tree};
 use crate::model::address::Address;
 use crate::model::agent::Agent;
 use crate::model::bead::IssueType;
@@ -250,8 +251,15 @@ pub fn injection(town: &Town, nudges: &nudge::Taken) -> Result<Injection> {
     let ledger = town.ledger_for(&town.me)?;
     let state = ledger.state()?;
     let unread = state.unread(&town.me)?;
-    let mut told = Injection { damaged: unread.damaged.len(), ..Injection::default() };
+    let mut told = by_tier(&state, &unread);
     told.nudges = nudges.nudges.iter().map(|waiting| waiting.nudge.clone()).collect();
+    Ok(told)
+}
+
+/// Unread letters by tier.
+#[must_use]
+pub fn by_tier(state: &State<'_>, unread: &Unread) -> Injection {
+    let mut told = Injection { damaged: unread.damaged.len(), ..Injection::default() };
     for (slip, blob) in &unread.letters {
         let tier = match slip.urgency {
             Urgency::Urgent => &mut told.urgent,
@@ -266,7 +274,7 @@ pub fn injection(town: &Town, nudges: &nudge::Taken) -> Result<Injection> {
             Err(_) => told.damaged += 1,
         }
     }
-    Ok(told)
+    told
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod convoy;
 pub mod crew;
 pub mod decay;
 pub mod demo;
+pub mod directive;
 pub mod done;
 pub mod explain;
 pub mod flatten;

@@ -6,10 +6,11 @@ use serde::Serialize;
 use crate::config::{self, Setting, Source, Trust};
 use crate::error::{Error, OrFail, Result};
 use crate::git::program;
+use crate::ledger::State;
 use crate::model::address::Address;
 use crate::model::config_keys::{self, KeyType};
 use crate::model::{preset, runtime_hooks};
-use crate::ops::{install, outfit, protect, shims};
+use crate::ops::{directive, install, outfit, protect, shims};
 use crate::town::{RigPlace, Town};
 
 /// Where a value is set.
@@ -127,20 +128,25 @@ pub(crate) fn check_rights(town: &Town) -> Result<()> {
     }
 }
 
-/// A command that is configured, and whether this machine runs it.
+/// A command that is configured or a directive that is set, and whether it takes effect on this machine.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Listed {
     /// `town` or `rig NAME`.
     pub scope: String,
     /// The key.
     pub key: String,
-    /// The command line.
+    /// The command line, or what the directive says.
     pub command: String,
-    /// Whether it may run here.
+    /// Whether it takes effect here.
     pub is_trusted: bool,
 }
 
-/// All commands of the town and its rigs.
+/// What takes effect only where it is trusted: commands, and directives to roles.
+fn texts_in(state: &State<'_>) -> Result<Vec<(String, String)>> {
+    Ok([config::commands_in(state)?, directive::texts_in(state)?].concat())
+}
+
+/// All commands and directives of the town and its rigs.
 ///
 /// # Errors
 /// Corrupt, when configuration or pins cannot be read.
@@ -153,10 +159,10 @@ pub fn list(town: &Town) -> Result<Vec<Listed>> {
             listed.push(Listed { scope: scope.clone(), key, command, is_trusted });
         }
     };
-    add("town".to_owned(), config::commands_in(&town.hq.state()?)?);
+    add("town".to_owned(), texts_in(&town.hq.state()?)?);
     for place in town.places()? {
         let scope = config::scope_name(Some(&place), Source::Rig);
-        add(scope.clone(), config::commands_in(&place.ledger.state()?)?);
+        add(scope.clone(), texts_in(&place.ledger.state()?)?);
         add(scope, outfit::scripts_of(&place)?);
     }
     Ok(listed)
@@ -170,7 +176,7 @@ pub fn allow(town: &Town, chosen: impl Fn(&Listed) -> bool) -> Result<Vec<Listed
     check_rights(town)?;
     let mut allowed: Vec<Listed> = list(town)?.into_iter().filter(|one| chosen(one)).collect();
     if allowed.is_empty() {
-        return Err(Error::not_found("no such command is configured").hint("gt trust lists them"));
+        return Err(Error::not_found("no such command or directive is set").hint("gt trust lists them"));
     }
     for one in &mut allowed {
         Trust::pin(town, &one.scope, &one.key, &one.command)?;

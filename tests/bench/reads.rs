@@ -108,6 +108,11 @@ pub fn turns(world: &mut World<'_>, report: &mut Report) {
     }
 }
 
+/// All that an agent must know.
+pub fn prime(world: &mut World<'_>, report: &mut Report) {
+    agent_row_within(world, report, "gt prime", &["prime"], 10.0);
+}
+
 /// An agent's assignment.
 pub fn hook(world: &mut World<'_>, report: &mut Report) {
     agent_row(world, report, "gt hook", &["hook"]);

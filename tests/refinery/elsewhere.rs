@@ -152,7 +152,7 @@ fn what_came_back_rejected_is_told_to_the_next_who_takes_it() {
     assert!(town.as_agent("widgets/polecats/toast").gt("inbox").succeeds().stdout.contains("MERGE_FAILED"));
     town.gt(&format!("sling {bead} widgets/polecats/toast --no-start")).succeeds();
     let primed = town.as_agent("widgets/polecats/toast").gt("prime").succeeds().stdout;
-    assert!(primed.contains("overseer rejected it and said:\n  use the pump"), "{primed}");
+    assert!(primed.contains("overseer rejected it and said:\n-----") && primed.contains("\nuse the pump\n-----"), "{primed}");
 }
 
 #[test]

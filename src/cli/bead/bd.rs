@@ -5,13 +5,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::prime::{Answered, PrimeArgs};
 use crate::cli::schema::Answer;
-use crate::cli::work::PrimeArgs;
 use crate::error::Result;
 use crate::git::progress::Progress;
 use crate::ledger::sync::Options;
 use crate::name::Prefix;
-use crate::ops::prime::Primed;
 use crate::ops::scopes::Which;
 use crate::ops::sync::{self, Report};
 use crate::town::Town;
@@ -20,7 +19,7 @@ use crate::town::Town;
 pub const ANSWERS: &[Answer] = &[
     Answer::of::<Report>("bead sync"),
     Answer::of::<Here>("bead init"),
-    Answer::of::<Primed>("bead prime"),
+    Answer::of::<Answered>("bead prime"),
     Answer::of::<Told>("bead info"),
     Answer::of::<Here>("bead where"),
     Answer::of::<Versions>("bead version"),

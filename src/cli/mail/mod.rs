@@ -1,6 +1,6 @@
 //! `gt mail …` and its short forms `gt send` and `gt inbox`.
 
-mod inject;
+pub(super) mod inject;
 
 use std::io::Read as _;
 use std::path::PathBuf;

@@ -3,6 +3,9 @@
 //! Read-only, except that within a session it marks the start of work: the bead becomes in progress and the
 //! witness is told, in one transaction.
 
+mod fence;
+pub mod past;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -11,14 +14,21 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::ledger::{Ledger, State, tree};
 use crate::model::address::Address;
-use crate::model::bead::{Bead, Status};
+use crate::model::bead::{Bead, Comment, Status};
+use crate::model::directive::trust_key;
 use crate::model::hook::Hook;
+use crate::model::mail::Letter;
 use crate::model::merge_request::{Blame, MergeRequest};
 use crate::model::protocol::Protocol;
+use crate::model::roles;
 use crate::name::BeadId;
+use crate::ops::mailbox::{self, Injection};
 use crate::ops::track::{lease, memory};
-use crate::ops::{hook, post};
+use crate::ops::{directive, hook, post};
 use crate::town::Town;
+
+pub use fence::Fence;
+use past::Noted;
 
 /// Most characters of a bead's text that prime repeats; the rest is one command away.
 const TEXT_CHARS_MAX: usize = 16_000;
@@ -32,6 +42,10 @@ pub struct Primed {
     pub agent: Address,
     /// What its role does, as Markdown.
     pub role: String,
+    /// What town and rig tell all who have its role, in that order.
+    pub directives: Vec<Directed>,
+    /// What it left to itself in its last session.
+    pub handoff: Option<Letter>,
     /// Its assignment, if any.
     pub hook: Option<Hook>,
     /// The bead on it.
@@ -39,16 +53,38 @@ pub struct Primed {
     /// The directories that its sandbox shows beside the files at the top; none: the whole project.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shows: Vec<String>,
+    /// What those said who gave the bead back before, oldest first.
+    pub given_back: Vec<Comment>,
     /// Why the last attempt at this bead was sent back.
     pub previous_failure: Option<Failure>,
+    /// How far it noted to be, on this machine.
+    pub checkpoint: Option<Noted>,
     /// Unread letters.
     pub mail_unread: usize,
+    /// Unread letters by tier, without the hand-off.
+    pub mail: Injection,
     /// What the town remembers, by key, as far as prime repeats it.
     pub memories: BTreeMap<String, String>,
     /// How many more memories there are.
     pub memories_left_out: usize,
     /// Whether this call marked the start of work.
     pub has_started: bool,
+    /// Marks around foreign text.
+    #[serde(skip)]
+    pub fence: Fence,
+}
+
+/// A directive to the agent's role.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Directed {
+    /// `town` or `rig NAME`.
+    pub scope: String,
+    /// Who wrote it.
+    pub updated_by: String,
+    /// What it says; none while it waits.
+    pub text: Option<String>,
+    /// Why it is not told: it is not trusted here, or cannot be read.
+    pub waits: Option<String>,
 }
 
 /// The last attempt, which was sent back.
@@ -75,20 +111,55 @@ pub fn prime(town: &Town, session: Option<&str>) -> Result<Primed> {
     };
     let state = ledger.state()?;
     let (hook, bead) = hook::with_bead(&state, &town.me)?;
-    let unread = state.unread(&town.me)?;
+    let mut unread = state.unread(&town.me)?;
+    let (mail_unread, handoff) = (unread.letters.len(), past::handoff(&state, &town.me, hook.as_ref(), &unread));
+    unread.letters.retain(|(slip, _)| handoff.as_ref().is_none_or(|letter| letter.id != slip.id));
     let (memories, memories_left_out) = remembered(town);
     Ok(Primed {
         agent: town.me.clone(),
-        role: role_text(&town.me).to_owned(),
+        role: roles::text(town.me.role())?.to_owned(),
+        directives: directives(town)?,
         shows: shown(town)?,
+        given_back: bead.as_ref().map(past::given_back).unwrap_or_default(),
         previous_failure: bead.as_ref().map_or(Ok(None), |bead| previous_failure(&state, bead))?,
-        mail_unread: unread.letters.len(),
+        checkpoint: past::checkpoint(town, hook.as_ref()),
+        mail_unread,
+        mail: mailbox::by_tier(&state, &unread),
         memories,
         memories_left_out,
+        handoff,
         hook,
         bead,
         has_started,
+        fence: Fence::of(town),
     })
+}
+
+/// The directives of town and rig to the acting agent's role. One that cannot be read is told as that, and keeps nobody
+/// from beginning.
+fn directives(town: &Town) -> Result<Vec<Directed>> {
+    let place = town.me.rig().map(|rig| town.rig(rig)).transpose()?;
+    let role = town.me.role();
+    let mut told = Vec::new();
+    for place in std::iter::once(None).chain(place.as_ref().map(Some)) {
+        let scope = directive::scope(place);
+        let one = match directive::find(town, role, place) {
+            Ok(None) => continue,
+            Ok(Some(one)) if one.is_trusted => Directed { scope, updated_by: one.updated_by, text: Some(one.text), waits: None },
+            Ok(Some(one)) => {
+                let rig = place.map(|place| format!(" --rig {}", place.rig.name)).unwrap_or_default();
+                let key = trust_key(role);
+                let waits = format!("it waits until somebody trusts it on this machine: gt trust {key}{rig}");
+                Directed { scope, updated_by: one.updated_by, text: None, waits: Some(waits) }
+            }
+            Err(error) => {
+                let waits = format!("it cannot be told: {}", error.line());
+                Directed { scope, updated_by: String::new(), text: None, waits: Some(waits) }
+            }
+        };
+        told.push(one);
+    }
+    Ok(told)
 }
 
 /// What of the project the acting polecat's sandbox shows.
@@ -112,20 +183,6 @@ fn remembered(town: &Town) -> (BTreeMap<String, String>, usize) {
     let told: BTreeMap<String, String> = all.into_iter().take_while(fits).collect();
     let left_out = total - told.len();
     (told, left_out)
-}
-
-fn role_text(me: &Address) -> &'static str {
-    match me {
-        Address::Polecat(..) => include_str!("role.polecat.md"),
-        Address::Overseer(_)
-        | Address::Mayor
-        | Address::Deacon
-        | Address::Dog(_)
-        | Address::Witness(_)
-        | Address::Refinery(_)
-        | Address::Crew(..)
-        | Address::Plugin(..) => include_str!("role.any.md"),
-    }
 }
 
 /// Marks the start of work once: hooked becomes in progress, and the witness hears of it.
@@ -164,12 +221,18 @@ fn previous_failure(state: &State<'_>, bead: &Bead) -> Result<Option<Failure>> {
     Ok(request.blame.map(|blame| Failure { mr, head: request.head, blame }))
 }
 
-/// Shortens a text to what prime repeats, saying where the rest is.
+/// Shortens a text to `most` characters, saying with which command the rest is read.
 #[must_use]
-pub fn bounded(bead: &Bead, text: &str) -> String {
-    if text.chars().count() <= TEXT_CHARS_MAX {
+pub fn shortened(text: &str, most: usize, command: &str) -> String {
+    if text.chars().count() <= most {
         return text.to_owned();
     }
-    let start: String = text.chars().take(TEXT_CHARS_MAX).collect();
-    format!("{start}\n[cut here; the whole text: gt show {}]", bead.id)
+    let start: String = text.chars().take(most).collect();
+    format!("{start}\n[cut here; the whole text: {command}]")
+}
+
+/// Shortens a text of `bead` to what prime repeats, saying where the rest is.
+#[must_use]
+pub fn bounded(bead: &Bead, text: &str) -> String {
+    shortened(text, TEXT_CHARS_MAX, &format!("gt show {}", bead.id))
 }
