@@ -33,6 +33,12 @@ pub enum Var {
     Visual,
     /// `EDITOR`: the same, when `VISUAL` is not set.
     Editor,
+    /// `GT_BEAD`: what the session works on.
+    Bead,
+    /// `HOME`: where programs of agents keep their things.
+    Home,
+    /// `CLAUDE_CONFIG_DIR`: where Claude Code keeps its things, when that is not in `HOME`.
+    ClaudeConfigDir,
     /// `PATH`: where programs are looked up.
     Path,
     /// `NO_COLOR`: no colour unless `--color always` asks for it.
@@ -64,6 +70,9 @@ impl Var {
             Self::Upkeep => "GT_UPKEEP",
             Self::Visual => "VISUAL",
             Self::Editor => "EDITOR",
+            Self::Bead => "GT_BEAD",
+            Self::Home => "HOME",
+            Self::ClaudeConfigDir => "CLAUDE_CONFIG_DIR",
             Self::Path => "PATH",
             Self::NoColor => "NO_COLOR",
             Self::Term => "TERM",

@@ -3,6 +3,7 @@
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here. All commands are listed in
 //! [`command`].
 
+pub mod account;
 pub mod agent;
 pub mod backup;
 pub mod bead;
@@ -10,11 +11,13 @@ mod command;
 pub mod config;
 pub mod control;
 pub mod convoy;
+pub mod costs;
 pub mod demo;
 pub mod done;
 pub mod explain;
 pub mod flatten;
 pub mod gate;
+pub mod hand;
 mod handoff;
 #[cfg(test)]
 mod hints;
@@ -26,6 +29,7 @@ pub mod mq;
 pub mod nudge;
 pub mod oracle;
 pub mod out;
+mod patch;
 pub mod plugin;
 pub mod polecat;
 pub mod queue_stats;
@@ -37,9 +41,11 @@ pub mod roll;
 pub mod salvage;
 pub mod schema;
 pub mod scopes;
+pub mod sling;
 pub mod stats;
 pub mod sync;
 pub mod template;
+pub mod tier;
 pub mod town;
 pub mod work;
 

@@ -126,6 +126,9 @@ impl AgentState {
     }
 }
 
+/// The names of the dogs of a town.
+pub const DOGS: [&str; 4] = ["alpha", "bravo", "charlie", "delta"];
+
 /// The 50 names of the default polecat pool.
 pub const POOL: [&str; 50] = [
     "furiosa",

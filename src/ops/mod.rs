@@ -1,12 +1,16 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
+pub mod account;
 pub mod agents;
+pub mod assign;
 pub mod backup;
 pub mod checkpoint;
 pub mod control;
 pub mod convoy;
+pub mod costs;
 pub mod decay;
 pub mod demo;
+pub mod diff;
 pub mod done;
 pub mod explain;
 pub mod flatten;
@@ -30,6 +34,7 @@ pub mod protect;
 pub mod redact;
 pub mod refinery;
 pub mod reindex;
+pub mod release;
 pub mod remote;
 pub mod restore;
 pub mod rig;
@@ -42,6 +47,8 @@ pub mod standing;
 pub mod stats;
 pub mod status;
 pub mod sync;
+pub mod sync_base;
+pub mod tiers;
 pub mod track;
 pub mod trust;
 pub mod upkeep;

@@ -131,7 +131,7 @@ fn mark(town: &Town, place: &RigPlace) -> Result<String> {
 /// Refused, when the rig has as many polecats as it may and none is idle.
 pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
     let mark = mark(town, place)?;
-    let most = usize::try_from(config::number(town, Some(place), "polecats.max")?.unwrap_or(30)).unwrap_or(30);
+    let most = most(town, place)?;
     // Idle ones first: their sandbox is already there.
     for want_existing in [true, false] {
         for n in 0..most {
@@ -145,8 +145,7 @@ pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
             }
         }
     }
-    Err(Error::refused(format!("rig {} may have {most} polecats and none is free", place.rig.name))
-        .hint("wait for one, or raise the limit: gt config set polecats.max N"))
+    Err(none_free(place, most))
 }
 
 /// A polecat of the rig on this machine that has a sandbox and nothing on its hook; `first`, when it is one.
@@ -155,7 +154,7 @@ pub fn take_any(town: &Town, place: &RigPlace) -> Result<Taken> {
 /// Io or corrupt, when sandboxes or hooks cannot be read.
 pub fn idle(town: &Town, place: &RigPlace, first: Option<&Address>) -> Result<Option<Address>> {
     let mark = mark(town, place)?;
-    let most = usize::try_from(config::number(town, Some(place), "polecats.max")?.unwrap_or(30)).unwrap_or(30);
+    let most = most(town, place)?;
     let pool = (0..most).map(|n| Ok(Address::Polecat(place.rig.name.clone(), pool_name(n, &mark).parse()?)));
     let state = place.ledger.state()?;
     for address in first.cloned().map(Ok).into_iter().chain(pool) {
@@ -174,6 +173,35 @@ pub fn idle(town: &Town, place: &RigPlace, first: Option<&Address>) -> Result<Op
 /// # Errors
 /// Refused, when it is busy or belongs to another machine; conflict, when another command holds it.
 pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
+    check_free(town, place, address)?;
+    try_take(town, place, address)?.ok_or_else(|| is_busy(address))
+}
+
+/// The polecat that a sling to the rig would take at this moment, without taking it.
+///
+/// # Errors
+/// As [`take_any`].
+pub fn next(town: &Town, place: &RigPlace) -> Result<Address> {
+    let (mark, most) = (mark(town, place)?, most(town, place)?);
+    let state = place.ledger.state()?;
+    for wanted in [Ground::Worktree, Ground::Free] {
+        for n in 0..most {
+            let address = Address::Polecat(place.rig.name.clone(), pool_name(n, &mark).parse()?);
+            let Address::Polecat(_, name) = &address else { continue };
+            let is_free = state.hook(&address)?.is_none() && control::asleep(place, &address)?.is_none();
+            if is_free && ground(place, &sandbox(place, name))? == wanted {
+                return Ok(address);
+            }
+        }
+    }
+    Err(none_free(place, most))
+}
+
+/// Refuses a polecat that a sling could not take.
+///
+/// # Errors
+/// Refused, when it is busy or belongs to another machine, or its place is not free.
+pub fn check_free(town: &Town, place: &RigPlace, address: &Address) -> Result<()> {
     if let Some(bead) = place.ledger.state()?.find_bead(&address.bead_id(place.rig.founded_with()))? {
         let agent = crate::model::agent::Agent::of(&bead)?;
         if agent.machine != town.machine {
@@ -186,12 +214,27 @@ pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
         return Err(Error::refused(format!("{address} already has {} on its hook", hook.bead))
             .hint("sling to the rig, which takes a free polecat"));
     }
-    try_take(town, place, address)?.ok_or_else(|| is_busy(address))
+    let Address::Polecat(_, name) = address else { return Err(no_polecat(address)) };
+    let dir = sandbox(place, name);
+    if ground(place, &dir)? == Ground::Foreign { Err(not_ours(&dir)) } else { Ok(()) }
+}
+
+fn no_polecat(address: &Address) -> Error {
+    Error::usage(format!("{address} is no polecat")).hint("name a rig or <rig>/polecats/<name>")
+}
+
+fn most(town: &Town, place: &RigPlace) -> Result<usize> {
+    Ok(usize::try_from(config::number(town, Some(place), "polecats.max")?.unwrap_or(30)).unwrap_or(30))
+}
+
+fn none_free(place: &RigPlace, most: usize) -> Error {
+    Error::refused(format!("rig {} may have {most} polecats and none is free", place.rig.name))
+        .hint("wait for one, or raise the limit: gt config set polecats.max N")
 }
 
 fn try_take(town: &Town, place: &RigPlace, address: &Address) -> Result<Option<Taken>> {
     let Address::Polecat(_, name) = address else {
-        return Err(Error::usage(format!("{address} is no polecat")).hint("name a rig or <rig>/polecats/<name>"));
+        return Err(no_polecat(address));
     };
     let Some(lock) = KernelLock::try_take(&lock_path(place, address))? else { return Ok(None) };
     if place.ledger.state()?.hook(address)?.is_some() || control::asleep(place, address)?.is_some() {
@@ -214,11 +257,19 @@ fn not_ours(dir: &Path) -> Error {
 }
 
 impl Taken {
-    /// Makes the sandbox ready on a fresh `branch` from `base`, saving first what an old one holds.
+    /// Makes the sandbox ready on a fresh `branch` from `base`, saving first what an old one holds. The branch of an earlier
+    /// assignment stays unless `tip`, the target's, contains it.
     ///
     /// # Errors
     /// Io or external, when the worktree cannot be made; what was saved is then still there.
-    pub fn prepare(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Option<Salvaged>> {
+    pub fn prepare(
+        &self,
+        town: &Town,
+        place: &RigPlace,
+        branch: &str,
+        base: ObjectId,
+        tip: ObjectId,
+    ) -> Result<Option<Salvaged>> {
         let store = &place.ledger.store;
         let head = Head::Branch { name: branch, at: base };
         let cone = place.cone()?;
@@ -233,7 +284,7 @@ impl Taken {
         worktree::switch_within(store, &self.dir, head, &cone).map_err(|error| naming(error, saved.as_ref()))?;
         if let Some((Some(old_branch), old_head)) = before.filter(|(old, _)| old.as_deref() != Some(branch)) {
             // Best effort: a branch too many loses nothing.
-            let _ = drop_spent_branch(place, &old_branch, old_head, base);
+            let _ = drop_spent_branch(place, &old_branch, old_head, tip);
         }
         Ok(saved)
     }
@@ -253,10 +304,10 @@ impl Taken {
 }
 
 /// Removes the branch of an earlier assignment when its commits are kept elsewhere: in the target or by a request's pin.
-fn drop_spent_branch(place: &RigPlace, branch: &str, head: ObjectId, base: ObjectId) -> Result<()> {
+fn drop_spent_branch(place: &RigPlace, branch: &str, head: ObjectId, tip: ObjectId) -> Result<()> {
     let store = &place.ledger.store;
     let is_pinned = || Ok::<_, Error>(store.refs_below(tree::MR)?.into_iter().any(|(_, pinned)| pinned == head));
-    if branch.starts_with("polecat/") && (store.is_ancestor(head, base)? || is_pinned()?) {
+    if branch.starts_with("polecat/") && (store.is_ancestor(head, tip)? || is_pinned()?) {
         store.remove_ref(&format!("refs/heads/{branch}"), head)?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! promised: a program that leaves its group *and* clears its environment is not found again.
 
 pub mod background;
+pub mod book;
 pub mod command;
 pub mod editor;
 mod group;
@@ -18,3 +19,4 @@ pub mod room;
 pub mod secrets;
 pub mod space;
 pub mod tmux;
+pub mod transcript;
