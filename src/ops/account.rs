@@ -130,7 +130,7 @@ fn of_agent(town: &Town, agent: &str, known: &Known) -> Result<Vec<Account>> {
 pub fn add(town: &Town, name: &str, agent: &str, dir: &Path) -> Result<Vec<Account>> {
     if !homes()?.iter().any(|(known, _)| known == agent) {
         let known: Vec<String> = homes()?.into_iter().map(|(name, _)| name).collect();
-        return Err(Error::usage(format!("agent '{}' keeps no accounts that gt could choose", agent.escape_debug()))
+        return Err(Error::usage(format!("agent '{}' keeps no accounts of which one could be chosen", agent.escape_debug()))
             .hint(format!("those that do: {}", known.join(", "))));
     }
     let dir = town.dir.join(dir);
