@@ -25,7 +25,7 @@ use crate::town::{RigPlace, Town};
 
 use layers::Layers;
 
-pub use agents::{Chosen, agent, agent_names, chosen, is_named_here, name_here};
+pub use agents::{Chosen, accounts, agent, agent_names, chosen, is_named_here, model, name_here, wrapper};
 pub use gates::{Configured, configured, gates};
 
 /// Where a value comes from, the nearest first.
@@ -199,6 +199,7 @@ pub fn review(town: &Town, place: &RigPlace) -> Result<Rule> {
         by: words("review.by")?,
         paths: words("review.paths")?,
         labels: words("review.labels")?.into_iter().collect(),
+        protected: words("review.protected_paths")?.into_iter().filter(|word| word != "none").collect(),
     })
 }
 

@@ -33,10 +33,14 @@ pub enum Var {
     Visual,
     /// `EDITOR`: the same, when `VISUAL` is not set.
     Editor,
+    /// `GT_BEAD`: what the session works on.
+    Bead,
+    /// `HOME`: where programs of agents keep their things.
+    Home,
+    /// `CLAUDE_CONFIG_DIR`: where Claude Code keeps its things, when that is not in `HOME`.
+    ClaudeConfigDir,
     /// `PATH`: where programs are looked up.
     Path,
-    /// `HOME`: where a person's own files lie.
-    Home,
     /// `NO_COLOR`: no colour unless `--color always` asks for it.
     NoColor,
     /// `TERM`: what the terminal is; a `dumb` one gets no colour.
@@ -66,8 +70,10 @@ impl Var {
             Self::Upkeep => "GT_UPKEEP",
             Self::Visual => "VISUAL",
             Self::Editor => "EDITOR",
-            Self::Path => "PATH",
+            Self::Bead => "GT_BEAD",
             Self::Home => "HOME",
+            Self::ClaudeConfigDir => "CLAUDE_CONFIG_DIR",
+            Self::Path => "PATH",
             Self::NoColor => "NO_COLOR",
             Self::Term => "TERM",
             Self::GtPager => "GT_PAGER",

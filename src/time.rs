@@ -60,6 +60,18 @@ impl Moment {
     }
 }
 
+/// The next moment at which a clock in the time zone `zone` (a name of the IANA database, such as `Europe/Paris`) shows `hour`
+/// and `minute`; nothing, when there is no such zone or time.
+#[must_use]
+pub fn next_clock(now: Moment, hour: i8, minute: i8, zone: &str) -> Option<Moment> {
+    let zone = jiff::tz::TimeZone::get(zone).ok()?;
+    let here = jiff::Timestamp::from_millisecond(now.0).ok()?.to_zoned(zone);
+    let shown = |day: &jiff::Zoned| day.with().hour(hour).minute(minute).second(0).subsec_nanosecond(0).build().ok();
+    let today = shown(&here)?;
+    let at = if today > here { today } else { shown(&here.tomorrow().ok()?)? };
+    Some(Moment::from_millis(at.timestamp().as_millisecond()))
+}
+
 /// The current moment, or the one that `GT_NOW` fixes.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The one integration test binary: a file per capability.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod accounts;
 mod archive;
 mod backup;
 mod bd;
@@ -10,6 +11,7 @@ mod control;
 mod convergence;
 mod convoys;
 mod copies;
+mod costs;
 mod crash;
 mod crew;
 mod damage;
@@ -23,6 +25,7 @@ mod filters;
 mod flatten;
 mod gates;
 mod githooks;
+mod giving;
 mod handoffs;
 mod hands;
 mod hostile;
@@ -55,6 +58,7 @@ mod runtime;
 mod runtime_hooks;
 mod salvaged;
 mod schema;
+mod slings;
 mod stats;
 mod store;
 mod swarms;
@@ -72,3 +76,4 @@ mod waves;
 mod ways;
 mod wording;
 mod work;
+mod wrappers;

@@ -140,7 +140,7 @@ fn wrong_words_are_answered_in_one_line_with_the_nearest_right_ones() {
     refuses(&town, &here, &["update", &bead], 2);
     refuses(&town, &here, &["update", &bead, "-p", "11"], 2);
     refuses(&town, &here, &["--actor", "a/../b", "status"], 2);
-    refuses(&town, &here, &["sling", &bead, "mayor"], 2);
+    refuses(&town, &here, &["sling", &bead, "widgets/refinery"], 2);
     refuses(&town, &here, &["sling", &bead, "widgets/../x"], 2);
     refuses(&town, &here, &["config", "set", "gate.tests.command", "true"], 2);
     refuses(&town, &here, &["config", "set", "gates.require", "maybe"], 2);

@@ -46,6 +46,7 @@ enum ConfigVerb {
     Keys,
     Agent(AgentArgs),
     DefaultAgent(DefaultArgs),
+    CostTier(super::tier::TierArgs),
 }
 
 #[derive(Args)]
@@ -133,6 +134,7 @@ impl ConfigArgs {
             ConfigVerb::Keys => Ok(out.show(&Keys::all())),
             ConfigVerb::Agent(agent) => agent.run(town, out),
             ConfigVerb::DefaultAgent(chosen) => chosen.run(town, out),
+            ConfigVerb::CostTier(tier) => tier.run(town, out),
         }
     }
 }

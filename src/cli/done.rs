@@ -84,6 +84,12 @@ impl Show for Done {
                     page.line(format!("warning: {}", escape(warning)));
                 }
             }
+            Self::Reviewed { bead, branch } => {
+                page.line(format!("{bead} is closed; what you found is on it"));
+                if let Some(branch) = branch {
+                    page.line(format!("your commits stay on {}, and nothing merges them", escape(branch)));
+                }
+            }
             Self::Escalated { bead, salvage } => {
                 page.line(format!("{bead} is blocked and its witness has been asked for help"));
                 kept(page, salvage.as_deref());

@@ -3,6 +3,7 @@
 //! A command is a struct of arguments with a `run` that calls one verb; no logic lives here. All commands are listed in
 //! [`command`].
 
+pub mod account;
 pub mod agent;
 pub mod backup;
 pub mod bead;
@@ -11,12 +12,14 @@ pub mod config;
 pub mod control;
 pub mod convoy;
 pub mod crew;
+pub mod costs;
 pub mod demo;
 pub mod directive;
 pub mod done;
 pub mod explain;
 pub mod flatten;
 pub mod gate;
+pub mod hand;
 mod handoff;
 #[cfg(test)]
 mod hints;
@@ -30,6 +33,7 @@ pub mod namepool;
 pub mod nudge;
 pub mod oracle;
 pub mod out;
+mod patch;
 pub mod plugin;
 pub mod polecat;
 pub mod prime;
@@ -44,9 +48,11 @@ pub mod salvage;
 pub mod schema;
 pub mod scopes;
 pub mod signal;
+pub mod sling;
 pub mod stats;
 pub mod sync;
 pub mod template;
+pub mod tier;
 pub mod town;
 pub mod work;
 

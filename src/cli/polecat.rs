@@ -4,9 +4,9 @@ mod look;
 
 use crate::cli::out::{Cell, Out, Page, Show};
 use crate::cli::schema::Answer;
+use crate::cli::sling::show_prompted;
 use crate::cli::town::state_style;
 use crate::cli::work::kept;
-use crate::cli::work::show_prompted;
 use crate::error::{Error, Result};
 use crate::model::address::Address;
 use crate::model::word::Screen;

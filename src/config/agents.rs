@@ -4,6 +4,7 @@
 //! gt's own by having been named here once. So a record that came by sync cannot choose a program for this machine.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::{Setting, Source, Trust, all, lookup, trusted};
 use crate::error::{Error, Result};
@@ -54,6 +55,26 @@ pub fn agent_names(town: &Town, place: Option<&RigPlace>) -> Result<Vec<String>>
     let added: Vec<String> = own.into_iter().filter(|name| !names.contains(name)).collect();
     names.extend(added);
     Ok(names)
+}
+
+/// The accounts of this machine: name, agent, and the directory that its program keeps it in.
+///
+/// # Errors
+/// Corrupt, when configuration cannot be read.
+pub fn accounts(town: &Town) -> Result<Vec<(String, String, PathBuf)>> {
+    let here = town.hq.store.repo.config_snapshot();
+    let groups = here.plumbing().sections_by_name("gt").into_iter().flatten();
+    let groups = groups.filter_map(|section| Some(section.header().subsection_name()?.to_string()));
+    let names: BTreeSet<String> = groups.filter_map(|group| group.strip_prefix("accounts.").map(str::to_owned)).collect();
+    let mut all = Vec::new();
+    for name in names {
+        let get = |field: &str| lookup(town, None, &format!("accounts.{name}.{field}"));
+        // What a ledger says is another machine's, and none of this one's directories.
+        let Some(dir) = get("dir")?.filter(|setting| setting.source == Source::Machine) else { continue };
+        let agent = get("agent")?.map_or_else(|| "claude".to_owned(), |setting| setting.text());
+        all.push((name, agent, PathBuf::from(dir.text())));
+    }
+    Ok(all)
 }
 
 /// The agent that a key such as `agents.mine.command` is about.
@@ -111,6 +132,30 @@ pub fn agent(town: &Town, place: Option<&RigPlace>, name: &str) -> Result<Preset
         Some(false) | None => {}
     }
     Ok(agent)
+}
+
+/// The model that agents of `role` run; empty when that is theirs to choose. In one layer the role's own goes before that
+/// of all.
+///
+/// # Errors
+/// Corrupt, when configuration cannot be read.
+pub fn model(town: &Town, place: Option<&RigPlace>, role: &str) -> Result<String> {
+    let mut settings = Vec::new();
+    for key in [format!("agent.{role}.model").as_str(), "agent.model"] {
+        settings.extend(lookup(town, place, key)?);
+    }
+    // Of equals the first.
+    Ok(settings.into_iter().min_by_key(|setting| setting.source).map(|setting| setting.text()).unwrap_or_default())
+}
+
+/// What runs the agent `name`, or an `agent.command` where there is none: its own wrapper, else that of all agents.
+///
+/// # Errors
+/// Refused, when one that is set is not trusted here: then nothing is started rather than outside of it.
+pub fn wrapper(town: &Town, place: Option<&RigPlace>, name: Option<&str>) -> Result<Vec<String>> {
+    let own = name.map(|name| trusted(town, place, &format!("agents.{name}.wrapper"))).transpose()?.flatten();
+    let setting = own.map_or_else(|| trusted(town, place, "agent.wrapper"), |own| Ok(Some(own)))?;
+    Ok(setting.as_ref().map(words_of).unwrap_or_default())
 }
 
 fn is_for_both(form: &Form) -> bool {

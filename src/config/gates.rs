@@ -25,12 +25,14 @@ pub struct Configured {
 /// Corrupt, when configuration cannot be read.
 pub fn configured(town: &Town, place: &RigPlace) -> Result<Vec<Configured>> {
     let (trust, layers) = (Trust::read(town)?, Layers::of(town, Some(place)));
+    let wrapper = layers.lookup("gates.wrapper")?;
     let mut found = Vec::new();
     for setting in all(town, Some(place))? {
         let Some(name) = setting.key.strip_prefix("gates.").and_then(|rest| rest.strip_suffix(".command")) else { continue };
-        let (gate, env) = read(&layers, name, &setting)?;
-        let pinned = [Some(&setting), env.as_ref()];
+        let (mut gate, env) = read(&layers, name, &setting)?;
+        let pinned = [Some(&setting), env.as_ref(), wrapper.as_ref()];
         let untrusted = pinned.into_iter().flatten().find(|one| !trust.allows(Some(place), one)).map(|one| one.key.clone());
+        gate.wrapper = wrapper.as_ref().map(|set| words(&set.value)).unwrap_or_default();
         found.push(Configured { gate, source: setting.source, untrusted });
     }
     found.sort_by(|a, b| (a.gate.phase, &a.gate.name).cmp(&(b.gate.phase, &b.gate.name)));

@@ -139,6 +139,14 @@ pub fn has_directory(store: &Store, tree: ObjectId, path: &str) -> Result<bool> 
     Ok(entry_at(store, tree, path)?.is_some_and(|(mode, _)| mode.is_tree()))
 }
 
+/// Whether there is a file at `path` of `tree`; its content is not asked for.
+///
+/// # Errors
+/// Corrupt, when a tree on the way cannot be read.
+pub fn has_file(store: &Store, tree: ObjectId, path: &str) -> Result<bool> {
+    Ok(entry_at(store, tree, path)?.is_some_and(|(mode, _)| mode.is_blob_or_symlink()))
+}
+
 type Entry = Option<(gix::objs::tree::EntryMode, ObjectId)>;
 
 fn entries_at(store: &Store, tree: ObjectId, paths: &[String]) -> Result<Vec<Entry>> {

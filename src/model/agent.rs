@@ -126,6 +126,9 @@ impl AgentState {
     }
 }
 
+/// The names of the dogs of a town.
+pub const DOGS: [&str; 4] = ["alpha", "bravo", "charlie", "delta"];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::model::cost::{Price, micros_of};
 use crate::time::parse_millis;
 
 pub use table::KEYS;
@@ -25,6 +26,10 @@ pub enum KeyType {
     Duration,
     /// A whole number.
     Number,
+    /// An amount of money such as `12.50`.
+    Amount,
+    /// What a million tokens cost: four amounts.
+    Price,
     /// A whole number between two others.
     Between(u32, u32),
     /// One of these words.
@@ -109,7 +114,10 @@ impl Key {
     /// Whether it decides what runs on a machine or what may land; workers may not set it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        let decides = ["agent.", "agents.", "gates.", "git.", "review.", "mq.", "polecats.", "target."];
+        let decides = [
+            "account.", "accounts.", "agent.", "agents.", "budget.", "gates.", "git.", "mq.", "polecats.", "prices.", "review.",
+            "target.",
+        ];
         self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))
     }
 
@@ -132,6 +140,8 @@ impl Key {
         let fits = match self.key_type {
             KeyType::Text | KeyType::Command => value.is_string(),
             KeyType::Duration => value.as_str().is_some_and(|text| parse_millis(text).is_ok()),
+            KeyType::Amount => value.as_str().is_some_and(|text| micros_of(text).is_some()),
+            KeyType::Price => value.as_str().is_some_and(|text| Price::of("", text).is_some()),
             KeyType::Bool => value.is_boolean(),
             KeyType::Number => value.is_u64(),
             KeyType::Between(least, most) => {
@@ -165,6 +175,10 @@ impl Key {
             KeyType::Bool => text.parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
             KeyType::Duration => parse_millis(text).map(|_| Value::from(text)),
             KeyType::Number => text.parse::<u32>().map(Value::from).map_err(|_| wrong("a whole number")),
+            KeyType::Amount if micros_of(text).is_some() => Ok(Value::from(text)),
+            KeyType::Amount => Err(wrong("an amount such as 12.50")),
+            KeyType::Price if Price::of("", text).is_some() => Ok(Value::from(text)),
+            KeyType::Price => Err(wrong("four amounts").hint("dollars for a million tokens, for example '3 15 3.75 0.30'")),
             KeyType::Between(least, most) => match text.parse::<u32>() {
                 Ok(number) if (least..=most).contains(&number) => Ok(Value::from(number)),
                 _ => Err(wrong(&format!("a whole number from {least} to {most}"))),

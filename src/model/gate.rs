@@ -63,6 +63,8 @@ pub struct Gate {
     pub phase: u32,
     /// Its share of the processor beside others; 100 is usual.
     pub cpu_weight: u32,
+    /// What runs it, when something does: a sandbox, before its places are filled in.
+    pub wrapper: Vec<String>,
 }
 
 /// The phase of gates that prepare the checkout for the others.
@@ -85,6 +87,7 @@ impl Gate {
             retries: 0,
             phase: usual_phase(name),
             cpu_weight: CPU_WEIGHT,
+            wrapper: Vec::new(),
         }
     }
 
@@ -99,7 +102,9 @@ impl Gate {
     pub fn definition(&self) -> String {
         let (env, inputs) = (self.env.join("\u{1}"), self.inputs.join("\u{1}"));
         let timeout = self.timeout_millis.to_string();
-        [&self.name, &self.command, &timeout, self.on_timeout.word(), &env, &inputs].join("\0")
+        let definition = [&self.name, &self.command, &timeout, self.on_timeout.word(), &env, &inputs].join("\0");
+        // What was said without one is not said of this.
+        if self.wrapper.is_empty() { definition } else { format!("{definition}\0{}", self.wrapper.join("\u{1}")) }
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Hook {
     /// The way of the work when it is done; that of the convoy when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Way>,
+    /// It is to be looked at: the work ends with words, and nothing is merged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review_only: bool,
     /// Who slung it.
     pub slung_by: String,
     /// When.
@@ -64,6 +67,7 @@ impl Hook {
             model: None,
             preset: None,
             merge: None,
+            review_only: false,
             slung_by: slung_by.to_owned(),
             slung_at: now,
             machine: machine.to_owned(),

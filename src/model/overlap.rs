@@ -228,6 +228,13 @@ pub fn read_diff(text: &str) -> Changes {
     changes
 }
 
+/// The words of a text that may be paths of files: with a `/` or a `.` inside, quotes and marks around them left out.
+pub fn named_paths(text: &str) -> impl Iterator<Item = &str> {
+    let is_mark = |c: char| c.is_whitespace() || "`'\"()[]<>,;:*".contains(c);
+    let words = text.split(is_mark).map(|word| word.trim_end_matches(['.', '!', '?']).trim_start_matches("./"));
+    words.filter(|word| word.len() > 1 && word.len() <= 400 && word.contains(['/', '.']) && !word.starts_with('/'))
+}
+
 /// First line, count of old lines and count of new ones in `a,b +c,d @@ …`.
 fn read_hunk(text: &str) -> Option<(u64, u64, u64)> {
     let (old, rest) = text.split_once(" +")?;
@@ -243,6 +250,13 @@ fn read_hunk(text: &str) -> Option<(u64, u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_found_in_what_people_write() {
+        let text = "Mend `src/a.rs` and (docs/b.md), see ./c.txt. Then: e.g. nothing, https://x.org/y too.";
+        let found: Vec<&str> = named_paths(text).collect();
+        assert_eq!(found, ["src/a.rs", "docs/b.md", "c.txt", "e.g"]);
+    }
 
     fn id(name: &str) -> BeadId {
         format!("wi-mr-{name}").parse().unwrap()

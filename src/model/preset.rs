@@ -92,6 +92,12 @@ pub struct Preset {
     pub ready: String,
     /// The file in which it looks for a project's instructions; empty when that is not known.
     pub instructions: String,
+    /// The variable that says where it keeps its login; empty when that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub home: String,
+    /// What it says when its account may do no more for a while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit: Vec<String>,
     /// Where this is known from.
     pub source: String,
 }

@@ -31,6 +31,15 @@ pub struct SlingRequest {
     /// The way of the work when it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Way>,
+    /// The branch that the sandbox begins at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// It is to be looked at, and nothing is to be merged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review_only: bool,
+    /// How many polecats of the rig may have work there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u32>,
     /// Sling it though it is blocked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,

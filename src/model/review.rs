@@ -42,6 +42,8 @@ pub struct Rule {
     pub paths: Vec<String>,
     /// Requests for work with one of these labels need it.
     pub labels: BTreeSet<String>,
+    /// Globs of files that run by themselves: who changes one and is no person needs one approval at least.
+    pub protected: Vec<String>,
 }
 
 /// The words of a list in configuration: blanks and commas part them.
@@ -100,6 +102,18 @@ impl Rule {
             return Ok(false);
         }
         Ok(changed()?.iter().any(|path| self.paths.iter().any(|glob| is_below(glob, path))))
+    }
+
+    /// The first of the paths that `changed` tells which runs by itself, when `author` is no person.
+    ///
+    /// # Errors
+    /// Those of `changed`, which is asked only when it matters.
+    pub fn protects(&self, author: &str, changed: impl FnOnce() -> Result<BTreeSet<String>>) -> Result<Option<String>> {
+        if self.protected.is_empty() || covers("overseer", author) {
+            return Ok(None);
+        }
+        let is_protected = |path: &String| self.protected.iter().any(|glob| is_below(glob, path));
+        Ok(changed()?.into_iter().find(is_protected))
     }
 
     /// Whether the word of `who` counts on a request of `author`.

@@ -12,7 +12,7 @@ use crate::runtime::launch::{self, Line};
 use crate::town::{RigPlace, Town};
 
 /// The keys of an agent; the program last, so that one half set is none.
-const FIELDS: [&str; 7] = ["args", "env", "model_flag", "prompt", "ready", "terminal", "command"];
+const FIELDS: [&str; 8] = ["args", "env", "model_flag", "prompt", "ready", "terminal", "wrapper", "command"];
 /// What is laid over its runtime hooks, which are set by themselves.
 const HOOKS: [&str; 3] = ["hooks", "hooks.mayor", "hooks.polecat"];
 
@@ -112,6 +112,7 @@ pub fn set(town: &Town, place: Option<&RigPlace>, scope: ScopeChoice, name: &str
         "model_flag" => fields.model_flag.clone(),
         "prompt" => fields.prompt.map(|prompt| prompt.word().to_owned()),
         "ready" => fields.ready.clone(),
+        "wrapper" => None,
         "terminal" => fields.terminal.then(|| "true".to_owned()),
         _ => Some(fields.command.clone()),
     };

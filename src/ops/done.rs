@@ -81,6 +81,14 @@ pub enum Done {
         /// What did not work but does not matter here.
         warning: Option<String>,
     },
+    /// It was looked at; what was found is on the bead, and nothing is merged.
+    Reviewed {
+        /// The work, now closed.
+        bead: BeadId,
+        /// The branch that keeps the commits that were made all the same.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        branch: Option<String>,
+    },
     /// It waits for help.
     Escalated {
         /// The work.
@@ -141,6 +149,9 @@ struct Work {
 
 fn hand_in(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) -> Result<Done> {
     let store = &place.ledger.store;
+    if hook.review_only {
+        return ways::reviewed(town, place, hook, dir, plan);
+    }
     if plan.commit {
         commit_all(town, hook, dir, plan)?;
     }

@@ -1,6 +1,8 @@
 //! The verbs: what people and agents do to a town. Only this floor writes ledgers.
 
+pub mod account;
 pub mod agents;
+pub mod assign;
 pub mod backup;
 pub mod checkpoint;
 pub mod commit;
@@ -10,6 +12,8 @@ pub mod crew;
 pub mod decay;
 pub mod demo;
 pub mod directive;
+pub mod costs;
+pub mod diff;
 pub mod done;
 pub mod explain;
 pub mod flatten;
@@ -34,6 +38,7 @@ pub mod protect;
 pub mod redact;
 pub mod refinery;
 pub mod reindex;
+pub mod release;
 pub mod remote;
 pub mod restore;
 pub mod rig;
@@ -48,6 +53,8 @@ pub mod standing;
 pub mod stats;
 pub mod status;
 pub mod sync;
+pub mod sync_base;
+pub mod tiers;
 pub mod track;
 pub mod trust;
 pub mod upkeep;

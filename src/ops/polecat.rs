@@ -168,6 +168,33 @@ pub fn idle(town: &Town, place: &RigPlace, first: Option<&Address>) -> Result<Op
 /// # Errors
 /// Refused, when it is busy or belongs to another machine; conflict, when another command holds it.
 pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
+    check_free(town, place, address)?;
+    try_take(town, place, address)?.ok_or_else(|| is_busy(address))
+}
+
+/// The polecat that a sling to the rig would take at this moment, without taking it.
+///
+/// # Errors
+/// As [`take_any`].
+pub fn next(town: &Town, place: &RigPlace) -> Result<Address> {
+    let names = pool::names(town, place)?;
+    let state = place.ledger.state()?;
+    for (name, is_there) in names.there.iter().map(|name| (name, true)).chain(names.free.iter().map(|name| (name, false))) {
+        let address = Address::Polecat(place.rig.name.clone(), name.clone());
+        let is_free = state.hook(&address)?.is_none() && control::asleep(place, &address)?.is_none();
+        let wanted = if is_there { Ground::Worktree } else { Ground::Free };
+        if is_free && ground(place, &sandbox(place, name))? == wanted {
+            return Ok(address);
+        }
+    }
+    Err(pool::full(place, names.most))
+}
+
+/// Refuses a polecat that a sling could not take.
+///
+/// # Errors
+/// Refused, when it is busy or belongs to another machine, or its place is not free.
+pub fn check_free(town: &Town, place: &RigPlace, address: &Address) -> Result<()> {
     if let Some(bead) = place.ledger.state()?.find_bead(&address.bead_id(place.rig.founded_with()))? {
         let agent = crate::model::agent::Agent::of(&bead)?;
         if agent.machine != town.machine {
@@ -180,20 +207,25 @@ pub fn take(town: &Town, place: &RigPlace, address: &Address) -> Result<Taken> {
         return Err(Error::refused(format!("{address} already has {} on its hook", hook.bead))
             .hint("sling to the rig, which takes a free polecat"));
     }
-    if let Address::Polecat(_, name) = address
-        && ground(place, &sandbox(place, name))? == Ground::Free
-    {
-        let names = pool::names(town, place)?;
-        if names.free.is_empty() {
-            return Err(pool::full(place, names.most));
+    let Address::Polecat(_, name) = address else { return Err(no_polecat(address)) };
+    let dir = sandbox(place, name);
+    match ground(place, &dir)? {
+        Ground::Foreign => Err(not_ours(&dir)),
+        Ground::Worktree => Ok(()),
+        Ground::Free => {
+            let names = pool::names(town, place)?;
+            if names.free.is_empty() { Err(pool::full(place, names.most)) } else { Ok(()) }
         }
     }
-    try_take(town, place, address)?.ok_or_else(|| is_busy(address))
+}
+
+fn no_polecat(address: &Address) -> Error {
+    Error::usage(format!("{address} is no polecat")).hint("name a rig or <rig>/polecats/<name>")
 }
 
 fn try_take(town: &Town, place: &RigPlace, address: &Address) -> Result<Option<Taken>> {
     let Address::Polecat(_, name) = address else {
-        return Err(Error::usage(format!("{address} is no polecat")).hint("name a rig or <rig>/polecats/<name>"));
+        return Err(no_polecat(address));
     };
     let Some(lock) = KernelLock::try_take(&lock_path(place, address))? else { return Ok(None) };
     if place.ledger.state()?.hook(address)?.is_some() || control::asleep(place, address)?.is_some() {
@@ -224,12 +256,13 @@ pub struct Prepared {
 }
 
 impl Taken {
-    /// Makes the sandbox ready on a fresh `branch` from `base`, saving first what an old one holds, and fits it out.
+    /// Makes the sandbox ready on a fresh `branch` from `base`, saving first what an old one holds, and fits it out. The
+    /// branch of an earlier assignment stays unless `tip`, the target's, contains it.
     ///
     /// # Errors
     /// Io or external, when the worktree cannot be made; what was saved is then still there.
-    pub fn prepare(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Prepared> {
-        let saved = self.check_out(town, place, branch, base)?;
+    pub fn prepare(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId, tip: ObjectId) -> Result<Prepared> {
+        let saved = self.check_out(town, place, branch, base, tip)?;
         let fitted = worktree::private_dir(&place.ledger.store, &self.dir).and_then(|private| {
             let store = &place.ledger.store;
             let (agent, dir) = (&self.address, self.dir.as_path());
@@ -244,7 +277,14 @@ impl Taken {
         }
     }
 
-    fn check_out(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId) -> Result<Option<Salvaged>> {
+    fn check_out(
+        &self,
+        town: &Town,
+        place: &RigPlace,
+        branch: &str,
+        base: ObjectId,
+        tip: ObjectId,
+    ) -> Result<Option<Salvaged>> {
         let store = &place.ledger.store;
         let head = Head::Branch { name: branch, at: base };
         let cone = place.cone()?;
@@ -260,7 +300,7 @@ impl Taken {
         worktree::switch_within(store, &self.dir, head, &cone).map_err(|error| naming(error, saved.as_ref()))?;
         if let Some((Some(old_branch), old_head)) = before.filter(|(old, _)| old.as_deref() != Some(branch)) {
             // Best effort: a branch too many loses nothing.
-            let _ = drop_spent_branch(place, &old_branch, old_head, base);
+            let _ = drop_spent_branch(place, &old_branch, old_head, tip);
         }
         Ok(saved)
     }
@@ -280,10 +320,10 @@ impl Taken {
 }
 
 /// Removes the branch of an earlier assignment when its commits are kept elsewhere: in the target or by a request's pin.
-fn drop_spent_branch(place: &RigPlace, branch: &str, head: ObjectId, base: ObjectId) -> Result<()> {
+fn drop_spent_branch(place: &RigPlace, branch: &str, head: ObjectId, tip: ObjectId) -> Result<()> {
     let store = &place.ledger.store;
     let is_pinned = || Ok::<_, Error>(store.refs_below(tree::MR)?.into_iter().any(|(_, pinned)| pinned == head));
-    if branch.starts_with("polecat/") && (store.is_ancestor(head, base)? || is_pinned()?) {
+    if branch.starts_with("polecat/") && (store.is_ancestor(head, tip)? || is_pinned()?) {
         store.remove_ref(&format!("refs/heads/{branch}"), head)?;
     }
     Ok(())

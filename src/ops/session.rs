@@ -13,10 +13,11 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::model::address::Address;
 use crate::model::agent::Backend;
 use crate::model::hook::Hook;
+use crate::model::wrapper;
 use crate::name::base36;
 use crate::ops::control::{self, halt};
 use crate::ops::runtime_hooks::{self, Gift};
-use crate::ops::{install, outfit, polecat};
+use crate::ops::{account, costs, install, outfit, polecat};
 use crate::runtime::launch::{self, Launch, Line};
 use crate::runtime::process::{self, Session};
 use crate::runtime::spawns;
@@ -35,6 +36,8 @@ pub struct Run {
     model: Option<String>,
     /// The agent by name, and the variables of its preset.
     agent: Option<(String, BTreeMap<String, String>)>,
+    /// What runs it, when something does: a sandbox, before its places are filled in.
+    wrapper: Vec<String>,
     /// What is typed when the terminal shows the sign.
     typed: Option<(String, String)>,
     /// The runtime hooks that it is given.
@@ -79,11 +82,16 @@ fn choose_for(
     let Some(chosen) = config::chosen(town, place, role, named)? else { return Ok(None) };
     let backend = Backend::of(&config::word(town, place, "session.backend")?);
     let style = config::word(town, place, &format!("session.style.{role}"))?;
-    let usual = config::word(town, place, "agent.model")?;
+    let usual = config::model(town, place, role)?;
     let model = model.map(str::to_owned).or(Some(usual).filter(|usual| !usual.is_empty()));
+    let name = match &chosen {
+        Chosen::Command(_) => None,
+        Chosen::Agent(preset) => Some(preset.name.as_str()),
+    };
+    let wrapper = config::wrapper(town, place, name)?;
     Ok(Some(match chosen {
         Chosen::Command(line) => {
-            Run { line: Line::Shell(line), backend, model, agent: None, typed: None, hooks: Gift::default(), style }
+            Run { line: Line::Shell(line), backend, model, agent: None, wrapper, typed: None, hooks: Gift::default(), style }
         }
         Chosen::Agent(mut preset) => {
             let hooks = runtime_hooks::gift(town, place, role, &preset.name)?;
@@ -93,6 +101,7 @@ fn choose_for(
                 line: Line::Words { agent: preset.name.clone(), words: start.words, input: start.input },
                 backend,
                 model,
+                wrapper,
                 typed: start.typed.map(|text| (preset.ready.clone(), text)),
                 agent: Some((preset.name, preset.env)),
                 hooks,
@@ -103,25 +112,69 @@ fn choose_for(
 }
 
 impl Run {
+    /// Its command line, as people read it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.line.text()
+    }
+
     /// Refuses a program that is not there, before anything is assigned to it.
     ///
     /// # Errors
     /// External, naming the program and how to choose another.
     pub fn check_program(&self, town: &Town, dir: &Path) -> Result<()> {
-        launch::check_program(&self.line, dir, &[("PATH".to_owned(), search_path(town)?)])
+        launch::check_program(&self.wrapped(town, dir, dir)?, dir, &[("PATH".to_owned(), search_path(town)?)])
+    }
+
+    /// Its line for `dir`, a worktree of the repository `repo`.
+    fn wrapped(&self, town: &Town, dir: &Path, repo: &Path) -> Result<Line> {
+        if self.wrapper.is_empty() {
+            return Ok(self.line.clone());
+        }
+        let place = wrapper::Place { dir, build: dir, repo, town: &town.root };
+        Ok(Line::Wrapped { wrapper: wrapper::words(&self.wrapper, place)?, inner: Box::new(self.line.clone()) })
+    }
+
+    /// Refuses an agent whose account may do no more for a while, before anything is assigned to it.
+    ///
+    /// # Errors
+    /// As [`account::pick`].
+    pub fn check_account(&self, town: &Town) -> Result<()> {
+        self.agent.as_ref().map_or(Ok(()), |(name, _)| account::pick(town, name).map(drop))
     }
 
     /// Starts it, or answers the session that runs; types the first words of a new one into its terminal.
     fn start(&self, town: &Town, launch: &Launch) -> Result<Started> {
         halt::check(town, launch.agent.rig())?;
         self.hooks.lay(town)?;
-        let session = launch::start(&town.runtime_dir(), launch)?;
+        let repo = match launch.agent.rig() {
+            Some(rig) => town.root.join(rig.as_str()).join(".repo.git"),
+            None => town.root.join(".repo.git"),
+        };
+        let mut launch = Launch { line: self.wrapped(town, &launch.dir, &repo)?, ..launch.clone() };
+        let mut taken = None;
+        // What runs already is no start.
+        if process::find(&town.runtime_dir(), &launch.agent)?.is_none() {
+            if let Some((name, _)) = &self.agent {
+                let own = || account::Taken { name: account::OWN.to_owned(), vars: Vec::new() };
+                let account::Taken { name: account, vars } = account::pick(town, name)?.unwrap_or_else(own);
+                launch.env.extend(vars);
+                taken = Some((name, account));
+            }
+            costs::start(town, &launch.agent, &launch.session, &launch.bead)?;
+        }
+        let session = launch::start(&town.runtime_dir(), &launch)?;
         if let Err(error) = halt::check(town, launch.agent.rig()) {
             // A stop that came meanwhile may have looked for sessions before this one was there.
             process::stop(&town.runtime_dir(), &launch.agent, 0)?;
             return Err(error);
         }
         let is_new = session.id == launch.session;
+        if let Some((agent, account)) = taken.filter(|_| is_new)
+            && let Err(error) = account::note(town, &session.id, agent, &account)
+        {
+            tracing::warn!("the account of {} was not noted: {}", session.id, error.line());
+        }
         let is_prompted = match (&session.pane, &self.typed) {
             (Some(pane), Some((ready, text))) if is_new => Some(first_words(pane, ready, text)?),
             _ => None,
@@ -204,8 +257,15 @@ fn hooked(town: &Town, agent: &Address) -> Result<(RigPlace, Hook, Run)> {
 /// As [`start_again`], but for what only the start itself can show.
 pub fn check_again(town: &Town, agent: &Address) -> Result<()> {
     match agent {
-        Address::Mayor => mayors(town).map(drop),
-        _ => hooked(town, agent).map(drop),
+        Address::Mayor => {
+            mayors(town)?.1.check_account(town)?;
+            costs::check(town, None, None)
+        }
+        _ => {
+            let (place, hook, run) = hooked(town, agent)?;
+            run.check_account(town)?;
+            costs::check(town, Some(&place), Some(&hook.bead))
+        }
     }
 }
 

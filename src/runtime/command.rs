@@ -35,10 +35,11 @@ const REAP_MILLIS_MAX: u64 = 2_000;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Goes into the cgroup `$1` and to the niceness `$2`, where these are given and allowed, then becomes the command
-/// `$3`. The shell itself goes in, so that nothing which the command starts is ever outside.
+/// `$3`, run by the words that follow, if any do. The shell itself goes in, so that nothing which the command starts is ever outside.
 const KEEPER: &str = r#"if [ -n "$1" ]; then { echo 0 >"$1/cgroup.procs"; } 2>/dev/null; fi
-if [ -n "$2" ] && command -v nice >/dev/null; then exec nice -n "$2" sh -c "$3"; fi
-exec sh -c "$3""#;
+nice=$2; line=$3; shift 3
+if [ -n "$nice" ] && command -v nice >/dev/null; then exec nice -n "$nice" "$@" sh -c "$line"; fi
+exec "$@" sh -c "$line""#;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub struct Spec {
     pub log_bytes_max: u64,
     /// Its share of the processor as a cgroup counts it, from 1 to 10,000; 100 is usual.
     pub cpu_weight: u32,
+    /// The words that run it, such as those of a sandbox; none: it runs by itself.
+    pub wrapper: Vec<String>,
 }
 
 impl Spec {
@@ -72,8 +75,18 @@ impl Spec {
             timeout_millis,
             log_bytes_max: LOG_BYTES_MAX,
             cpu_weight: 100,
+            wrapper: Vec::new(),
         }
     }
+}
+
+/// Whether a program of this name or path is found as a command would find it.
+fn is_there(program: &str) -> bool {
+    if program.contains('/') {
+        return Path::new(program).is_file();
+    }
+    let path = crate::env::os(crate::env::Var::Path).unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 /// How a command ended.
@@ -167,12 +180,17 @@ impl Running {
         if !spec.dir.is_dir() {
             return Err(format!("there is no directory {}", spec.dir.display()));
         }
+        if let Some(program) = spec.wrapper.first().filter(|program| !is_there(program)) {
+            // A gate that is missing speaks of the tree, a sandbox that is missing of this machine.
+            return Err(format!("the wrapper '{}' was not found", program.escape_debug()));
+        }
         let pen = Pen::make(&spec.dir, spec.cpu_weight);
         let cgroup = pen.as_ref().map(|pen| pen.dir().as_os_str().to_owned()).unwrap_or_default();
         let nice = niceness(spec.cpu_weight).filter(|_| !pen.as_ref().is_some_and(Pen::is_weighed));
         let mut words: Vec<OsString> = vec!["-c".into(), KEEPER.into(), "sh".into(), cgroup];
         words.push(nice.map(|nice| nice.to_string()).unwrap_or_default().into());
         words.push(spec.command.clone().into());
+        words.extend(spec.wrapper.iter().map(OsString::from));
         let child = std::process::Command::new("sh")
             .args(words)
             .current_dir(&spec.dir)

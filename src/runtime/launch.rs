@@ -54,6 +54,13 @@ pub enum Line {
         /// What it reads from standard input; without a terminal only.
         input: Option<String>,
     },
+    /// Another line, run by a wrapper such as a sandbox: its words first, then those of the line.
+    Wrapped {
+        /// The wrapper and its arguments; at least one.
+        wrapper: Vec<String>,
+        /// What it runs.
+        inner: Box<Line>,
+    },
 }
 
 impl Line {
@@ -62,6 +69,7 @@ impl Line {
         match self {
             Self::Shell(line) => ["sh", "-c", line].map(OsString::from).into(),
             Self::Words { words, .. } => words.iter().map(OsString::from).collect(),
+            Self::Wrapped { wrapper, inner } => wrapper.iter().map(OsString::from).chain(inner.words()).collect(),
         }
     }
 
@@ -70,6 +78,8 @@ impl Line {
         match self {
             Self::Shell(line) => line.split_whitespace().next().unwrap_or_default().to_owned(),
             Self::Words { words, .. } => words.first().cloned().unwrap_or_default(),
+            // What it runs need not be on this side of it.
+            Self::Wrapped { wrapper, .. } => wrapper.first().cloned().unwrap_or_default(),
         }
     }
 
@@ -77,7 +87,7 @@ impl Line {
     fn is_plain(&self) -> bool {
         match self {
             Self::Shell(_) => is_plain(&self.program()),
-            Self::Words { .. } => true,
+            Self::Words { .. } | Self::Wrapped { .. } => true,
         }
     }
 
@@ -88,6 +98,10 @@ impl Line {
         match self {
             Self::Shell(line) => line.clone(),
             Self::Words { words, .. } => words.iter().map(quoted).collect::<Vec<_>>().join(" "),
+            Self::Wrapped { .. } => {
+                let words: Vec<String> = self.words().iter().map(|word| word.to_string_lossy().into_owned()).collect();
+                words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+            }
         }
     }
 
@@ -95,9 +109,19 @@ impl Line {
     fn hint(&self, rig: &str) -> String {
         match self {
             Self::Shell(_) => format!("name another: gt config set agent.command '…'{rig}"),
+            Self::Wrapped { .. } => format!("install it, or name another: gt config set agent.wrapper '…'{rig}"),
             Self::Words { agent, .. } => format!(
                 "install it, or say where it is: gt config set agents.{agent}.command '…'{rig}; or choose another of gt config agent list: gt config set agent.preset NAME{rig}"
             ),
+        }
+    }
+
+    /// What it reads from standard input.
+    fn input(&self) -> Option<&str> {
+        match self {
+            Self::Shell(_) => None,
+            Self::Words { input, .. } => input.as_deref(),
+            Self::Wrapped { inner, .. } => inner.input(),
         }
     }
 
@@ -106,6 +130,7 @@ impl Line {
         let program = self.program();
         match self {
             Self::Shell(_) => format!("the agent program '{}'", program.escape_debug()),
+            Self::Wrapped { .. } => format!("the wrapper '{}'", program.escape_debug()),
             Self::Words { agent, .. } => format!("the program '{}' of agent {agent}", program.escape_debug()),
         }
     }
@@ -150,10 +175,10 @@ pub fn start(runtime_dir: &Path, launch: &Launch) -> Result<Session> {
         return Err(Error::conflict(format!("{} has a running session for '{}'", launch.agent, session.bead))
             .hint("let it end, or stop it, then start the new one"));
     }
-    if let Line::Words { agent, input: Some(input), .. } = &launch.line
+    if let Some(input) = launch.line.input()
         && (launch.backend == Backend::Tmux || input.len() > INPUT_BYTES_MAX)
     {
-        return Err(Error::refused(format!("agent {agent} cannot be given its first words on standard input here"))
+        return Err(Error::refused(format!("{} cannot be given its first words on standard input here", launch.line.subject()))
             .hint("let it run without a terminal: gt config set session.backend process"));
     }
     let watch_millis = look_up(launch)?;
@@ -193,7 +218,7 @@ fn start_process(runtime_dir: &Path, launch: &Launch, mark: &str, watch_millis: 
     let session = recorded(runtime_dir, launch, mark, child.id(), None)?;
     let keeper = child.stdin.take();
     let mut word = b"go\n".to_vec();
-    if let Line::Words { input: Some(input), .. } = &launch.line {
+    if let Some(input) = launch.line.input() {
         word.extend_from_slice(format!("{input}\n").as_bytes());
     }
     let go = keeper.map_or(Ok(()), |mut pipe| pipe.write_all(&word));
@@ -286,7 +311,7 @@ fn spawn(launch: &Launch, mark: &str) -> Result<Child> {
     let deed = || format!("start the session of {} in {}", launch.agent, launch.dir.display());
     let log = File::options().append(true).create(true).open(&launch.log).or_fail(Kind::Io, deed)?;
     let also = log.try_clone().or_fail(Kind::Io, deed)?;
-    let is_fed = matches!(launch.line, Line::Words { input: Some(_), .. });
+    let is_fed = launch.line.input().is_some();
     std::process::Command::new("sh")
         .args(["-c", if is_fed { FEEDING_KEEPER } else { GATE_KEEPER }, "sh"])
         .args(launch.line.words())

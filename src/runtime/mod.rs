@@ -4,6 +4,7 @@
 //! promised: a program that leaves its group *and* clears its environment is not found again.
 
 pub mod background;
+pub mod book;
 pub mod command;
 pub mod editor;
 mod group;
@@ -21,3 +22,4 @@ pub mod space;
 pub mod spawns;
 pub mod tmux;
 pub mod told;
+pub mod transcript;

@@ -56,6 +56,13 @@ impl Session {
         self.boot == boot() && start_time_of(self.pid) == Some(self.start_time)
     }
 
+    /// Whether it is dead by two signs: neither the process that was started nor any with its mark lives. Where processes
+    /// cannot be looked at, only a boot since is sign enough.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.boot != boot() || (!self.is_alive() && group::has_table() && self.group().members(false).is_empty())
+    }
+
     fn group(&self) -> Group<'_> {
         Group { leader: self.pid, mark: &self.mark }
     }
@@ -111,6 +118,16 @@ pub fn last(runtime_dir: &Path, agent: &Address) -> Result<Option<Session>> {
 /// # Errors
 /// Io, when the directory of records cannot be read.
 pub fn all(runtime_dir: &Path) -> Result<Vec<Session>> {
+    let mut sessions = known(runtime_dir)?;
+    sessions.retain(Session::is_alive);
+    Ok(sessions)
+}
+
+/// The last session of every agent on this machine, running or not, by agent.
+///
+/// # Errors
+/// Io, when the directory of records cannot be read.
+pub fn known(runtime_dir: &Path) -> Result<Vec<Session>> {
     let dir = runtime_dir.join("sessions");
     let entries = match std::fs::read_dir(&dir) {
         Ok(entries) => entries,
@@ -125,7 +142,7 @@ pub fn all(runtime_dir: &Path) -> Result<Vec<Session>> {
         }
         // A record that vanished or makes no sense is nobody's session.
         let session = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Session>(&bytes).ok());
-        sessions.extend(session.filter(Session::is_alive));
+        sessions.extend(session);
     }
     sessions.sort_by_key(|session| session.agent.to_string());
     Ok(sessions)

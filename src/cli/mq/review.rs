@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::place_of;
-use crate::cli::out::{Cell, Out, Page, Show, Style, escape};
+use crate::cli::out::{Out, Page, Show, escape};
+use crate::cli::patch;
 use crate::error::Result;
 use crate::name::BeadId;
 use crate::ops::post;
@@ -115,33 +116,7 @@ impl Show for Reviewed {
 
 impl Show for Diff {
     fn show(&self, page: &mut Page) {
-        let short = |id: &str| escape(id.get(..8).unwrap_or(id));
-        let sum = |of: fn(&refinery::FileChange) -> Option<u64>| self.files.iter().filter_map(of).sum::<u64>();
-        let files = if self.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", self.files.len()) };
-        let (added, removed) = (sum(|file| file.added), sum(|file| file.removed));
-        page.line(format!("{}: {} to {}, {files}, +{added} -{removed}", self.mr, short(&self.base), short(&self.head)));
-        let Some(patch) = &self.patch else {
-            let count = |lines: Option<u64>| Cell::number(&lines.map_or_else(|| "-".to_owned(), |lines| lines.to_string()));
-            let row = |file: &refinery::FileChange| {
-                let old = file.old_path.as_ref().map(|old| format!(" (was {old})")).unwrap_or_default();
-                vec![count(file.added), count(file.removed), Cell::from(format!("{}{old}", file.path))]
-            };
-            return page.table(&["CAME", "WENT", "FILE"], &self.files.iter().map(row).collect::<Vec<_>>());
-        };
-        page.gap();
-        for line in patch.lines() {
-            let style = match line.as_bytes().first() {
-                Some(b'+') => Style::Good,
-                Some(b'-') => Style::Bad,
-                Some(b'@') => Style::Given,
-                Some(b' ' | b'\\') | None => Style::Plain,
-                Some(_) => Style::Dim,
-            };
-            let line = page.paint(style, line);
-            page.verbatim(line);
-        }
-        if self.is_cut {
-            page.line("… cut here; the whole: git diff of these commits");
-        }
+        let commits = (self.base.as_str(), self.head.as_str());
+        patch::show(page, self.mr.as_str(), commits, &self.files, self.patch.as_deref(), self.is_cut);
     }
 }

@@ -10,6 +10,30 @@ use crate::model::preset::Prompt;
 /// All keys.
 pub const KEYS: &[Key] = &[
     Key {
+        name: "account.default",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The account that is taken first: gt account list",
+    },
+    Key {
+        name: "account.rotate",
+        key_type: KeyType::Bool,
+        default: "false",
+        help: "Whether the next account is taken while one may do no more",
+    },
+    Key {
+        name: "accounts.*.agent",
+        key_type: KeyType::Agent,
+        default: "",
+        help: "The agent that this account is for; claude when unset",
+    },
+    Key {
+        name: "accounts.*.dir",
+        key_type: KeyType::Text,
+        default: "",
+        help: "Where the agent's program keeps this account; heeded on this machine only: gt account add",
+    },
+    Key {
         name: "agent.command",
         key_type: KeyType::Command,
         default: "",
@@ -28,6 +52,12 @@ pub const KEYS: &[Key] = &[
         help: "Whether agents' programs are given gt's runtime hooks when they are started: gt hooks list",
     },
     Key {
+        name: "agent.mayor.model",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The model that the mayor runs, when another than agent.model",
+    },
+    Key {
         name: "agent.mayor.preset",
         key_type: KeyType::Agent,
         default: "",
@@ -40,6 +70,12 @@ pub const KEYS: &[Key] = &[
         help: "The model that agents run unless gt sling says --model",
     },
     Key {
+        name: "agent.polecat.model",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The model that polecats run unless gt sling says --model, when another than agent.model",
+    },
+    Key {
         name: "agent.polecat.preset",
         key_type: KeyType::Agent,
         default: "",
@@ -50,6 +86,12 @@ pub const KEYS: &[Key] = &[
         key_type: KeyType::Agent,
         default: "",
         help: "The agent that is started where no agent.command is set: gt config agent list",
+    },
+    Key {
+        name: "agent.wrapper",
+        key_type: KeyType::Words,
+        default: "",
+        help: "Program that agents are run by, such as a sandbox, with its arguments; {dir}, {repo} and {town} are filled in",
     },
     Key {
         name: "agents.*.args",
@@ -95,6 +137,66 @@ pub const KEYS: &[Key] = &[
         help: "What the terminal of this agent shows when it can be typed into",
     },
     Key { name: "agents.*.terminal", key_type: KeyType::Bool, default: "", help: "Whether this agent works in a terminal only" },
+    Key {
+        name: "agents.*.wrapper",
+        key_type: KeyType::Words,
+        default: "",
+        help: "Program that this agent is run by, instead of agent.wrapper",
+    },
+    Key {
+        name: "budget.bead.money",
+        key_type: KeyType::Amount,
+        default: "",
+        help: "Most dollars that may be spent for one bead, in all time",
+    },
+    Key {
+        name: "budget.bead.spawns",
+        key_type: KeyType::Number,
+        default: "",
+        help: "Most sessions that may be started for one bead, in all time",
+    },
+    Key {
+        name: "budget.bead.tokens",
+        key_type: KeyType::Number,
+        default: "",
+        help: "Most tokens, those read from caches left out, that may be used for one bead, in all time",
+    },
+    Key {
+        name: "budget.day.money",
+        key_type: KeyType::Amount,
+        default: "",
+        help: "Most dollars that may be spent a day, in UTC by the town, or by the rig that it is set for",
+    },
+    Key {
+        name: "budget.day.spawns",
+        key_type: KeyType::Number,
+        default: "",
+        help: "Most sessions that may be started a day, in UTC by the town, or by the rig that it is set for",
+    },
+    Key {
+        name: "budget.day.tokens",
+        key_type: KeyType::Number,
+        default: "",
+        help: "Most tokens, those read from caches left out, that may be used a day, in UTC by the town, or by the rig that it is set for",
+    },
+    Key {
+        name: "budget.total.money",
+        key_type: KeyType::Amount,
+        default: "",
+        help: "Most dollars that may be spent in all time by the town, or by the rig that it is set for",
+    },
+    Key {
+        name: "budget.total.spawns",
+        key_type: KeyType::Number,
+        default: "",
+        help: "Most sessions that may be started in all time by the town, or by the rig that it is set for",
+    },
+    Key {
+        name: "budget.total.tokens",
+        key_type: KeyType::Number,
+        default: "",
+        help: "Most tokens, those read from caches left out, that may be used in all time by the town, or by the rig that it is set for",
+    },
     Key {
         name: "decay.closed",
         key_type: KeyType::Duration,
@@ -194,6 +296,12 @@ pub const KEYS: &[Key] = &[
         help: "Refuse to land anything when no gate is configured",
     },
     Key {
+        name: "gates.wrapper",
+        key_type: KeyType::Words,
+        default: "",
+        help: "Program that gates are run by, such as a sandbox, with its arguments; {dir}, {build}, {repo} and {town} are filled in",
+    },
+    Key {
         name: "gates.worktrees",
         key_type: KeyType::Between(1, 64),
         default: "4",
@@ -281,6 +389,12 @@ pub const KEYS: &[Key] = &[
         help: "Most polecats of the town that work on a machine at once",
     },
     Key {
+        name: "prices.*",
+        key_type: KeyType::Price,
+        default: "",
+        help: "Dollars for a million tokens of models whose name begins so: input, output, writing and reading a cache",
+    },
+    Key {
         name: "review.approvals",
         key_type: KeyType::Number,
         default: "0",
@@ -303,6 +417,12 @@ pub const KEYS: &[Key] = &[
         key_type: KeyType::Text,
         default: "",
         help: "Only requests that change a path under one of these globs, or that review.labels covers, need approval",
+    },
+    Key {
+        name: "review.protected_paths",
+        key_type: KeyType::Text,
+        default: ".claude/ .codex/ .cursor/ .gemini/ .opencode/ .githooks/ .husky/ .mcp.json .envrc",
+        help: "Globs of files that run by themselves: a request of an agent that changes one waits for an approval; none for no file",
     },
     Key {
         name: "session.backend",

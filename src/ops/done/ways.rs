@@ -1,7 +1,11 @@
-//! The ways of finished work other than waiting in the queue: landing at once, and staying on its branch.
+//! The ways of finished work other than waiting in the queue: landing at once, staying on its branch, and
+//! ending with words.
 
-use super::{Done, Work, push_branch, tell_witness};
+use std::path::Path;
+
+use super::{Done, Plan, Work, push_branch, tell_witness};
 use crate::error::{Error, Kind, Result};
+use crate::git::worktree;
 use crate::ledger::{Change, tree};
 use crate::model::hook::Hook;
 use crate::model::merge_request::{MergeRequest, MrState};
@@ -60,4 +64,32 @@ pub(super) fn keep(town: &Town, place: &RigPlace, hook: &Hook, work: &Work) -> R
     convoy::after_close(town, [&hook.bead]);
     let warning = push_branch(place, work);
     Ok(Done::Kept { bead: hook.bead.clone(), branch, head, warning })
+}
+
+/// Ends work that was only to be looked at: what was found is a comment on the bead, which is closed. Commits that were
+/// made all the same stay on their branch.
+pub(super) fn reviewed(town: &Town, place: &RigPlace, hook: &Hook, dir: &Path, plan: &Plan) -> Result<Done> {
+    let found = plan.message.clone().filter(|text| !text.trim().is_empty()).ok_or_else(|| {
+        Error::usage(format!("{} is to be looked at, so it ends with what you found", hook.bead))
+            .hint("say it: gt done -m \"what you found\"")
+    })?;
+    let (branch, head) = worktree::head(dir)?;
+    let tip = place.ledger.store.read_ref(&format!("refs/heads/{}", hook.target))?;
+    let has_own = tip.is_some_and(|tip| !place.ledger.store.is_ancestor(head, tip).unwrap_or(false));
+    let branch = branch.filter(|_| has_own);
+    let deed = town.deed("done", format!("end the review {}", hook.bead));
+    place.ledger.transact(&deed, |change: &mut Change<'_>| {
+        super::check_hung(change, hook)?;
+        change.remove(&tree::hook(&hook.agent));
+        let mut bead = change.bead(&hook.bead)?;
+        bead.comment(format!("review-{}", change.rev()), &town.actor.name, &found, change.now());
+        bead.close(&town.actor.name, "reviewed", change.now())?;
+        change.put_bead(&bead)?;
+        convoy::closed_in(town, change, [&bead.id])?;
+        let (bead, branch) = (hook.bead.clone(), branch.clone().unwrap_or_default());
+        tell_witness(change, town, &Protocol::PolecatDone { exit: Exit::Completed, bead, mr: None, branch })
+    })?;
+    crate::env::crash_point("done.kept");
+    convoy::after_close(town, [&hook.bead]);
+    Ok(Done::Reviewed { bead: hook.bead.clone(), branch })
 }

@@ -15,6 +15,7 @@ use super::{Failure, Outcome, Subject, Task};
 use crate::error::{Kind, OrFail, Result};
 use crate::ledger::{Actor, Ledger};
 use crate::model::gate::{GateRun, Verdict};
+use crate::model::wrapper;
 use crate::name::base36;
 use crate::runtime::command::{self, Finished, Spec};
 
@@ -151,6 +152,11 @@ impl Course<'_> {
         let log = format!("{}-{}-{}.log", task.gate.name, tree.get(..8).unwrap_or_default(), base36(fastrand::u64(..)));
         let mut spec = Spec::shell(&task.gate.command, order.stall.dir(), order.logs.join(&log), task.gate.timeout_millis);
         spec.cpu_weight = task.gate.cpu_weight;
+        let (dir, build, repo) = (order.stall.dir(), order.stall.build_dir(), order.ledger.store.dir());
+        let town = repo.ancestors().nth(2).unwrap_or(repo);
+        // One that cannot be had as it is said is none that is there, and nothing runs outside of it.
+        let filled = wrapper::words(&task.gate.wrapper, wrapper::Place { dir, build, repo, town });
+        spec.wrapper = filled.unwrap_or_else(|_| vec![String::new()]);
         let given = task.gate.env.iter().filter_map(|pair| pair.split_once('='));
         spec.env = given.map(|(name, value)| (name.to_owned(), value.into())).collect();
         spec.env.extend([

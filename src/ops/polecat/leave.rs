@@ -7,7 +7,7 @@ use super::{Ground, ground, hold, naming, not_ours, sandbox, save};
 use crate::error::{Error, Result};
 use crate::git::salvage::{Next, Salvaged};
 use crate::git::worktree;
-use crate::ledger::tree;
+use crate::ledger::{Ledger, tree};
 use crate::model::address::Address;
 use crate::model::bead::Status;
 use crate::model::hook::Hook;
@@ -57,7 +57,8 @@ pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Re
     crate::env::crash_point("nuke.salvaged");
     let mut released = None;
     if let Some(hook) = &held.hook {
-        let status = release(town, place, address, &hook.bead, saved.as_ref()).map_err(|error| naming(error, saved.as_ref()))?;
+        let status =
+            release(town, &place.ledger, address, &hook.bead, saved.as_ref()).map_err(|error| naming(error, saved.as_ref()))?;
         released = status.filter(|status| *status == Status::Open).map(|_| hook.bead.clone());
     }
     if was_there {
@@ -76,13 +77,13 @@ pub fn nuke(town: &Town, place: &RigPlace, address: &Address, force: bool) -> Re
 /// Conflict or io, when nothing was written.
 pub fn release(
     town: &Town,
-    place: &RigPlace,
+    ledger: &Ledger,
     address: &Address,
     bead_id: &BeadId,
     saved: Option<&Salvaged>,
 ) -> Result<Option<Status>> {
     let deed = town.deed("release", format!("release {bead_id} from {address}"));
-    place.ledger.transact(&deed, |change| {
+    ledger.transact(&deed, |change| {
         let path = tree::hook(address);
         if change.get::<Hook>(&path)?.is_none_or(|hook| hook.bead != *bead_id) {
             return Ok(None);

@@ -59,6 +59,14 @@ pub fn requests(state: &State<'_>) -> Result<Vec<Request>> {
     Ok(beads.into_iter().filter_map(|bead| MergeRequest::of(&bead).ok().map(|mr| Request { bead, mr })).collect())
 }
 
+/// The requests of the work `bead`, ended ones too.
+///
+/// # Errors
+/// Corrupt, when a merge request cannot be read.
+pub fn requests_of(state: &State<'_>, bead: &BeadId) -> Result<Vec<Request>> {
+    Ok(requests(state)?.into_iter().filter(|request| request.mr.source_beads.contains(bead)).collect())
+}
+
 /// The branches that requests of the rig at `place` go to or went to.
 ///
 /// # Errors

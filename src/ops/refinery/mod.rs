@@ -106,7 +106,7 @@ pub use force::{Forced, land};
 pub use idle::look_again;
 pub use integration::{Ending, Integrated, Standing};
 pub use list::{Brief, Listed, Next, brief, list, next, stopped};
-pub use look::{Request, targets, waiting};
+pub use look::{Request, requests_of, targets, waiting};
 pub use moved::{Moved, watch};
 pub use origin::{Origin, origin};
 pub use profile::profile;

@@ -3,7 +3,7 @@
 //! These are judged from the records each time they matter, never from the state that was stored: a lost word does no
 //! harm. Pure but for reading: who may be stacked, who may land, and which part of the queue that leaves to the planner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::look::{self, Request, object_id};
 use super::stack::quoted;
@@ -100,9 +100,10 @@ impl<'a> Permits<'a> {
             _ => format!("; has that of {}", given.into_iter().collect::<Vec<_>>().join(", ")),
         };
         let of = self.review.by.join(", ");
+        let cause = self.protected(store, request)?.map(|why| format!("; {why}")).unwrap_or_default();
         let why = match needed {
-            1 => format!("needs the approval of one of {of}"),
-            _ => format!("needs {needed} approvals of {of}{has}"),
+            1 => format!("needs the approval of one of {of}{cause}"),
+            _ => format!("needs {needed} approvals of {of}{has}{cause}"),
         };
         Ok(Some(Hindrance { cause: HeldFor::Review, why, release: format!("gt mq approve {}", request.bead.id) }))
     }
@@ -115,13 +116,24 @@ impl<'a> Permits<'a> {
         let labels = sources.iter().flat_map(|source| source.labels.iter().map(String::as_str));
         // What cannot be looked at here cannot be excepted from review either.
         if !self.review.paths.is_empty() && look::unfit(store, request)?.is_some() {
-            return Ok(self.review.approvals);
+            return Ok(self.review.approvals.max(usize::from(self.protected(store, request)?.is_some())));
         }
-        let changed = || {
-            let base = store.tree_of(object_id(&request.mr.base)?)?;
-            diff::changed_paths(store, base, store.tree_of(request.head()?)?)
-        };
-        Ok(if self.review.concerns(labels, changed)? { self.review.approvals } else { 0 })
+        let needed = if self.review.concerns(labels, || changed(store, request))? { self.review.approvals } else { 0 };
+        Ok(if needed == 0 { usize::from(self.protected(store, request)?.is_some()) } else { needed })
+    }
+
+    /// What `request` changes that runs by itself, in words; nothing, where a person made it.
+    fn protected(&self, store: &Store, request: &Request) -> Result<Option<String>> {
+        let mut why = "it changes";
+        let path = self.review.protects(&request.mr.author, || {
+            if look::unfit(store, request)?.is_none() {
+                return changed(store, request);
+            }
+            // What cannot be looked at here may be any of them.
+            why = "it cannot be looked at here, and may change";
+            Ok(self.review.protected.iter().map(|glob| glob.trim_matches('/').to_owned()).collect())
+        })?;
+        Ok(path.map(|path| format!("{why} {path}, which runs by itself")))
     }
 
     /// What holds which of `waiting`.
@@ -220,6 +232,12 @@ impl Rest {
         };
         planned.into_iter().map(whole).collect()
     }
+}
+
+/// The paths that `request` changes.
+fn changed(store: &Store, request: &Request) -> Result<BTreeSet<String>> {
+    let base = store.tree_of(object_id(&request.mr.base)?)?;
+    diff::changed_paths(store, base, store.tree_of(request.head()?)?)
 }
 
 #[cfg(test)]

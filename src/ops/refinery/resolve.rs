@@ -137,7 +137,14 @@ pub(super) fn hand_out(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event
                 count_given(town, place, &task)?;
                 say(&Event::TaskGiven { task, mr: request.bead.id, agent: agent.to_string() });
             }
-            Ok(Slung::Asked { .. } | Slung::Restarted { .. } | Slung::AlreadyThere { .. }) => {}
+            Ok(
+                Slung::Asked { .. }
+                | Slung::Restarted { .. }
+                | Slung::AlreadyThere { .. }
+                | Slung::Given { .. }
+                | Slung::Waits { .. }
+                | Slung::Would { .. },
+            ) => {}
             Err(error) => say(&Event::TaskWaits { task, reason: error.line() }),
         }
     }

@@ -4,7 +4,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Plan, Slung, check, sling};
+use super::fit::{check, check_free};
+use super::{Act, Plan, Slung, sling};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Change, tree};
 use crate::model::address::Address;
@@ -31,6 +32,10 @@ pub(super) fn ask(town: &Town, plan: &Plan, machine: &Machine, target: String) -
     let (ledger, id) = town.resolve_bead(&plan.bead)?;
     let bead = ledger.state()?.bead(&id)?;
     check(town, plan, &bead)?;
+    if plan.dry_run {
+        let target = format!("{}:{target}", machine.name);
+        return Ok(Slung::Would { bead: id, act: Act::Ask, target, base: plan.base.clone(), line: None, touches: Vec::new() });
+    }
     let request = SlingRequest {
         v: SCHEMA_VERSION,
         bead: id.clone(),
@@ -40,6 +45,9 @@ pub(super) fn ask(town: &Town, plan: &Plan, machine: &Machine, target: String) -
         model: plan.model.clone(),
         preset: plan.preset.clone(),
         merge: plan.merge,
+        base: plan.base.clone(),
+        review_only: plan.review_only,
+        at_most: plan.at_most,
         force: plan.force,
         no_start: plan.no_start,
         asked_by: town.me.to_string(),
@@ -49,7 +57,7 @@ pub(super) fn ask(town: &Town, plan: &Plan, machine: &Machine, target: String) -
     };
     let deed = town.deed("sling-request", format!("ask {} to sling {id}", machine.name));
     ledger.transact(&deed, |change| {
-        super::check_free(&change.bead(&id)?)?;
+        check_free(&change.bead(&id)?)?;
         change.put(&tree::request(&id), &request)
     })?;
     Ok(Slung::Asked { bead: id, machine: machine.name.clone(), target })
@@ -124,9 +132,15 @@ pub fn serve(town: &Town, place: &RigPlace) -> Result<Vec<Served>> {
             merge: request.merge,
             force: request.force,
             no_start: request.no_start,
+            base: request.base.clone(),
+            review_only: request.review_only,
+            at_most: request.at_most,
+            dry_run: false,
         };
         let (bead, asked_by) = (request.bead.clone(), request.asked_by.clone());
         let served = match sling(town, &plan) {
+            // It is asked for until there is room.
+            Ok(slung @ Slung::Waits { .. }) => Served { bead, asked_by, slung: Some(slung), error: None },
             Ok(slung) => {
                 // Slung before, by a command that was killed: then the request is still there.
                 take_back(town, &bead)?;

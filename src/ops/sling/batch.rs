@@ -104,7 +104,7 @@ pub fn parse(town: &Town, words: &[String]) -> Result<(Vec<String>, Option<Strin
         Err(_) => false,
     };
     // One word may be an address too: mayor. What is none of all that is refused as a target.
-    let is_target = is_rig || last.parse::<Typed>().is_ok() || last.contains('/') || !is_bead(town, &last)?;
+    let is_target = is_rig || last == "." || last.parse::<Typed>().is_ok() || last.contains('/') || !is_bead(town, &last)?;
     if is_target {
         return Ok((beads, Some(last)));
     }
@@ -134,6 +134,9 @@ fn is_bead(town: &Town, text: &str) -> Result<bool> {
 pub fn throw(town: &Town, beads: &[String], plan: &Plan, tracking: Tracking) -> Result<Thrown> {
     if let [bead] = beads {
         let slung = sling(town, &Plan { bead: bead.clone(), ..plan.clone() })?;
+        if matches!(slung, Slung::Would { .. }) {
+            return Ok(Thrown::One { slung, convoy: None, convoy_fault: None, convoy_note: None });
+        }
         let Tracked { convoy, fault, note } = track(town, vec![slung.bead().clone()], tracking);
         return Ok(Thrown::One { slung, convoy, convoy_fault: fault, convoy_note: note });
     }
@@ -151,7 +154,7 @@ pub fn throw(town: &Town, beads: &[String], plan: &Plan, tracking: Tracking) -> 
         tried.push(result.map_or_else(|error| Tried::failed(text, &error), Tried::Slung));
     }
     // When nothing was slung there is nothing to track.
-    let is_any = tried.iter().any(|one| matches!(one, Tried::Slung(_)));
+    let is_any = tried.iter().any(|one| matches!(one, Tried::Slung(slung) if !matches!(slung, Slung::Would { .. })));
     let Tracked { convoy, fault, note } = if is_any { track(town, named, tracking) } else { Tracked::default() };
     Ok(Thrown::Several { beads: tried, convoy, convoy_fault: fault, convoy_note: note })
 }

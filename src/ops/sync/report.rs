@@ -113,10 +113,21 @@ impl Report {
 fn served_line(served: &Served) -> String {
     let Served { bead, asked_by, slung, error } = served;
     match (slung, error) {
-        (Some(Slung::Assigned { agent, .. } | Slung::Restarted { agent, .. } | Slung::AlreadyThere { agent, .. }), _) => {
-            format!("{bead} is slung to {agent}, as {asked_by} asked")
+        (
+            Some(
+                Slung::Assigned { agent, .. }
+                | Slung::Restarted { agent, .. }
+                | Slung::AlreadyThere { agent, .. }
+                | Slung::Given { agent, .. },
+            ),
+            _,
+        ) => format!("{bead} is slung to {agent}, as {asked_by} asked"),
+        (Some(Slung::Waits { working, .. }), _) => {
+            format!("{bead} waits, as {asked_by} asked: {working} polecats have work here")
         }
-        (_, error) => format!("{bead} is not slung, as {asked_by} asked: {}", error.as_deref().unwrap_or("it was passed on")),
+        (Some(Slung::Asked { .. } | Slung::Would { .. }) | None, error) => {
+            format!("{bead} is not slung, as {asked_by} asked: {}", error.as_deref().unwrap_or("it was passed on"))
+        }
     }
 }
 
