@@ -5,7 +5,9 @@ use clap::Subcommand;
 use super::bead::Question as _;
 use super::out::Out;
 use super::{
-    account, backup, bead, config, control, convoy, costs, crew, demo, directive, done, explain, flatten, gate, hand, handoff, hooks, hub, machine, mail, maintain, mq, namepool, nudge, plugin, polecat, prime, prime_hook, redact, refinery, reindex, rig, roll, salvage, schema, signal, sling, stats, sync, town, work,
+    account, backup, bead, config, control, convoy, costs, crew, demo, directive, done, explain, flatten, gate, hand, handoff,
+    hooks, hub, machine, mail, maintain, mq, namepool, nudge, plugin, polecat, prime, prime_hook, redact, refinery, reindex, rig,
+    roll, salvage, schema, signal, sling, stats, sync, town, work,
 };
 use crate::error::Result;
 use crate::town::{Start, Town};

@@ -12,12 +12,8 @@ use crate::ops::sling::{self, Plan, Thrown, Tracking, Unslung};
 use crate::town::Town;
 
 /// What these commands print with `--json`.
-pub const ANSWERS: &[Answer] = &[
-    Answer::of::<Unslung>("unsling"),
-    Answer::of::<Hung>("hook"),
-    Answer::of::<Standing>("hook"),
-    Answer::of::<Thrown>("hook"),
-];
+pub const ANSWERS: &[Answer] =
+    &[Answer::of::<Unslung>("unsling"), Answer::of::<Hung>("hook"), Answer::of::<Standing>("hook"), Answer::of::<Thrown>("hook")];
 
 /// Take a bead off the hook it hangs on; unsaved work is salvaged first
 ///

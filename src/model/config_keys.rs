@@ -7,8 +7,8 @@ mod table;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::name::Name;
 use crate::model::cost::{Price, micros_of};
+use crate::name::Name;
 use crate::time::parse_millis;
 
 pub use table::KEYS;
@@ -115,7 +115,17 @@ impl Key {
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         let decides = [
-            "account.", "accounts.", "agent.", "agents.", "budget.", "gates.", "git.", "mq.", "polecats.", "prices.", "review.",
+            "account.",
+            "accounts.",
+            "agent.",
+            "agents.",
+            "budget.",
+            "gates.",
+            "git.",
+            "mq.",
+            "polecats.",
+            "prices.",
+            "review.",
             "target.",
         ];
         self.key_type == KeyType::Command || decides.iter().any(|group| self.name.starts_with(group))

@@ -277,14 +277,7 @@ impl Taken {
         }
     }
 
-    fn check_out(
-        &self,
-        town: &Town,
-        place: &RigPlace,
-        branch: &str,
-        base: ObjectId,
-        tip: ObjectId,
-    ) -> Result<Option<Salvaged>> {
+    fn check_out(&self, town: &Town, place: &RigPlace, branch: &str, base: ObjectId, tip: ObjectId) -> Result<Option<Salvaged>> {
         let store = &place.ledger.store;
         let head = Head::Branch { name: branch, at: base };
         let cone = place.cone()?;
