@@ -149,7 +149,7 @@ fn a_damaged_book_lets_nothing_start_where_there_is_a_limit_and_is_set_aside_by_
     let book = town.root.join(".repo.git/gt/costs.jsonl");
     report(&town, "--session s", r#"{"model":"m","output_tokens":5,"cost_usd":0.1}"#);
     let whole = std::fs::read_to_string(&book).unwrap();
-    for damage in [whole.trim_end()[..20].as_bytes(), &[0xff, 0xfe, b'\n'], b"{}\n"] {
+    for damage in [&whole.trim_end().as_bytes()[..20], &[0xff, 0xfe, b'\n'], b"{}\n"] {
         std::fs::write(&book, [whole.as_bytes(), damage].concat()).unwrap();
         town.gt("config set budget.total.tokens 1000000").succeeds();
         let refused = town.gt(&format!("sling {bead} widgets")).fails_with(70);

@@ -184,7 +184,9 @@ fn of_twenty_that_give_a_bead_to_different_crew_one_wins() {
     let (town, rig) = Town::with_rig();
     let bead = town.bead(&rig, "Contested");
     let names: Vec<String> = (0..20).map(|n| format!("c{n}")).collect();
-    names.iter().for_each(|name| std::fs::create_dir_all(rig.dir.join("crew").join(name)).unwrap());
+    for name in &names {
+        std::fs::create_dir_all(rig.dir.join("crew").join(name)).unwrap();
+    }
     let command = |name: &String| town.here().command(&["sling", &bead, "--crew", name, "--no-start", "--no-convoy"]);
     let outcomes = all_at_once(names.iter().map(command).collect());
     assert_eq!(outcomes.iter().filter(|outcome| outcome.code == 0).count(), 1);

@@ -260,7 +260,9 @@ mod tests {
 
     fn total(lines: &[Line]) -> Sum {
         let mut sum = Sum::default();
-        items(lines).iter().for_each(|item| sum.add(&item.sum));
+        for item in items(lines) {
+            sum.add(&item.sum);
+        }
         sum
     }
 

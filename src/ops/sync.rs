@@ -164,7 +164,9 @@ fn exchange_scope(ledger: &Ledger, scope: &str, town: &Town, options: &Options, 
 fn watch_targets(town: &Town, place: &RigPlace) {
     match refinery::watch(town, place) {
         Ok(all) => {
-            all.iter().for_each(|moved| tracing::warn!("{} moved outside of gt: {}", moved.target, moved.what.escape_debug()))
+            for moved in all {
+                tracing::warn!("{} moved outside of gt: {}", moved.target, moved.what.escape_debug());
+            }
         }
         Err(error) => tracing::warn!("the targets of rig {} were not looked at: {}", place.rig.name, error.line()),
     }

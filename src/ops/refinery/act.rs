@@ -76,10 +76,9 @@ impl Queue<'_> {
                 course.losses.forget();
                 Ok(Next::Again)
             }
-            // Whatever else waits is gated meanwhile.
-            Attempt::RemoteAway(_) => Ok(Next::Again),
+            // Of a remote that does not answer nothing is landed; whatever else waits is gated meanwhile.
+            Attempt::RemoteAway(_) | Attempt::Closed => Ok(Next::Again),
             Attempt::Waiting | Attempt::Merged => Ok(Next::Shut),
-            Attempt::Closed => Ok(Next::Again),
             Attempt::Dropped(loss) => {
                 say(&Event::Raced { target: self.target().to_owned(), reason: loss.reason.clone() });
                 self.after_loss(course, stack, &loss, say)

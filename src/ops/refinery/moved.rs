@@ -155,7 +155,7 @@ fn how(store: &Store, target: &str, tip: ObjectId) -> String {
     let Some((ids, message)) = last.split_once('\t') else { return String::new() };
     let mut words = ids.splitn(3, ' ');
     let (new, who) = (words.nth(1).unwrap_or_default(), words.next().unwrap_or_default());
-    if new != tip.to_string() {
+    if ObjectId::from_hex(new.as_bytes()).ok() != Some(tip) {
         return String::new();
     }
     let who = who.rsplitn(3, ' ').nth(2).unwrap_or(who);
@@ -256,8 +256,9 @@ pub(super) fn gate(town: &Town, place: &RigPlace, say: &mut dyn FnMut(&Event)) -
         let rules = Rules::read(town, place, &town.machine)?;
         let queue = turns::Turns::new(town, place, &yard, std::rc::Rc::clone(&rules), None).queue(&target)?;
         let now = place.ledger.store.read_ref(&format!("refs/heads/{target}"))?;
-        if now.is_some_and(|now| now.to_string() == tip) {
-            let reds = reds_at(&idle::Ask { town, place, rules: &rules, yard: &yard }, object_id(&tip)?, say)?;
+        let commit = object_id(&tip)?;
+        if now == Some(commit) {
+            let reds = reds_at(&idle::Ask { town, place, rules: &rules, yard: &yard }, commit, say)?;
             if !reds.is_empty() {
                 queue.tell_red(&tip, &reds)?;
                 say(&Event::TargetRed { target: target.clone(), tip: tip.clone(), gates: reds });
