@@ -40,6 +40,12 @@ pub const KEYS: &[Key] = &[
         help: "Command line that starts an agent in its worktree",
     },
     Key {
+        name: "agent.crew.model",
+        key_type: KeyType::Text,
+        default: "",
+        help: "The model that crew run, when another than agent.model",
+    },
+    Key {
         name: "agent.crew.preset",
         key_type: KeyType::Agent,
         default: "",
