@@ -114,6 +114,7 @@ fn every_preset_starts_its_program_without_a_terminal() {
     let programs: Vec<&str> = LINES.iter().map(|(_, alone, _)| alone.split('|').next().unwrap()).collect();
     let place = Place::new(&programs);
     let bead = place.town.bead(&place.rig, "Work");
+    place.gt(&["config", "set", "polecats.respawns_max", "99"]).succeeds();
     for (name, alone, _) in LINES {
         place.gt(&["config", "set", "agent.preset", name, "--rig", "widgets"]).succeeds();
         place.gt(&["sling", &bead, TOAST]).succeeds();
@@ -135,6 +136,7 @@ fn every_preset_starts_its_program_in_a_terminal() {
     let place = Place::new(&programs);
     let bead = place.town.bead(&place.rig, "Work");
     place.gt(&["config", "set", "session.backend", "tmux", "--rig", "widgets"]).succeeds();
+    place.gt(&["config", "set", "polecats.respawns_max", "99"]).succeeds();
     for (name, _, shown) in LINES {
         place.gt(&["config", "set", "agent.preset", name, "--rig", "widgets"]).succeeds();
         let slung = place.gt(&["sling", &bead, TOAST]).succeeds();

@@ -124,16 +124,10 @@ impl<'a> Permits<'a> {
 
     /// What `request` changes that runs by itself, in words; nothing, where a person made it.
     fn protected(&self, store: &Store, request: &Request) -> Result<Option<String>> {
-        let mut why = "it changes";
-        let path = self.review.protects(&request.mr.author, || {
-            if look::unfit(store, request)?.is_none() {
-                return changed(store, request);
-            }
-            // What cannot be looked at here may be any of them.
-            why = "it cannot be looked at here, and may change";
-            Ok(self.review.protected.iter().map(|glob| glob.trim_matches('/').to_owned()).collect())
-        })?;
-        Ok(path.map(|path| format!("{why} {path}, which runs by itself")))
+        // One whose head is not as it was pinned cannot be stacked, and is held for that.
+        let paths = || if look::unfit(store, request)?.is_none() { changed(store, request) } else { Ok(BTreeSet::new()) };
+        let path = self.review.protects(&request.mr.author, paths)?;
+        Ok(path.map(|path| format!("it changes {path}, which runs by itself")))
     }
 
     /// What holds which of `waiting`.
