@@ -85,6 +85,7 @@ fn every_program_with_hooks_is_given_them_from_outside_of_the_project() {
     let programs: Vec<&str> = GIVEN.iter().map(|(name, ..)| *name).collect();
     let place = Place::with_hooks(&programs);
     let bead = place.town.bead(&place.rig, "Work");
+    place.gt(&["config", "set", "polecats.respawns_max", "99"]).succeeds();
     for (name, given, files) in GIVEN {
         place.gt(&["config", "set", "agent.preset", name, "--rig", "widgets"]).succeeds();
         place.gt(&["sling", &bead, TOAST]).succeeds();

@@ -299,6 +299,13 @@ pub(super) fn deferred() -> Vec<clap::Command> {
 
 fn deferred_of_town() -> Vec<clap::Command> {
     vec![
+        later::<mq::MqArgs>("mq"),
+        later::<refinery::RefineryArgs>("refinery"),
+        later::<gate::GateArgs>("gate"),
+        later::<account::AccountArgs>("account"),
+        later::<costs::CostsArgs>("costs"),
+        later::<stats::StatsArgs>("stats"),
+        later::<stats::CvArgs>("cv"),
         later::<control::UpArgs>("up"),
         later::<control::DownArgs>("down"),
         later::<control::StopArgs>("stop"),
@@ -383,12 +390,5 @@ fn deferred_first() -> Vec<clap::Command> {
         later::<mail::Inbox>("inbox"),
         later::<nudge::NudgeArgs>("nudge"),
         later::<nudge::PeekArgs>("peek"),
-        later::<mq::MqArgs>("mq"),
-        later::<refinery::RefineryArgs>("refinery"),
-        later::<gate::GateArgs>("gate"),
-        later::<account::AccountArgs>("account"),
-        later::<costs::CostsArgs>("costs"),
-        later::<stats::StatsArgs>("stats"),
-        later::<stats::CvArgs>("cv"),
     ]
 }

@@ -237,6 +237,10 @@ fn work(town: &Town, place: &RigPlace, only: Option<&BeadId>, say: &mut dyn FnMu
     }
     // What goes wrong with one target keeps nothing from what is owed to the others.
     let drained = work_targets(town, place, only, say);
+    // Of a ledger that cannot be read nothing is owed to anybody, and nothing but that is told.
+    if drained.as_ref().is_err_and(|error| error.kind == Kind::Corrupt) {
+        return drained;
+    }
     let gated = moved::gate(town, place, say);
     // After what somebody waits for. A guard that cannot stand keeps nothing from landing.
     if let Err(error) = protect::refresh(town, place) {
