@@ -3,14 +3,16 @@
 //! All or nothing: a directory carries a mark from before the clone until after its registration. While it
 //! does, it is no rig to any command, and the next `rig add` removes it and begins anew.
 
+mod entry;
+mod list;
+
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
 
-use crate::config;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::progress::Progress;
-use crate::git::promised::{self, Filter, Promise};
+use crate::git::promised::{self, Filter};
 use crate::git::remote::Place;
 use crate::git::worktree::{self, Head};
 use crate::git::{self, clone, diff, fetch, program};
@@ -18,15 +20,15 @@ use crate::ledger::{Ledger, sync, tree};
 use crate::model::address::Address;
 use crate::model::cone::{self, Cone};
 use crate::model::notebook::Notebook;
-use crate::model::record::{Object, Rev, SCHEMA_VERSION};
-use crate::model::scope::{LocalMachine, Rig, Scope, ScopeKind};
+use crate::model::scope::{LocalMachine, Rig, ScopeKind};
 use crate::name::{Name, Prefix, Slot};
 use crate::ops::install;
 use crate::ops::remote;
 use crate::ops::shims;
-use crate::ops::track::import::{self, source};
 use crate::store::{self, Store};
 use crate::town::{PUSH_URL, RigPlace, SPARSE, Town, UNFINISHED, is_whole, read_machine};
+use entry::{absolute_url, check_joined, check_land, chosen_prefix, entry_for, sync_remote};
+pub use list::{Listed, Part, list};
 
 /// What to add.
 #[derive(Clone, Debug)]
@@ -56,6 +58,9 @@ pub struct Plan {
     /// Whether beads that the project has from the `bd` tool say the prefix, when none is given.
     pub keeps_ids: bool,
 }
+
+/// Where the mayor and the refinery read the project.
+const ROLE_WORKTREES: [&str; 2] = ["mayor/rig", "refinery/rig"];
 
 /// How it ended.
 #[derive(Clone, Debug, schemars::JsonSchema, serde::Serialize)]
@@ -93,27 +98,6 @@ pub enum Added {
         name: Name,
     },
 }
-
-/// What of a project is on this machine.
-#[derive(Clone, Debug, Default, schemars::JsonSchema, serde::Serialize)]
-pub struct Part {
-    /// Which files the clone leaves out until they are needed; `None`: it has them all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub filter: Option<String>,
-    /// The directories that sandboxes show; none: the whole project.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub shows: Vec<String>,
-}
-
-impl Part {
-    fn of(place: &RigPlace) -> Result<Self> {
-        let filter = Promise::of(&place.ledger.store).and_then(|promise| promise.filter).map(|filter| filter.to_string());
-        Ok(Self { filter, shows: place.cone()?.dirs().map(str::to_owned).collect() })
-    }
-}
-
-/// Where the mayor and the refinery read the project.
-const ROLE_WORKTREES: [&str; 2] = ["mayor/rig", "refinery/rig"];
 
 /// Clones the project, makes or joins its ledger, lays out the rig and registers it.
 ///
@@ -273,116 +257,6 @@ fn show_only(repo: &Path, plan: &Plan, tip: ObjectId, registered: Option<&Rig>) 
     dirs.iter().try_for_each(|dir| program::bare_ok(repo, &["config", "--add", "--", SPARSE, dir]).map(drop))
 }
 
-/// The prefix given, else that of beads that the project has and are to keep their ids, else one derived from the name.
-fn chosen_prefix(town: &Town, plan: &Plan, ledger: &Ledger, branch: &str) -> Result<Prefix> {
-    if let Some(prefix) = &plan.prefix {
-        return Ok(prefix.clone());
-    }
-    let lines = if plan.keeps_ids { source::in_branch(&ledger.store, &format!("refs/heads/{branch}"))? } else { None };
-    let taken: Vec<Prefix> =
-        town.rigs()?.into_iter().flat_map(|rig| rig.prefixes.into_iter().chain([rig.prefix])).chain([Prefix::hq()]).collect();
-    let own = lines.and_then(|lines| import::prefix_of(&lines.bytes)).filter(|prefix| !taken.contains(prefix));
-    Ok(own.unwrap_or_else(|| Prefix::derived_from(&plan.name)))
-}
-
-/// A local path is made absolute, so that it means the same from every directory.
-fn absolute_url(url: &str) -> String {
-    let path = Path::new(url);
-    if path.is_dir() { path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string() } else { url.to_owned() }
-}
-
-/// Where the ledger goes: as told, else to origin when that is a path of this machine or has one already.
-fn sync_remote(plan: &Plan, url: &str, ledger: &Ledger) -> Result<Option<String>> {
-    match plan.sync.as_deref() {
-        Some("none") => Ok(None),
-        Some("origin") => Ok(Some(url.to_owned())),
-        Some(other) => Ok(Some(absolute_url(other))),
-        None => {
-            let is_local = url.starts_with('/') || url.starts_with("file://");
-            let is_used = is_local || fetch::advertised(&ledger.store, url)?.contains_key(tree::LEDGER);
-            Ok(is_used.then(|| url.to_owned()))
-        }
-    }
-}
-
-/// Refuses a target that cannot be landed on: an unknown remote, or a branch checked out where it is pushed to.
-fn check_land(plan: &Plan) -> Result<()> {
-    match plan.land.as_deref() {
-        None => return Ok(()),
-        Some("origin") => {}
-        Some(other) => {
-            return Err(Error::usage(format!("there is no remote '{}' to land on", other.escape_debug()))
-                .hint("the project's remote is called origin: --land origin"));
-        }
-    }
-    let path = PathBuf::from(plan.url.trim_start_matches("file://"));
-    if !path.join(".git").exists() {
-        return Ok(());
-    }
-    let checked_out = program::run_ok(&path, &["symbolic-ref", "--short", "HEAD"]).unwrap_or_default();
-    if plan.branch.as_ref().is_none_or(|branch| *branch == checked_out) {
-        return Err(Error::refused(format!(
-            "{} has the branch {checked_out} checked out, so nothing can be landed on it from outside",
-            path.display()
-        ))
-        .hint("give the URL of a bare repository, or leave out --land to land in the rig's own branch"));
-    }
-    Ok(())
-}
-
-/// Refuses to join a ledger under other names than its own: addresses and ids in it are made of them.
-fn check_joined(plan: &Plan, scope: &Scope, remote: &str) -> Result<()> {
-    if scope.kind != ScopeKind::Rig {
-        return Err(Error::refused(format!("{remote} holds the ledger of town {}, not of a rig", scope.name))
-            .hint("each scope needs a remote of its own: --sync URL"));
-    }
-    if scope.name != plan.name.as_str() {
-        return Err(Error::refused(format!("the ledger at {remote} is that of rig {}, not of {}", scope.name, plan.name)).hint(
-            format!("join it by its name: gt rig add {} {}; or keep a ledger of your own: --sync none", scope.name, plan.url),
-        ));
-    }
-    match &plan.prefix {
-        Some(prefix) if *prefix != scope.prefix => {
-            Err(Error::refused(format!("the ledger at {remote} has the prefix {}, not {prefix}", scope.prefix))
-                .hint("leave --prefix out"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn entry_for(town: &Town, plan: &Plan, url: &str, branch: &str, prefix: Prefix, registered: Option<Rig>) -> Result<Rig> {
-    if let Some(rig) = registered {
-        if *rig.founded_with() != prefix {
-            return Err(Error::refused(format!(
-                "the town knows rig {} by the prefix {}, but the ledger found has {prefix}",
-                rig.name,
-                rig.founded_with()
-            ))
-            .hint("give the remote of its own ledger with --sync"));
-        }
-        return Ok(rig);
-    }
-    let taken = prefix == Prefix::hq() || town.rigs()?.iter().any(|rig| rig.has_prefix(&prefix));
-    if taken {
-        return Err(Error::refused(format!("the prefix {prefix} is taken in this town")).hint("choose another with --prefix"));
-    }
-    Ok(Rig {
-        v: SCHEMA_VERSION,
-        name: plan.name.clone(),
-        prefix,
-        founding_prefix: None,
-        prefixes: std::collections::BTreeSet::new(),
-        url: url.to_owned(),
-        target: branch.to_owned(),
-        land_remote: plan.land.is_some(),
-        sync: None,
-        sparse: Cone::of(&plan.sparse)?.dirs().map(str::to_owned).collect(),
-        home: town.machine.clone(),
-        rev: Rev::default(),
-        extra: Object::new(),
-    })
-}
-
 /// Writes the first records of a rig, all in one transaction.
 fn found(town: &Town, ledger: &Ledger, rig: &Rig, local: &LocalMachine, tip: ObjectId) -> Result<()> {
     let deed = town.deed("rig-add", format!("found the rig {}", rig.name));
@@ -451,51 +325,4 @@ pub fn refresh_readers(place: &RigPlace) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A rig as `gt rig list` shows it.
-#[derive(Clone, Debug, schemars::JsonSchema, serde::Serialize)]
-pub struct Listed {
-    /// Its registry entry.
-    #[serde(flatten)]
-    pub rig: Rig,
-    /// Whether it is on this machine.
-    pub is_here: bool,
-    /// Polecats with a worktree here.
-    pub polecats: usize,
-    /// Where its ledger goes from here.
-    pub sync_remote: Option<String>,
-    /// Names of its gates.
-    pub gates: Vec<String>,
-    /// What of the project is here.
-    #[serde(flatten)]
-    pub part: Part,
-}
-
-/// All rigs of the town.
-///
-/// # Errors
-/// Corrupt, when the registry cannot be read.
-pub fn list(town: &Town) -> Result<Vec<Listed>> {
-    let mut listed = Vec::new();
-    for rig in town.rigs()? {
-        let place = town.rig(&rig.name).ok();
-        let polecats = place.as_ref().map_or(0, |place| std::fs::read_dir(place.dir.join("polecats")).map_or(0, Iterator::count));
-        let gates = match &place {
-            Some(place) => config::all(town, Some(place))?
-                .into_iter()
-                .filter_map(|s| Some(s.key.strip_prefix("gates.")?.strip_suffix(".command")?.to_owned()))
-                .collect(),
-            None => Vec::new(),
-        };
-        listed.push(Listed {
-            is_here: place.is_some(),
-            polecats,
-            part: place.as_ref().map(Part::of).transpose()?.unwrap_or_default(),
-            sync_remote: place.and_then(|place| remote::list(&place.ledger.store).into_iter().next().map(|remote| remote.url)),
-            gates,
-            rig,
-        });
-    }
-    Ok(listed)
 }
