@@ -48,6 +48,7 @@ pub mod integration;
 mod kin;
 mod known;
 mod land;
+mod landed;
 mod list;
 mod look;
 mod losses;
