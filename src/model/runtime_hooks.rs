@@ -106,6 +106,8 @@ pub struct Wired {
 const GT: &str = "{{gt}}";
 /// The text in templates that stands for the program's own name.
 const NAME: &str = "{{name}}";
+/// The text in programs that stands for how they ask gt, and that.
+const ASK: (&str, &str) = ("{{ask}}\n", include_str!("../../hooks/runtime/ask.js"));
 
 use Moment::{Compact, Guard, Prompt, Start, Stop};
 
@@ -247,7 +249,7 @@ impl Wired {
     #[must_use]
     pub fn program(&self, template: &str, gt: &str) -> String {
         let text = |text: &str| Value::from(text).to_string();
-        template.replace(GT, &text(gt)).replace(NAME, &text(self.name))
+        template.replace(ASK.0, ASK.1).replace(GT, &text(gt)).replace(NAME, &text(self.name))
     }
 }
 

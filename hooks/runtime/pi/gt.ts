@@ -5,15 +5,7 @@ import { spawnSync } from "node:child_process";
 const GT = {{gt}};
 const NAME = {{name}};
 
-// Says `heard` to gt and gives its answer.
-function ask(args, heard) {
-  try {
-    const asked = spawnSync(GT, [...args, "--hook=" + NAME], { input: JSON.stringify(heard), encoding: "utf8", timeout: 10000 });
-    return JSON.parse(asked.stdout || "{}");
-  } catch {
-    return {};
-  }
-}
+{{ask}}
 
 export default function (pi) {
   // Why the agent is to be primed at its next turn; empty when it was.
