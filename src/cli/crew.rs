@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::out::{Cell, Out, Page, Show, escape};
 use crate::cli::polecat::Started;
+use crate::cli::polecat::Stopped;
 use crate::cli::schema::Answer;
 use crate::cli::work::kept;
 use crate::error::Result;
@@ -130,12 +131,6 @@ struct AllRefreshed {
     is_asked: bool,
 }
 
-#[derive(JsonSchema, Serialize)]
-struct Stopped {
-    agent: Address,
-    was_running: bool,
-}
-
 impl CrewArgs {
     /// Runs the verb and tells the exit code.
     ///
@@ -175,7 +170,7 @@ impl CrewArgs {
                 let (place, name) = named(member)?;
                 let agent = Address::Crew(place.rig.name.clone(), name);
                 let was_running = process::stop(&town.runtime_dir(), &agent, session::GRACE_MILLIS)?;
-                Ok(out.show(&Stopped { agent, was_running }))
+                Ok(out.show(&Stopped { agent: agent.to_string(), was_running }))
             }
             CrewVerb::Remove { member, force } => {
                 let (place, name) = named(member)?;
@@ -237,16 +232,6 @@ impl Show for Workspaces {
 impl Show for Workspace {
     fn show(&self, page: &mut Page) {
         page.line(escape(&self.dir.display().to_string()));
-    }
-}
-
-impl Show for Stopped {
-    fn show(&self, page: &mut Page) {
-        page.line(if self.was_running {
-            format!("the session of {} has ended", self.agent)
-        } else {
-            format!("{} has no session", self.agent)
-        });
     }
 }
 
