@@ -150,8 +150,9 @@ impl ShutdownArgs {
         let gone = outcome.sandboxes.iter().filter(|sandbox| sandbox.then == Then::Removed).count();
         let mut page = Page::on(out.paper);
         outcome.show(&mut page);
-        out.note(page.into_text().trim_end());
-        Err(Error::refused(format!("{} would be ended, {gone} idle sandboxes removed", count(outcome.sessions.len(), "session")))
+        page.into_text().trim_end().lines().for_each(|line| out.note(line));
+        let sandboxes = if gone == 1 { "1 idle sandbox".to_owned() } else { format!("{gone} idle sandboxes") };
+        Err(Error::refused(format!("{} would be ended, {sandboxes} removed", count(outcome.sessions.len(), "session")))
             .hint("nothing was done; add --yes to do it, or only end sessions: gt down"))
     }
 }

@@ -91,7 +91,7 @@ pub struct ReleaseArgs {
     #[arg(required = true, value_name = "BEAD")]
     beads: Vec<String>,
     /// Why; it is said on each
-    #[arg(short, long, default_value = "", hide_default_value = true)]
+    #[arg(short, long, visible_short_alias = 'm', default_value = "", hide_default_value = true)]
     reason: String,
 }
 

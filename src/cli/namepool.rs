@@ -148,7 +148,8 @@ impl Show for Shown {
         }
         page.block(2, &self.names.join(" "));
         let in_use: Vec<&str> = self.in_use.iter().map(Name::as_str).collect();
-        page.line(format!("{} of at most {} are in use: {}", in_use.len(), self.max, in_use.join(" ")));
+        let names = if in_use.is_empty() { String::new() } else { format!(": {}", in_use.join(" ")) };
+        page.line(format!("{} of at most {} in use{names}", in_use.len(), self.max));
     }
 }
 
