@@ -53,7 +53,10 @@ fn paths_come_back_into_a_checkout_and_overwrite_nothing_that_is_not_committed()
     let refused = here.gt("salvage restore toast 'new file.txt'").fails_with(4);
     assert!(refused.stderr.contains("new file.txt") && refused.stderr.contains("--force"), "{}", refused.stderr);
     assert_eq!(std::fs::read_to_string(crew.join("new file.txt")).unwrap(), "mine\n");
-    here.gt("salvage restore toast 'new file.txt' --force").succeeds();
+    let forced = here.gt("--json salvage restore toast 'new file.txt' --force").json();
+    // What was overwritten is there to be had again.
+    let kept = text_at(&forced, &["/kept"]);
+    assert_eq!(town.git(&rig.dir.join(".repo.git"), &["show", &format!("{kept}:new file.txt")]), "mine");
     assert_eq!(std::fs::read_to_string(crew.join("new file.txt")).unwrap(), "new\n");
     here.gt("salvage restore toast --force no-such-file").fails_with(3);
 }

@@ -102,7 +102,7 @@ impl SalvageArgs {
                 let saved = salvage::find(&place, &restore.name)?;
                 Ok(out.show(&match &restore.to {
                     Some(to) => salvage::restore_whole(&place, &saved, &town.dir.join(to))?,
-                    None => salvage::restore_paths(&saved, &town.dir, &restore.paths, restore.force)?,
+                    None => salvage::restore_paths(town, &place, &saved, &restore.paths, restore.force)?,
                 }))
             }
             SalvageVerb::Drop(named) => {
@@ -155,6 +155,9 @@ impl Show for Restored {
         match self.paths.as_slice() {
             [] => page.line(format!("{} is a worktree at {}", escape(&self.name), escape(&self.dir))),
             paths => page.line(format!("{} is back in {}", escape(&paths.join(" ")), escape(&self.dir))),
+        }
+        if let Some(kept) = &self.kept {
+            page.line(format!("what was there is kept at {kept}"));
         }
     }
 }

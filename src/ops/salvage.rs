@@ -1,6 +1,6 @@
 //! What was saved before something was reset or removed: listed, looked at, brought back, dropped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
 use schemars::JsonSchema;
@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::patch::{self, FileChange};
+use crate::git::salvage::{Next, Salvaged};
 use crate::git::worktree::{self, Head};
 use crate::git::{commits, program};
 use crate::ledger::tree;
 use crate::model::address::Address;
+use crate::ops::{crew, polecat};
 use crate::store::refs::Swap;
 use crate::time::Moment;
 use crate::town::{RigPlace, Town};
@@ -54,6 +56,9 @@ pub struct Restored {
     pub dir: String,
     /// The paths, when not all of it was asked for.
     pub paths: Vec<String>,
+    /// Where what was overwritten is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }
 
 /// What was dropped.
@@ -164,15 +169,17 @@ pub fn restore_whole(place: &RigPlace, saved: &Saved, dir: &Path) -> Result<Rest
         return Err(Error::conflict(format!("{} is there already", dir.display())).hint("name a place where nothing is"));
     }
     worktree::add(&place.ledger.store, dir, Head::Detached(id(&saved.commit)?))?;
-    Ok(Restored { name: saved.name.clone(), dir: dir.display().to_string(), paths: Vec::new() })
+    Ok(Restored { name: saved.name.clone(), dir: dir.display().to_string(), paths: Vec::new(), kept: None })
 }
 
-/// Brings `paths` of `saved` back into the checkout at `dir`. What is there and is not committed is not overwritten,
-/// unless `force`.
+/// Brings `paths` of `saved` back into the checkout that the acting person or agent stands in. What is there and is not
+/// committed is not overwritten, unless `force`, and then it is saved first.
 ///
 /// # Errors
-/// Refused, when a path has changes of its own; not found, when `saved` has no such path; external, when git fails.
-pub fn restore_paths(saved: &Saved, dir: &Path, paths: &[String], force: bool) -> Result<Restored> {
+/// Refused, when a path has changes of its own, or what they are cannot be saved; not found, when `saved` has no such path;
+/// external, when git fails.
+pub fn restore_paths(town: &Town, place: &RigPlace, saved: &Saved, paths: &[String], force: bool) -> Result<Restored> {
+    let dir = town.dir.as_path();
     let words = |head: &[&str]| head.iter().map(ToString::to_string).chain(paths.iter().cloned()).collect::<Vec<String>>();
     let run = |words: &[String]| program::run(dir, &words.iter().map(String::as_str).collect::<Vec<_>>());
     if !force {
@@ -185,13 +192,24 @@ pub fn restore_paths(saved: &Saved, dir: &Path, paths: &[String], force: bool) -
                 .hint("commit them first, or overwrite them with --force"));
         }
     }
+    let kept = if force { keep(town, place)? } else { None };
     let source = format!("--source={}", saved.commit);
     let restored = run(&words(&["restore", &source, "--worktree", "--"]))?;
     if !restored.is_success() {
         return Err(Error::not_found(format!("restore from {}: {}", saved.name, restored.last_line()))
             .hint("gt salvage show names what it holds"));
     }
-    Ok(Restored { name: saved.name.clone(), dir: dir.display().to_string(), paths: paths.to_vec() })
+    let kept = kept.map(|kept| kept.ref_name);
+    Ok(Restored { name: saved.name.clone(), dir: dir.display().to_string(), paths: paths.to_vec(), kept })
+}
+
+/// Saves what the checkout in which somebody stands holds and nothing else keeps, be it a worktree of the rig or a clone.
+fn keep(town: &Town, place: &RigPlace) -> Result<Option<Salvaged>> {
+    let top = PathBuf::from(program::run_ok(&town.dir, &["rev-parse", "--show-toplevel"])?);
+    if top.join(".git").is_dir() {
+        return crew::save(town, place, &town.me, &top);
+    }
+    polecat::save(town, place, &town.me, &top, Next::Nothing)
 }
 
 /// Drops `saved`: nothing keeps it any more.

@@ -52,7 +52,7 @@ pub fn remove(town: &Town, place: &RigPlace, name: &Name, force: bool) -> Result
 }
 
 /// Saves what the clone holds and no remote has, in the rig's repository, on disk.
-fn save(town: &Town, place: &RigPlace, address: &Address, dir: &Path) -> Result<Option<Salvaged>> {
+pub(in crate::ops) fn save(town: &Town, place: &RigPlace, address: &Address, dir: &Path) -> Result<Option<Salvaged>> {
     let own = Store::open(&dir.join(".git"))?;
     let rig = &place.ledger.store;
     // Names that are free in both.

@@ -24,6 +24,7 @@ use crate::store::Store;
 use crate::store::lock::KernelLock;
 use crate::town::{RigPlace, Town};
 
+pub(super) use leave::save;
 pub use leave::{Removed, remove};
 pub use make::{Made, add};
 
